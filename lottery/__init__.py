@@ -1,0 +1,1 @@
+"""Find winning tickets: train, prune, rewind, repeat, and compare with controls."""

@@ -1,0 +1,1 @@
+"""The commands of `lottery`, one file per group."""

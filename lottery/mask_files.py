@@ -1,0 +1,52 @@
+"""Masks as bit-packed safetensors files: one bit per weight; torch-free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from training.storage import damaged
+
+Bits = npt.NDArray[np.bool_]
+_SHAPES = "shapes"
+
+
+def pack_masks(masks: Mapping[str, Bits]) -> bytes:
+    """The bytes of a mask file: each mask as packed bits, its shape in the file's metadata."""
+    packed = {name: np.packbits(mask, axis=None) for name, mask in masks.items()}
+    shapes = {name: list(mask.shape) for name, mask in masks.items()}
+    return save(packed, {_SHAPES: json.dumps(shapes, sort_keys=True)})
+
+
+def unpack_masks(data: bytes, path: Path) -> dict[str, Bits]:
+    """The masks in the bytes of a mask file.
+
+    Raises:
+        LotteryError: the file is damaged; `path` is named.
+    """
+    try:
+        packed = load(data)
+        shapes = json.loads(_metadata(data)[_SHAPES])
+        masks = {}
+        for name, bits in packed.items():
+            shape = tuple(shapes[name])
+            count = int(np.prod(shape, dtype=np.int64))
+            if bits.dtype != np.uint8 or bits.size != -(-count // 8):
+                raise ValueError(f"{name} has {bits.size} bytes for shape {shape}")
+            masks[name] = np.unpackbits(bits, count=count).astype(np.bool_).reshape(shape)
+        return masks
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"it is not a mask file ({error})") from None
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata: dict[str, str] = header["__metadata__"]
+    return metadata

@@ -1,0 +1,222 @@
+"""Records: what came of one replicate at one level. The border between training and analysis; torch-free."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import ExitCode, LotteryError
+from training.metrics import Metric
+from training.storage import Folder, damaged, parse_json, read_file, to_json
+
+SCHEMA = 1
+EXPERIMENT = "experiment.json"
+DATA = "data.json"
+HISTORY = "metrics.jsonl"
+RECORDS = "records.json"
+
+TICKET = "ticket"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One number that was read off a replicate.
+
+    Attributes:
+        at: "best" (the step of least validation loss) or "end" (the last step).
+        split: "validation" or "test".
+        metric: "loss" or the name of the task's metric.
+        value: the number, in the metric's unit; None where the replicate diverged.
+    """
+
+    at: str
+    split: str
+    metric: str
+    value: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCount:
+    """How many weights one prunable parameter keeps."""
+
+    name: str
+    kept: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One replicate's outcome at one level.
+
+    Attributes:
+        run: name of the run directory.
+        network: the network's name, such as `enas-micro`.
+        origin: "searched", "designed" or "own".
+        recipe: the recipe's name, or the TOML file's.
+        data: the data set's name.
+        arm: `ticket` or a control's name.
+        seed: of initial weights and noise.
+        level: 0 is dense.
+        kept: weights that the mask keeps.
+        prunable: weights that a mask covers.
+        parameters: all parameters of the dense network.
+        multiply_adds: per example (per token for language), of kept weights only.
+        bytes: of the stored ticket: kept weights and other parameters at 4 bytes, and one bit per prunable weight
+            once something is pruned.
+        steps: training steps from the rewind step to the end.
+        best_step: the step of least validation loss (the early-stop step).
+        diverged_at: the first step whose loss was not finite, or None.
+        metric: what the task is judged by.
+        values: every number read off.
+        layers: kept weights per prunable parameter.
+    """
+
+    run: str
+    network: str
+    origin: str
+    recipe: str
+    data: str
+    arm: str
+    seed: int
+    level: int
+    kept: int
+    prunable: int
+    parameters: int
+    multiply_adds: int
+    bytes: int
+    steps: int
+    best_step: int
+    diverged_at: int | None
+    metric: Metric
+    values: tuple[Value, ...]
+    layers: tuple[LayerCount, ...]
+
+    @property
+    def density(self) -> float:
+        """Kept share of the prunable weights."""
+        return self.kept / self.prunable
+
+    @property
+    def remaining(self) -> int:
+        """Parameters that are left: kept weights and everything that can't be pruned."""
+        return self.parameters - self.prunable + self.kept
+
+    @property
+    def density_of_all(self) -> float:
+        """Remaining share of all parameters."""
+        return self.remaining / self.parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryRow:
+    """One evaluation on the validation split during training."""
+
+    level: int
+    arm: str
+    seed: int
+    step: int
+    metric: str
+    value: float | None
+
+
+def records_to_json(records: Iterable[Record]) -> bytes:
+    """The text of a `records.json`."""
+    return to_json({"schema": SCHEMA, "records": [asdict(record) for record in records]})
+
+
+def records_from_json(data: bytes, path: Path) -> list[Record]:
+    """Read the text of a `records.json` back.
+
+    Raises:
+        LotteryError: it is damaged or of a newer schema.
+    """
+    value = parse_json(data, path)
+    try:
+        schema = value["schema"]
+        if schema != SCHEMA:
+            raise LotteryError(
+                f"{path} has record schema {schema}; this version reads schema {SCHEMA}: "
+                "use the version that wrote it.",
+                ExitCode.BAD_DATA,
+            )
+        return [_record(fields) for fields in value["records"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"a record can't be read ({error})") from None
+
+
+def _record(fields: Mapping[str, Any]) -> Record:
+    nested = {
+        "metric": Metric(**fields["metric"]),
+        "values": tuple(Value(**value) for value in fields["values"]),
+        "layers": tuple(LayerCount(**layer) for layer in fields["layers"]),
+    }
+    record = Record(**{**fields, **nested})
+    if not 0 <= record.kept <= record.prunable <= record.parameters:
+        raise ValueError(f"counts out of order: {record.kept}, {record.prunable}")
+    if any(value.value is not None and not math.isfinite(value.value) for value in record.values):
+        raise ValueError("a value is not finite")
+    return record
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run."""
+    return (path / EXPERIMENT).is_file()
+
+
+def _require_run(run: Path) -> None:
+    if not is_run(run):
+        raise LotteryError(
+            f"{run} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
+        )
+
+
+def read_records(run: Path) -> list[Record]:
+    """Every record of a run's finished levels, sorted by level, arm (the ticket first) and seed.
+
+    Raises:
+        LotteryError: not a run, or a file of it is damaged.
+    """
+    _require_run(run)
+    folder = Folder(run)
+    found: list[Record] = []
+    for path in [*run.glob(f"level-*/{RECORDS}"), *run.glob(f"level-*/*/{RECORDS}")]:
+        name = path.relative_to(run).as_posix()
+        found += records_from_json(folder.read(name), path)
+    return sorted(found, key=lambda r: (r.level, r.arm != TICKET, r.arm, r.seed))
+
+
+def read_history(run: Path) -> list[HistoryRow]:
+    """Every evaluation during training, in the order in which they were made.
+
+    A line that a crash cut short at the end of the file is passed over.
+    """
+    _require_run(run)
+    path = run / HISTORY
+    if not path.exists():
+        return []
+    rows: list[HistoryRow] = []
+    for line in read_file(path).splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            rows.append(HistoryRow(**json.loads(line)))
+        except (ValueError, TypeError):
+            raise damaged(path, f"line {len(rows) + 1} can't be read") from None
+    return rows
+
+
+def read_facts(run: Path) -> dict[str, Any]:
+    """What a run says of itself: `{"experiment": ..., "data": ...}` as plain JSON values.
+
+    `data` holds name, fingerprint, counts and, for text, `baselines` such as the unigram perplexity.
+    """
+    _require_run(run)
+    folder = Folder(run)
+    return {
+        "experiment": parse_json(folder.read(EXPERIMENT), run / EXPERIMENT),
+        "data": parse_json(folder.read(DATA), run / DATA) if folder.holds(DATA) else {},
+    }

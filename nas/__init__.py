@@ -1,0 +1,1 @@
+"""Architectures as values, and the networks built from them."""

@@ -1,0 +1,1 @@
+"""Train any module on any task; knows neither architectures nor tickets."""

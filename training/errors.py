@@ -1,0 +1,46 @@
+"""The one error that users are shown, and what the process returns for it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command returns to the shell; schedulers requeue on `RESUMABLE`."""
+
+    DONE = 0
+    ERROR = 1
+    USAGE = 2
+    BAD_DATA = 3
+    DISK = 4
+    OUT_OF_MEMORY = 5
+    RESUMABLE = 75
+    ABORTED = 130
+
+
+class LotteryError(Exception):
+    """An error whose message is shown to the user as it is.
+
+    The message is one sentence: what was given, what is possible, what to do.
+
+    Attributes:
+        exit_code: what the command returns.
+    """
+
+    def __init__(self, message: str, exit_code: ExitCode = ExitCode.ERROR) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def unknown(kind: str, given: str, known: Iterable[str]) -> LotteryError:
+    """The error for a name that does not exist, with the nearest ones that do.
+
+    >>> print(unknown("recipe", "lth-lenett", ["lth-lenet", "demo-text"]))
+    There is no recipe 'lth-lenett'; did you mean lth-lenet? Known: demo-text, lth-lenet.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(given, names, n=3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
+    return LotteryError(f"There is no {kind} {given!r}{hint} Known: {', '.join(names)}.")
