@@ -1,0 +1,107 @@
+"""Controls: what a ticket is compared with. Each turns a ticket's (mask, start) into the control's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lottery.masks import Mask, Tensors, apply_mask, dense_mask
+from training.errors import unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """What a control draws from.
+
+    Attributes:
+        generator: of this control, seed and level.
+        network: gives a whole network's tensors with new initial weights.
+    """
+
+    generator: torch.Generator
+    network: Callable[[torch.Generator], Tensors]
+
+
+Control = Callable[[Mask, Tensors, Draw], tuple[Mask, Tensors]]
+
+
+def reinitialised(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The same mask on new initial weights (Frankle & Carbin 2019, section 2)."""
+    return mask, draw.network(draw.generator)
+
+
+def reinitialised_same_sign(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The same mask on new initial weights with the ticket's signs (Zhou et al. 2019, section 4)."""
+    new = draw.network(draw.generator)
+    signed = {name: new[name].abs() * start[name].sign() for name in mask}
+    return mask, {**new, **signed}
+
+
+def signed_constant(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The same mask and signs, each weight as large as its parameter's standard deviation (Zhou et al. 2019, section 4)."""
+    constant = {name: start[name].sign() * start[name].std() for name in mask}
+    return mask, {**start, **constant}
+
+
+def shuffled_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The ticket's start with each parameter's mask shuffled (Frankle et al. 2021, arXiv 2009.08576, section 5)."""
+    return {name: _shuffled(m, draw.generator) for name, m in mask.items()}, start
+
+
+def random_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The ticket's start with as many weights kept anywhere in the network."""
+    flat = torch.cat([m.flatten() for m in mask.values()])
+    pieces = _shuffled(flat, draw.generator).split([m.numel() for m in mask.values()])
+    return {n: piece.view(mask[n].shape) for n, piece in zip(mask, pieces, strict=True)}, start
+
+
+def random_ticket(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """A random mask on new initial weights (Morcos et al. 2019, arXiv 1906.02773, section 3)."""
+    return random_mask(mask, start, draw)[0], draw.network(draw.generator)
+
+
+def inverted_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The ticket's start with exactly those weights kept that the ticket lost."""
+    return {name: ~m for name, m in mask.items()}, start
+
+
+def dense(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """The whole network from the ticket's start: dense at the same budget of steps."""
+    return dense_mask(mask), start
+
+
+CONTROLS: dict[str, Control] = {
+    "reinitialised": reinitialised,
+    "reinitialised-same-sign": reinitialised_same_sign,
+    "signed-constant": signed_constant,
+    "shuffled-mask": shuffled_mask,
+    "random-mask": random_mask,
+    "random-ticket": random_ticket,
+    "inverted-mask": inverted_mask,
+    "dense": dense,
+}
+
+
+def control(name: str) -> Control:
+    """The control of a name.
+
+    Raises:
+        LotteryError: there is none.
+    """
+    if name not in CONTROLS:
+        raise unknown("control", name, CONTROLS)
+    return CONTROLS[name]
+
+
+def contestant(name: str, mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+    """A control's mask, and its starting tensors with the pruned weights at 0."""
+    mask, start = control(name)(mask, start, draw)
+    return mask, apply_mask(mask, start)
+
+
+def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
+    order = torch.randperm(mask.numel(), generator=generator)
+    return mask.flatten()[order].view(mask.shape)

@@ -1,0 +1,239 @@
+"""The cycle: train, prune the least, rewind the rest, and repeat, beside controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lottery.controls import Draw, contestant, control
+from lottery.criteria import Evidence, criterion
+from lottery.experiments import Experiment
+from lottery.masks import Mask, Tensors, dense_mask
+from lottery.measurements.multiply_adds import multiply_adds
+from lottery.progress import Watcher
+from lottery.prunable import prunable_names
+from lottery.pruning import SCOPES
+from lottery.records import TICKET, Record, read_records
+from lottery.rewinding import rewind
+from lottery.runs import Run
+from lottery.stacks import Replicate, Stack, read_masks, read_weights, train_stack
+from nas.networks import build
+from training.checkpoints import tensors_from_bytes
+from training.errors import LotteryError
+from training.noise import generator
+from training.replicates import Batching
+from training.storage import damaged
+from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What a run needs besides its experiment: nothing here changes what comes out, but for rounding.
+
+    Attributes:
+        task: with its data on the device.
+        batching: stacked, looped, or None for the measured default.
+        at_once: how many replicates are trained in one stack; None for all.
+        watcher: is told how it goes.
+    """
+
+    task: Task
+    batching: Batching | None = None
+    at_once: int | None = None
+    watcher: Watcher = Watcher()
+
+
+def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Record]:
+    """Train, prune the smallest weights, rewind the rest, and repeat (Frankle & Carbin 2019; Frankle et al. 2020).
+
+    Every finished level is taken from disk, so this is also how a stopped run goes on.
+
+    Args:
+        experiment: with its steps resolved.
+        run: opened for it, and locked.
+        setting: task and device.
+
+    Returns:
+        Every record of the run.
+
+    Raises:
+        LotteryError: stopped on request (exit code 75), or a file of the run is damaged.
+    """
+    for arm in experiment.arms:
+        control(arm)
+    setting.watcher.begin(run.name, replicate_steps(experiment))
+    for level in range(experiment.levels + 1):
+        arms = (TICKET, *(experiment.arms if level > 0 else ()))
+        train_level(experiment, run, setting, level, arms, run.level(level))
+    return read_records(run.root)
+
+
+def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) -> list[Record]:
+    """Train one more control beside every finished level of a run.
+
+    Returns:
+        The records of that arm.
+
+    Raises:
+        LotteryError: there is no such control, or the run has it already, or has no pruned level.
+    """
+    control(arm)
+    if arm in experiment.arms:
+        raise LotteryError(f"{run.root} has the arm {arm} at every level already.")
+    levels = [n for n in range(1, experiment.levels + 1) if run.is_done(run.level(n))]
+    if not levels:
+        raise LotteryError(
+            f"{run.root} has no finished level above 0; finish it first with the command that began it."
+        )
+    total = len(levels) * len(experiment.seeds) * level_steps(experiment, 1)
+    setting.watcher.begin(f"{run.name}, {arm}", total)
+    for level in levels:
+        train_level(experiment, run, setting, level, (arm,), run.level(level, arm))
+    return [record for record in read_records(run.root) if record.arm == arm]
+
+
+def train_level(
+    experiment: Experiment,
+    run: Run,
+    setting: Setting,
+    level: int,
+    arms: Sequence[str],
+    place: str,
+) -> None:
+    """Train the given arms of a level in one stack, unless their records are there."""
+    count = len(arms) * len(experiment.seeds)
+    setting.watcher.level(level, experiment.levels, arms, count)
+    if run.is_done(place):
+        setting.watcher.steps(count * level_steps(experiment, level))
+        return
+    tickets = dense_tickets(experiment, setting.task)
+    if level > 0:
+        tickets = pruned_tickets(experiment, run, level)
+    replicates = [
+        replicate(experiment, setting.task, level, arm, seed, *tickets[seed])
+        for arm in arms
+        for seed in experiment.seeds
+    ]
+    train_stack(_stack(experiment, run, setting, level, place, replicates))
+
+
+def dense_tickets(experiment: Experiment, task: Task) -> dict[int, tuple[Mask, Tensors]]:
+    """Level 0 by seed: the mask that keeps everything and the initial tensors."""
+    tickets = {}
+    for seed in experiment.seeds:
+        network = new_network(experiment, task, seed)
+        weights = dict(network.named_parameters())
+        names = prunable_names(network, experiment.pruning.embeddings)
+        tickets[seed] = (
+            dense_mask({name: weights[name] for name in names}),
+            tensors_of(network),
+        )
+    return tickets
+
+
+def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
+    """A level above 0 by seed: the mask and the tensors that a ticket starts from.
+
+    Each is pruned from the ticket that was trained at the level before; that level's files must be there.
+    """
+    pruning = experiment.pruning
+    before = run.level(level - 1)
+    masks, finals = read_masks(run, before), read_weights(run, before)
+    tickets = {}
+    for seed in experiment.seeds:
+        if (TICKET, seed) not in masks or (TICKET, seed) not in finals:
+            raise damaged(run.root / before, f"it has no ticket of seed {seed}")
+        evidence = Evidence(
+            start=read_start(run, seed),
+            final=finals[TICKET, seed],
+            mask=masks[TICKET, seed],
+            generator=generator(seed, "criterion", level),
+        )
+        scores = criterion(pruning.criterion)(evidence)
+        mask = SCOPES[pruning.scope](scores, evidence.mask, level, pruning)
+        start = rewind(mask, evidence.start, evidence.final, experiment.rewinding)
+        tickets[seed] = (mask, start)
+    return tickets
+
+
+def replicate(
+    experiment: Experiment,
+    task: Task,
+    level: int,
+    arm: str,
+    seed: int,
+    mask: Mask,
+    start: Tensors,
+) -> Replicate:
+    """One replicate of an arm before its training, made from the ticket of its seed."""
+    if arm != TICKET:
+
+        def network(source: torch.Generator) -> Tensors:
+            config = experiment.network
+            return tensors_of(build(config.name, config.size, task.spec, source))
+
+        draw = Draw(generator=generator(seed, f"control {arm}", level), network=network)
+        mask, start = contestant(arm, mask, start, draw)
+    return Replicate(arm=arm, seed=seed, mask=mask, start=start)
+
+
+def read_start(run: Run, seed: int) -> Tensors:
+    """A seed's tensors at the rewind step."""
+    name = run.start(seed)
+    return tensors_from_bytes(run.folder.read(name), run.root / name)[0]
+
+
+def new_network(experiment: Experiment, task: Task, seed: int) -> nn.Module:
+    """A network with a seed's initial weights, on the CPU."""
+    source = generator(seed, "initial weights")
+    return build(experiment.network.name, experiment.network.size, task.spec, source)
+
+
+def tensors_of(network: nn.Module) -> Tensors:
+    """Parameters and persistent buffers by name, as `Replicates.tensors` names them."""
+    parameters = dict(network.named_parameters())
+    persistent = network.state_dict().keys()
+    buffers = {name: b for name, b in network.named_buffers() if name in persistent}
+    return {name: tensor.detach().clone() for name, tensor in (parameters | buffers).items()}
+
+
+def level_steps(experiment: Experiment, level: int) -> int:
+    """Steps of training at a level: the dense network takes all, the others those after the rewind step."""
+    steps = experiment.training.steps.iterations
+    return steps if level == 0 else steps - experiment.rewinding.step.iterations
+
+
+def replicate_steps(experiment: Experiment) -> int:
+    """Steps of training in a whole run, each replicate's counted."""
+    seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
+    pruned = experiment.levels * arms * level_steps(experiment, 1)
+    return seeds * (level_steps(experiment, 0) + pruned)
+
+
+def _stack(
+    experiment: Experiment,
+    run: Run,
+    setting: Setting,
+    level: int,
+    place: str,
+    replicates: Sequence[Replicate],
+) -> Stack:
+    network = new_network(experiment, setting.task, experiment.seeds[0])
+    network.to(setting.task.device)
+    return Stack(
+        experiment=experiment,
+        run=run,
+        task=setting.task,
+        watcher=setting.watcher,
+        batching=setting.batching,
+        at_once=setting.at_once,
+        level=level,
+        place=place,
+        replicates=tuple(replicates),
+        network=network,
+        multiply_adds=multiply_adds(network, setting.task.run_example),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )

@@ -1,0 +1,136 @@
+"""An experiment: the frozen configuration of one run; torch-free."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+from training.configs import DataConfig, Steps, TrainingConfig, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """Which network, see `lottery networks`.
+
+    Attributes:
+        name: in the catalog.
+        size: what differs from the catalog's sizes.
+    """
+
+    name: str
+    size: dict[str, int | float | tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningConfig:
+    """What is pruned between two levels.
+
+    Attributes:
+        criterion: the score that decides what goes, see `lottery.criteria`.
+        scope: whether weights are ranked over the whole network or within each parameter.
+        rate: share of the kept weights that goes at each level.
+        output_rate: the same for the output layer; layerwise only; None for `rate`.
+        convolution_rate: the same for convolutions; layerwise only; None for `rate`.
+        embeddings: whether embeddings are pruned.
+    """
+
+    criterion: str = "magnitude"
+    scope: Literal["global", "layerwise"] = "global"
+    rate: float = 0.2
+    output_rate: float | None = None
+    convolution_rate: float | None = None
+    embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("rate", "output_rate", "convolution_rate"):
+            rate = getattr(self, name)
+            require(rate is None or 0 <= rate < 1, name, rate, "from 0 to below 1")
+        own = self.output_rate is not None or self.convolution_rate is not None
+        require(
+            self.scope == "layerwise" or not own,
+            "output_rate or convolution_rate",
+            "a rate of its own",
+            "left out unless scope is layerwise",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RewindingConfig:
+    """What the survivors of a pruning start from.
+
+    Attributes:
+        step: the rewind step of the dense training; 0 is initialisation.
+        weights: start (rewound to that step) or keep (as trained).
+        schedule: rewind (the learning rates from that step on, again) or continue (the last one, for as many steps).
+    """
+
+    step: Steps = Steps()
+    weights: Literal["start", "keep"] = "start"
+    schedule: Literal["rewind", "continue"] = "rewind"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One run: a network is trained, pruned, rewound and trained again, beside its controls.
+
+    Attributes:
+        name: of the recipe or file.
+        source: where its values come from.
+        seeds: one ticket each; everything random is a function of the seed.
+        levels: how often is pruned.
+        arms: controls that are trained beside the ticket at each level above 0, see `lottery control --help`.
+        margin: how much worse than dense still counts as matching, in the metric's own terms; None for its default.
+        network: which network.
+        data: which data.
+        training: how it is trained.
+        pruning: what goes.
+        rewinding: what the rest starts from.
+    """
+
+    name: str
+    source: str = ""
+    seeds: tuple[int, ...]
+    levels: int
+    arms: tuple[str, ...] = ()
+    margin: float | None = None
+    network: NetworkConfig
+    data: DataConfig
+    training: TrainingConfig
+    pruning: PruningConfig = PruningConfig()
+    rewinding: RewindingConfig = RewindingConfig()
+
+    def __post_init__(self) -> None:
+        require(self.levels >= 0, "levels", self.levels, "0 or more")
+        require(bool(self.seeds), "seeds", "none", "at least one")
+        distinct = len(set(self.seeds)) == len(self.seeds) and len(set(self.arms)) == len(self.arms)
+        require(distinct, "seeds or arms", "a repeated one", "each named once")
+        in_range = all(-(2**31) <= seed < 2**31 for seed in self.seeds)
+        require(in_range, "seeds", list(self.seeds), "within 32 bits")
+        require(self.margin is None or self.margin >= 0, "margin", self.margin, "0 or more")
+
+    def resolved(self, steps_per_epoch: int) -> Experiment:
+        """The same experiment with every number of steps in iterations, so that equal meanings compare equal."""
+
+        def resolve(steps: Steps) -> Steps:
+            return steps.resolved(steps_per_epoch)
+
+        schedule = self.training.schedule
+        training = dataclasses.replace(
+            self.training,
+            steps=resolve(self.training.steps),
+            eval_every=resolve(self.training.eval_every),
+            schedule=dataclasses.replace(
+                schedule,
+                warmup=resolve(schedule.warmup),
+                milestones=tuple(map(resolve, schedule.milestones)),
+            ),
+        )
+        rewinding = dataclasses.replace(self.rewinding, step=resolve(self.rewinding.step))
+        require(
+            rewinding.step.iterations < training.steps.iterations,
+            "rewinding.step",
+            self.rewinding.step,
+            f"before the last step, {training.steps.iterations}",
+        )
+        return dataclasses.replace(self, training=training, rewinding=rewinding)

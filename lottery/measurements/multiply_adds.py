@@ -1,0 +1,84 @@
+"""Multiply-adds of one forward pass, by the parameter that takes part in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+
+
+def _matrix(arguments: Sequence[Any], output: Tensor) -> int:
+    """Multiply-adds of a matrix product, `[.., n, k] @ [.., k, m]`: each output element takes k."""
+    matrices = [a for a in arguments if isinstance(a, Tensor) and a.dim() >= 2]
+    return output.numel() * matrices[-2].shape[-1]
+
+
+def _convolution(arguments: Sequence[Any], output: Tensor) -> int:
+    """Multiply-adds of a convolution: each output element takes one kernel `[C / groups, kh, kw]`."""
+    kernels: Tensor = arguments[1]
+    return output.numel() * kernels[0].numel()
+
+
+COUNTED: dict[Any, Callable[[Sequence[Any], Tensor], int]] = {
+    aten.mm.default: _matrix,
+    aten.addmm.default: _matrix,
+    aten.bmm.default: _matrix,
+    aten.baddbmm.default: _matrix,
+    aten.convolution.default: _convolution,
+}
+
+
+class _Counter(TorchDispatchMode):
+    """Counts what is in `COUNTED`, and to which parameter's memory it belongs."""
+
+    def __init__(self, owners: Mapping[int, str]) -> None:
+        super().__init__()
+        self.owners = owners
+        self.counts: dict[str, int] = defaultdict(int)
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        output = func(*args, **(kwargs or {}))
+        count = COUNTED.get(func)
+        if count is not None:
+            storages = [a.untyped_storage().data_ptr() for a in args if isinstance(a, Tensor)]
+            owner = next((self.owners[s] for s in storages if s in self.owners), "")
+            self.counts[owner] += count(args, output)
+        return output
+
+
+def multiply_adds(network: nn.Module, run: Callable[[nn.Module], int]) -> dict[str, int]:
+    """The multiply-adds of one forward pass per example, by parameter name; "" for products of no single parameter.
+
+    Matrix products and convolutions are counted, which is what the literature counts; a product belongs to the
+    parameter whose memory takes part in it, also through a view of it.
+
+    Args:
+        network: in any mode; it is run in evaluation mode.
+        run: runs it once and returns how many examples that took, as `Task.run_example`.
+    """
+    owners = {
+        p.untyped_storage().data_ptr(): name for name, p in reversed([*network.named_parameters()])
+    }
+    training = network.training
+    network.eval()
+    with torch.no_grad(), _Counter(owners) as counter:
+        examples = run(network)
+    network.train(training)
+    return {name: round(total / examples) for name, total in counter.counts.items()}
+
+
+def effective(counts: Mapping[str, int], density: Mapping[str, float]) -> int:
+    """Multiply-adds that are left when each masked parameter keeps a share of its weights."""
+    return round(sum(count * density.get(name, 1.0) for name, count in counts.items()))

@@ -1,0 +1,33 @@
+"""What a run tells whoever watches it; torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lottery.records import Record
+
+
+class Watcher:
+    """Is told how a run goes. This one keeps quiet; the command line has one that draws.
+
+    The total of steps counts a step of a stack of R replicates as R.
+    """
+
+    def begin(self, run: str, total: int) -> None:
+        """A run begins, or goes on, with that many replicate-steps in all."""
+
+    def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
+        """A level's training begins."""
+
+    def steps(self, count: int) -> None:
+        """That many replicate-steps were taken, or skipped because they were finished before."""
+
+    def looked(self, step: int, metric: Sequence[float | None]) -> None:
+        """The validation split was scored: one value per replicate."""
+
+    def records(self, records: Sequence[Record]) -> None:
+        """A level is done."""
+
+    def stop_requested(self) -> bool:
+        """Whether the run should write a checkpoint and stop after the present step."""
+        return False

@@ -1,0 +1,175 @@
+"""A run on disk: every file name, what is finished, and the refusal to mix two experiments."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lottery.experiments import Experiment
+from lottery.records import DATA, EXPERIMENT, HISTORY, RECORDS, HistoryRow, is_run, read_history
+from training.configs import from_plain, to_plain
+from training.errors import LotteryError
+from training.storage import Folder, disk_error, parse_json, to_json, write_file
+
+ENVIRONMENT = "environment.json"
+PROGRESS = "progress.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A directory in which one experiment was or is being carried out.
+
+    Attributes:
+        root: where it is.
+    """
+
+    root: Path
+
+    @property
+    def folder(self) -> Folder:
+        """The directory with its manifest."""
+        return Folder(self.root)
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.root.resolve().name
+
+    def start(self, seed: int) -> str:
+        """The file of a seed's tensors at the rewind step."""
+        return f"start/seed-{seed}.safetensors"
+
+    def level(self, level: int, added: str = "") -> str:
+        """The folder of a level, or of an arm that was added to it later."""
+        return f"level-{level:02d}/{added}".rstrip("/")
+
+    def masks(self, place: str) -> str:
+        """The file of a level's masks."""
+        return f"{place}/masks.safetensors"
+
+    def weights(self, place: str) -> str:
+        """The file of a level's trained tensors."""
+        return f"{place}/weights.safetensors"
+
+    def predictions(self, place: str) -> str:
+        """The file of what each replicate gets right on the test split."""
+        return f"{place}/predictions.safetensors"
+
+    def records(self, place: str) -> str:
+        """The file that says that a level is done."""
+        return f"{place}/{RECORDS}"
+
+    def checkpoint(self, place: str, chunk: int, step: int) -> str:
+        """The file of a training in progress."""
+        return f"{place}/checkpoint-{chunk}-{step:09d}.safetensors"
+
+    def checkpoints(self, place: str, chunk: int | None = None) -> list[str]:
+        """A level's complete checkpoints, oldest first."""
+        start = f"{place}/checkpoint-{'' if chunk is None else f'{chunk}-'}"
+        return [name for name in self.folder.names() if name.startswith(start)]
+
+    def is_done(self, place: str) -> bool:
+        """Whether a level's records exist."""
+        return self.folder.holds(self.records(place))
+
+
+def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> Run:
+    """Begin a run, or take up the one that is there when it is of the same experiment.
+
+    More levels than the stored experiment has extend it.
+
+    Args:
+        root: the run's directory.
+        experiment: with its steps resolved.
+        data_facts: fingerprint and counts.
+
+    Raises:
+        LotteryError: the directory holds another experiment (each differing field is shown), or something else.
+    """
+    run = Run(root)
+    if is_run(root):
+        stored = stored_experiment(run)
+        shared = min(stored.levels, experiment.levels)
+        if dataclasses.replace(stored, levels=shared) != dataclasses.replace(
+            experiment, levels=shared
+        ):
+            raise LotteryError(_difference(root, stored, experiment))
+        held = parse_json(run.folder.read(DATA), root / DATA)
+        if held["fingerprint"] != data_facts["fingerprint"]:
+            raise LotteryError(
+                f"{root} was begun with other data: fingerprint {held['fingerprint'][:12]}, not "
+                f"{data_facts['fingerprint'][:12]}; choose another --out."
+            )
+        if experiment.levels > stored.levels:
+            run.folder.write_last(EXPERIMENT, to_json(to_plain(experiment)))
+        return run
+    if root.is_dir() and any(path.name != "lock" for path in root.iterdir()):
+        raise LotteryError(f"{root} is not empty and is not a run; choose another --out.")
+    run.folder.write(DATA, to_json(data_facts))
+    run.folder.write_last(EXPERIMENT, to_json(to_plain(experiment)))
+    return run
+
+
+def stored_experiment(run: Run) -> Experiment:
+    """The experiment that a run was begun with.
+
+    Raises:
+        LotteryError: not a run, or the file is damaged.
+    """
+    if not is_run(run.root):
+        raise LotteryError(
+            f"{run.root} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
+        )
+    path = run.root / EXPERIMENT
+    plain = parse_json(run.folder.read(EXPERIMENT), path)
+    try:
+        return from_plain(Experiment, plain)
+    except LotteryError as error:
+        raise LotteryError(f"{path}: {error}", error.exit_code) from None
+
+
+def _difference(root: Path, stored: Experiment, given: Experiment) -> str:
+    before, now = _leaves(to_plain(stored)), _leaves(to_plain(given))
+    fields = [
+        f"{name} is {before.get(name)!r} there and {now.get(name)!r} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name) and name != "levels"
+    ]
+    return f"{root} holds another experiment: {'; '.join(fields)}. Choose another --out."
+
+
+def _leaves(value: Any, where: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {where: value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= _leaves(item, f"{where}.{key}" if where else key)
+    return found
+
+
+def write_progress(run: Run, **facts: Any) -> None:
+    """Say in `progress.json` how far the run is; it is for watching, nothing reads it back."""
+    write_file(run.root / PROGRESS, to_json(facts))
+
+
+def keep_history(run: Run, keep: Callable[[HistoryRow], bool]) -> None:
+    """Rewrite the history with the rows to keep: what a stopped process wrote beyond its checkpoint goes."""
+    write_file(run.root / HISTORY, _lines(row for row in read_history(run.root) if keep(row)))
+
+
+def append_history(run: Run, rows: Iterable[HistoryRow]) -> None:
+    """Add rows to the history and flush them."""
+    path = run.root / HISTORY
+    try:
+        with path.open("ab") as file:
+            file.write(_lines(rows))
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def _lines(rows: Iterable[HistoryRow]) -> bytes:
+    return "".join(json.dumps(asdict(row), sort_keys=True) + "\n" for row in rows).encode()

@@ -1,0 +1,336 @@
+"""The replicates of a level, trained side by side: from masks and starting tensors to a level's files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lottery.experiments import Experiment
+from lottery.mask_files import pack_masks, unpack_masks
+from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
+from lottery.measurements.multiply_adds import effective
+from lottery.progress import Watcher
+from lottery.records import HistoryRow, LayerCount, Record, Value, records_to_json
+from lottery.rewinding import schedule_step
+from lottery.runs import Run, append_history, keep_history, write_progress
+from nas.catalog import entry
+from training.checkpoints import (
+    checkpoint_to_bytes,
+    restore_checkpoint,
+    tensors_from_bytes,
+    tensors_to_bytes,
+)
+from training.configs import TrainingConfig
+from training.device import matrix_precision
+from training.errors import ExitCode, LotteryError
+from training.loop import Look, TrainingState, begin, train
+from training.metrics import Metric
+from training.replicates import Batching, Replicates, default_batching
+from training.tasks.task import Evaluation, Task
+
+CHECKPOINT_SECONDS = 60.0
+# Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
+COPIES_IN_MEMORY = 6
+SHARE_OF_MEMORY = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicate:
+    """One network of one arm with one seed, before its training."""
+
+    arm: str
+    seed: int
+    mask: Mask
+    start: Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The replicates that a level trains, and all that this takes.
+
+    Attributes:
+        experiment: with its steps resolved.
+        run: where the files go.
+        task: what is learned.
+        watcher: is told how it goes.
+        batching: stacked, looped or None for the default.
+        at_once: how many are trained together, or None for as many as fit.
+        level: of pruning.
+        place: the level's folder in the run.
+        replicates: in the order of the files.
+        network: one network, on the device; gives the structure, not the weights.
+        multiply_adds: per example, dense, by parameter.
+        parameters: of the dense network.
+    """
+
+    experiment: Experiment
+    run: Run
+    task: Task
+    watcher: Watcher
+    batching: Batching | None
+    at_once: int | None
+    level: int
+    place: str
+    replicates: tuple[Replicate, ...]
+    network: nn.Module
+    multiply_adds: Mapping[str, int]
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one replicate."""
+
+    replicate: Replicate
+    final: Tensors
+    best_step: int
+    diverged_at: int | None
+    values: tuple[Value, ...]
+    scores: Tensor
+
+
+def train_stack(stack: Stack) -> None:
+    """Train every replicate, from where a stopped process left off, and write the level's files, records last."""
+    size = stack.at_once or fitting(stack)
+    chunks = [stack.replicates[i : i + size] for i in range(0, len(stack.replicates), size)]
+    outcomes = [
+        outcome
+        for number, chunk in enumerate(chunks)
+        for outcome in _outcomes(stack, chunk, _trained(stack, number, chunk))
+    ]
+    _write_level(stack, outcomes)
+    for name in stack.run.checkpoints(stack.place):
+        stack.run.folder.remove(name)
+
+
+def fitting(stack: Stack) -> int:
+    """How many replicates fit into a quarter of the device's memory, at least 1."""
+    device = stack.task.device
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    else:
+        memory = _cpu_memory()
+    each = COPIES_IN_MEMORY * 4 * stack.parameters
+    return max(1, int(memory * SHARE_OF_MEMORY / each))
+
+
+def _cpu_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _trained(stack: Stack, number: int, chunk: Sequence[Replicate]) -> TrainingState:
+    """Train one chunk to its last step, or take it from its last checkpoint."""
+    experiment, task = stack.experiment, stack.task
+    batching = stack.batching or default_batching(stack.network, task.device, len(chunk))
+    replicates = Replicates(
+        [stack.network] * len(chunk), [replicate.seed for replicate in chunk], batching
+    )
+    replicates.load(_on(task.device, stack_tensors(r.start for r in chunk)))
+    masks = _on(task.device, stack_tensors(r.mask for r in chunk))
+    first = experiment.rewinding.step.iterations if stack.level > 0 else 0
+    state = begin(replicates, task, experiment.training, first)
+    saved = stack.run.checkpoints(stack.place, number)
+    if saved:
+        data = stack.run.folder.read(saved[-1])
+        restore_checkpoint(state, data, stack.run.root / saved[-1])
+    hook = _Hook(stack, number, chunk, state)
+    last = experiment.training.steps.iterations
+    schedule = schedule_step(experiment.rewinding, stack.level, last)
+    train(state, task, experiment.training, last, masks, hook, schedule)
+    if len(chunk) < len(stack.replicates):
+        hook.save(state)
+    return state
+
+
+def _on(device: torch.device, tensors: Tensors) -> Tensors:
+    return {name: tensor.to(device) for name, tensor in tensors.items()}
+
+
+class _Hook:
+    """What happens after each step of a chunk: history, the rewind step, checkpoints, and stopping when asked to."""
+
+    def __init__(
+        self, stack: Stack, number: int, chunk: Sequence[Replicate], state: TrainingState
+    ) -> None:
+        self.stack = stack
+        self.number = number
+        self.chunk = chunk
+        self.told = len(state.looks)
+        self.saved_at = time.monotonic()
+        first = stack.experiment.rewinding.step.iterations if stack.level > 0 else 0
+        stack.watcher.steps((state.step - first) * len(chunk))
+        mine = {(stack.level, replicate.arm, replicate.seed) for replicate in chunk}
+        keep_history(stack.run, lambda old: (old.level, old.arm, old.seed) not in mine)
+        append_history(stack.run, (r for one in state.looks for r in self._rows(one)))
+        self._keep_start(state)
+
+    def __call__(self, state: TrainingState) -> None:
+        watcher = self.stack.watcher
+        watcher.steps(len(self.chunk))
+        self._keep_start(state)
+        if len(state.looks) > self.told:
+            self.told = len(state.looks)
+            append_history(self.stack.run, self._rows(state.looks[-1]))
+            watcher.looked(state.step, state.looks[-1].metric)
+        if watcher.stop_requested():
+            self.save(state)
+            raise LotteryError(
+                f"Stopped at step {state.step} of level {self.stack.level}; the same command "
+                f"goes on from there ({self.stack.run.root}).",
+                ExitCode.RESUMABLE,
+            )
+        if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            self.save(state)
+
+    def save(self, state: TrainingState) -> None:
+        """Write a checkpoint, then remove the ones before it."""
+        run, place = self.stack.run, self.stack.place
+        older = run.checkpoints(place, self.number)
+        name = run.checkpoint(place, self.number, state.step)
+        run.folder.write(name, checkpoint_to_bytes(state))
+        for old in older:
+            if old != name:
+                run.folder.remove(old)
+        write_progress(run, level=self.stack.level, step=state.step, chunk=self.number)
+        self.saved_at = time.monotonic()
+
+    def _keep_start(self, state: TrainingState) -> None:
+        """At the rewind step of the dense training, write each seed's tensors."""
+        if self.stack.level > 0 or state.step != self.stack.experiment.rewinding.step.iterations:
+            return
+        tensors = state.replicates.tensors()
+        for r, replicate in enumerate(self.chunk):
+            data = tensors_to_bytes(row(tensors, r))
+            self.stack.run.folder.write(self.stack.run.start(replicate.seed), data)
+
+    def _rows(self, look: Look) -> Iterator[HistoryRow]:
+        names = (("loss", look.loss), (self.stack.task.metric.name, look.metric))
+        for r, replicate in enumerate(self.chunk):
+            for metric, values in names:
+                yield HistoryRow(
+                    level=self.stack.level,
+                    arm=replicate.arm,
+                    seed=replicate.seed,
+                    step=look.step,
+                    metric=metric,
+                    value=values[r],
+                )
+
+
+def _outcomes(stack: Stack, chunk: Sequence[Replicate], state: TrainingState) -> list[Outcome]:
+    """Score the end and the best weights on both splits: the only time that the test split is read."""
+    config = stack.experiment.training
+    final = {name: tensor.clone() for name, tensor in state.replicates.tensors().items()}
+    scored = {("end", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
+    state.replicates.load(state.best)
+    scored |= {("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
+    return [
+        Outcome(
+            replicate=replicate,
+            final={name: tensor.cpu() for name, tensor in row(final, r).items()},
+            best_step=state.best_step[r],
+            diverged_at=state.diverged_at[r],
+            values=tuple(_values(stack.task.metric.name, scored, state, r)),
+            scores=scored["best", "test"].scores[r],
+        )
+        for r, replicate in enumerate(chunk)
+    ]
+
+
+def _score(state: TrainingState, task: Task, config: TrainingConfig, split: str) -> Evaluation:
+    state.replicates.eval()
+    with matrix_precision(config.precision, task.device):
+        return task.evaluate(state.replicates, split)
+
+
+def _values(
+    metric: str, scored: Mapping[tuple[str, str], Evaluation], state: TrainingState, r: int
+) -> Iterator[Value]:
+    """One replicate's numbers; None at the end of one that diverged, and at the best of one that never was finite."""
+    lost = {
+        "end": state.diverged_at[r] is not None,
+        "best": state.best_loss[r] == float("inf"),
+    }
+    for (at, split), evaluation in scored.items():
+        for name, values in (("loss", evaluation.loss), (metric, evaluation.metric)):
+            value = None if lost[at] else float(values[r])
+            yield Value(at=at, split=split, metric=name, value=value)
+
+
+def _write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
+    run, place = stack.run, stack.place
+    order = [[o.replicate.arm, o.replicate.seed] for o in outcomes]
+    masks = {
+        f"{o.replicate.arm}/{o.replicate.seed}/{name}": np.asarray(mask)
+        for o in outcomes
+        for name, mask in o.replicate.mask.items()
+    }
+    finals = stack_tensors(o.final for o in outcomes)
+    scores = {"scores": torch.stack([o.scores for o in outcomes])}
+    run.folder.write(run.masks(place), pack_masks(masks))
+    run.folder.write(run.weights(place), tensors_to_bytes(finals, {"replicates": order}))
+    run.folder.write(run.predictions(place), tensors_to_bytes(scores, {"replicates": order}))
+    records = [_record(stack, outcome) for outcome in outcomes]
+    run.folder.write_last(run.records(place), records_to_json(records))
+    write_progress(run, level=stack.level, finished=True)
+    stack.watcher.records(records)
+
+
+def _record(stack: Stack, outcome: Outcome) -> Record:
+    experiment, mask = stack.experiment, outcome.replicate.mask
+    left, total = kept(mask), count(mask)
+    layers = tuple(
+        LayerCount(name=name, kept=int(m.sum()), total=m.numel()) for name, m in mask.items()
+    )
+    density = {layer.name: layer.kept / layer.total for layer in layers}
+    first = experiment.rewinding.step.iterations if stack.level > 0 else 0
+    return Record(
+        run=stack.run.name,
+        network=experiment.network.name,
+        origin=entry(experiment.network.name).origin,
+        recipe=experiment.name,
+        data=experiment.data.name,
+        arm=outcome.replicate.arm,
+        seed=outcome.replicate.seed,
+        level=stack.level,
+        kept=left,
+        prunable=total,
+        parameters=stack.parameters,
+        multiply_adds=effective(stack.multiply_adds, density),
+        bytes=4 * (stack.parameters - total + left) + (-(-total // 8) if left < total else 0),
+        steps=experiment.training.steps.iterations - first,
+        best_step=outcome.best_step,
+        diverged_at=outcome.diverged_at,
+        metric=_judged_by(stack),
+        values=outcome.values,
+        layers=layers,
+    )
+
+
+def _judged_by(stack: Stack) -> Metric:
+    metric, margin = stack.task.metric, stack.experiment.margin
+    return metric if margin is None else dataclasses.replace(metric, margin=margin)
+
+
+def read_masks(run: Run, place: str) -> dict[tuple[str, int], Mask]:
+    """A level's masks by (arm, seed)."""
+    name = run.masks(place)
+    masks: dict[tuple[str, int], Mask] = {}
+    for key, bits in unpack_masks(run.folder.read(name), run.root / name).items():
+        arm, seed, parameter = key.split("/", 2)
+        masks.setdefault((arm, int(seed)), {})[parameter] = torch.from_numpy(bits)
+    return masks
+
+
+def read_weights(run: Run, place: str) -> dict[tuple[str, int], Tensors]:
+    """A level's trained tensors by (arm, seed)."""
+    name = run.weights(place)
+    tensors, facts = tensors_from_bytes(run.folder.read(name), run.root / name)
+    return {(arm, seed): row(tensors, r) for r, (arm, seed) in enumerate(facts["replicates"])}

@@ -1,0 +1,81 @@
+"""A language model around any recurrent cores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.recurrent_cells import RecurrentCore, State
+from training.noise import Dropout
+
+
+class LanguageModel(nn.Module):
+    """Embedding, recurrent cores, and a decoder tied to the embedding, with a bias of its own.
+
+    The dropouts are those of Merity et al. 2018 (arXiv 1708.02182, section 4): whole words of the
+    embedding matrix on the way in (the decoder sees the full matrix), and locked masks, constant
+    over time, on the embedded input, between the cores and on the output. The embedding is uniform
+    within 0.1 at first, the bias 0.
+
+    Args:
+        vocabulary: V, how many tokens there are.
+        embedding: E, width of the embedding and of the last core's output.
+        cores: each reads the outputs of the one before it.
+        dropout_embedding: probability that a word is dropped.
+        dropout_input: probability that a unit of the embedded input is dropped.
+        dropout_hidden: probability that a unit between two cores is dropped.
+        dropout_output: probability that a unit of the output is dropped.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        embedding: int,
+        cores: Sequence[RecurrentCore],
+        *,
+        dropout_embedding: float = 0.0,
+        dropout_input: float = 0.0,
+        dropout_hidden: float = 0.0,
+        dropout_output: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not cores or cores[-1].state_sizes[0] != embedding:
+            raise ValueError("a tied decoder needs a last core as wide as the embedding")
+        self.embedding = nn.Embedding(vocabulary, embedding)
+        self.cores = nn.ModuleList(cores)
+        self.decoder_bias = nn.Parameter(torch.zeros(vocabulary))
+        self.dropout_embedding = Dropout(dropout_embedding, shared=(1,))
+        self.dropout_input = Dropout(dropout_input, shared=(0,))
+        above = [dropout_hidden] * (len(cores) - 1) + [dropout_output]
+        self.dropouts_above = nn.ModuleList(Dropout(p, shared=(0,)) for p in above)
+        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+
+    def initial_state(self, batch: int) -> State:
+        """The zero states of all cores, one after the other, for `batch` sequences."""
+        return tuple(tensor for core in self._cores() for tensor in core.initial_state(batch))
+
+    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Predict the token after each one.
+
+        Args:
+            tokens: `[T, B]` int64.
+            state: of `initial_state`, or what the previous call returned.
+
+        Returns:
+            Logits `[T, B, V]`, and the state after the last token.
+        """
+        x = self.dropout_input(F.embedding(tokens, self.dropout_embedding(self.embedding.weight)))
+        before, after = list(state), []
+        for core, dropout in zip(self._cores(), self.dropouts_above, strict=True):
+            own = tuple(before.pop(0) for _ in core.state_sizes)
+            x, own = core(x, own)
+            after += own
+            x = dropout(x)
+        return F.linear(x, self.embedding.weight, self.decoder_bias), tuple(after)
+
+    def _cores(self) -> Iterator[RecurrentCore]:
+        return cast(Iterator[RecurrentCore], iter(self.cores))

@@ -1,0 +1,123 @@
+"""The complete state of a training, as bytes and back; no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from training.loop import Look, TrainingState
+from training.storage import damaged
+
+_STATE = "state"
+
+
+def tensors_to_bytes(
+    tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None
+) -> bytes:
+    """Tensors by name, and facts as JSON beside them."""
+    held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return save(held, {_STATE: json.dumps(facts or {}, sort_keys=True)})
+
+
+def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What `tensors_to_bytes` wrote.
+
+    Raises:
+        LotteryError: the bytes are damaged; `path` is named.
+    """
+    try:
+        tensors = load(data)
+        length = int.from_bytes(data[:8], "little")
+        facts = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_STATE])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"it is not a file of tensors ({error})") from None
+    return tensors, facts
+
+
+def checkpoint_to_bytes(state: TrainingState) -> bytes:
+    """Weights, buffers, best weights, optimizer, carry, step, divergence and every look so far."""
+    optimizer = state.optimizer.state_dict()["state"]
+    tensors = {f"now/{name}": tensor for name, tensor in state.replicates.tensors().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    tensors |= {
+        f"optimizer/{index}/{name}": tensor
+        for index, averages in optimizer.items()
+        for name, tensor in averages.items()
+        if tensor is not None
+    }
+    tensors |= {f"carry/{i}": tensor for i, tensor in enumerate(_leaves(state.carry))}
+    if state.recent:
+        tensors["recent"] = torch.stack(state.recent)
+    facts = {
+        "step": state.step,
+        "best_loss": [loss if loss < float("inf") else None for loss in state.best_loss],
+        "best_step": state.best_step,
+        "diverged_at": state.diverged_at,
+        "looks": [asdict(one) for one in state.looks],
+    }
+    return tensors_to_bytes(tensors, facts)
+
+
+def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
+    """Put a fresh state where the one that was written stood.
+
+    Raises:
+        LotteryError: the bytes are damaged or of another network; `path` is named.
+    """
+    tensors, facts = tensors_from_bytes(data, path)
+    groups: dict[str, dict[str, Tensor]] = {"now": {}, "best": {}, "optimizer": {}, "carry": {}}
+    try:
+        for key, tensor in tensors.items():
+            group, _, name = key.partition("/")
+            if name:
+                groups[group][name] = tensor
+        state.replicates.load(groups["now"])
+        for name, tensor in state.best.items():
+            tensor.copy_(groups["best"][name])
+        _restore_optimizer(state, groups["optimizer"])
+        device = next(iter(state.best.values())).device
+        carried = (groups["carry"][str(i)].to(device) for i in range(len(groups["carry"])))
+        state.carry = _fill(state.carry, carried)
+        recent = tensors["recent"].to(device).unbind(0) if "recent" in tensors else ()
+        state.recent = list(recent)
+        state.step = facts["step"]
+        state.best_loss = [float("inf") if x is None else x for x in facts["best_loss"]]
+        state.best_step = facts["best_step"]
+        state.diverged_at = facts["diverged_at"]
+        state.looks = [
+            Look(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
+            for x in facts["looks"]
+        ]
+    except (KeyError, ValueError, RuntimeError, StopIteration) as error:
+        raise damaged(path, f"it is no checkpoint of this network ({error})") from None
+
+
+def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+    averages: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split("/")
+        averages.setdefault(int(index), {})[name] = tensor
+    held = state.optimizer.state_dict()
+    state.optimizer.load_state_dict({**held, "state": averages})
+
+
+def _leaves(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _fill(shape: Any, leaves: Iterator[Tensor]) -> Any:
+    if isinstance(shape, tuple):
+        return tuple(_fill(item, leaves) for item in shape)
+    return next(leaves)

@@ -1,0 +1,63 @@
+"""Where and how precisely is computed: device, precision, and what was used, in one place."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+
+import torch
+
+from training.errors import LotteryError
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that a name stands for; `auto` takes CUDA where there is one.
+
+    Raises:
+        LotteryError: CUDA is asked for and there is none, or the name is unknown.
+    """
+    if name not in DEVICES:
+        raise LotteryError(f"There is no device {name!r}; possible: {', '.join(DEVICES)}.")
+    present = torch.cuda.is_available()
+    if name == "cuda" and not present:
+        raise LotteryError("There is no CUDA device here; use --device cpu or --device auto.")
+    return torch.device("cuda" if present and name != "cpu" else "cpu")
+
+
+def matrix_precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """A context in which matrix products are taken in `bf16`, or in full `fp32`; weights stay fp32."""
+    context: contextlib.AbstractContextManager[None] = torch.autocast(
+        device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False
+    )
+    return context
+
+
+def environment(device: torch.device) -> dict[str, object]:
+    """What a run records of the machine: versions, device, threads, command and git revision."""
+    names = ("torch", "torchvision", "numpy", "scipy", "lottery")
+    on_cuda = device.type == "cuda"
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: version(name) for name in names},
+        "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
+        "threads": torch.get_num_threads(),
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+        "command": sys.argv[1:],
+        "revision": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=5
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,102 @@
+"""Optimizers over stacked parameters, learning-rate schedules, and clipping per replicate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from training.configs import OptimizerConfig, ScheduleConfig
+
+
+def _sgd(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    return SGD(
+        parameters,
+        config.learning_rate,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def _adam(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    betas = (config.beta1, config.beta2)
+    return Adam(
+        parameters,
+        config.learning_rate,
+        betas=betas,
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+def _adamw(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
+    betas = (config.beta1, config.beta2)
+    return AdamW(
+        parameters,
+        config.learning_rate,
+        betas=betas,
+        eps=config.epsilon,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+OPTIMIZERS: dict[str, Callable[[list[nn.Parameter], OptimizerConfig], Optimizer]] = {
+    "sgd": _sgd,
+    "adam": _adam,
+    "adamw": _adamw,
+}
+
+
+def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
+    """The optimizer that a configuration names, over stacked parameters that are trained."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    return OPTIMIZERS[config.name](trained, config)
+
+
+def schedule_factor(
+    schedule: ScheduleConfig, step: int, last_step: int, steps_per_epoch: int
+) -> float:
+    """By what the learning rate is multiplied at a step (counted from 0)."""
+    if schedule.name == "step":
+        passed = sum(step >= m.count(steps_per_epoch) for m in schedule.milestones)
+        factor = schedule.factor**passed
+    elif schedule.name == "cosine":
+        factor = 0.5 * (1 + math.cos(math.pi * min(step / last_step, 1.0)))
+    else:
+        factor = 1.0
+    warmup = schedule.warmup.count(steps_per_epoch)
+    return factor * min(1.0, (step + 1) / warmup) if warmup else factor
+
+
+def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
+    """Use a learning rate from the next step on."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """The gradients that a backward pass left, each `[R, ...]`."""
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def gradient_norms(grads: Sequence[Tensor]) -> Tensor:
+    """The norm of each replicate's whole gradient, `[R]`."""
+    squares = [grad.flatten(1).square().sum(1) for grad in grads]
+    return torch.stack(squares).sum(0).sqrt()
+
+
+def clip_per_replicate(grads: Sequence[Tensor], limit: float) -> None:
+    """Scale each replicate's gradient, in place, so that its norm is at most `limit`.
+
+    A gradient that is not finite is left for the loop to find.
+    """
+    factors = (limit / (gradient_norms(grads) + 1e-6)).clamp(max=1.0)
+    for grad in grads:
+        grad.mul_(factors.view(-1, *[1] * (grad.dim() - 1)))

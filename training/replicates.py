@@ -1,0 +1,172 @@
+"""Replicates: copies of one network that are trained as one program."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from training.batching_rules import CpuRules
+from training.noise import keys, noise_sites, seeds_tensor, site_number
+
+Batching = Literal["stacked", "looped"]
+Function = Callable[..., Any]
+
+
+class Replicates(nn.Module):
+    """R copies of one network, their parameters and buffers stacked along a new first dimension.
+
+    Calling it maps a function that is written for one network over all of them:
+
+        losses = replicates(task.loss, images, labels)     # images [R, B, ...], losses [R]
+
+    either *stacked* (one program under `vmap`) or *looped* (one replicate after the other, on views of the same
+    tensors). Replicates don't touch each other, so the gradient of the summed loss holds each one's own. It is an
+    ordinary module: optimizers, `torch.compile` and `state_dict` work on it.
+
+    Args:
+        networks: built alike, one per replicate; their weights become the starting weights.
+        noise_seeds: one per replicate, for everything that is drawn while training.
+        batching: stacked or looped.
+    """
+
+    def __init__(
+        self, networks: Sequence[nn.Module], noise_seeds: Sequence[int], batching: Batching
+    ) -> None:
+        super().__init__()
+        if len(networks) != len(noise_seeds) or not networks:
+            raise ValueError(f"{len(networks)} networks but {len(noise_seeds)} noise seeds")
+        self.batching = batching
+        self.noise_seeds = tuple(noise_seeds)
+        self.network = copy.deepcopy(networks[0])
+        parameters = _aligned(networks, nn.Module.named_parameters)
+        buffers = _aligned(networks, nn.Module.named_buffers)
+        _replace_tensors(self.network, parameters, buffers)
+        sites = noise_sites(self.network)
+        device = next(self.network.parameters()).device
+        self._seeds = seeds_tensor(noise_seeds, device)
+        self._sites = torch.tensor(
+            [site_number(name) for name in sites], dtype=torch.int32, device=device
+        )
+        self._keys = torch.zeros(len(noise_seeds), len(sites), 2, dtype=torch.int32, device=device)
+        for number, site in enumerate(sites.values()):
+            site.key = self._keys[:, number]
+
+    def __len__(self) -> int:
+        return len(self.noise_seeds)
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Every parameter `[R, ...]` by its name in the network; a tied one stands once."""
+        return dict(self.network.named_parameters())
+
+    def buffers_by_name(self) -> dict[str, Tensor]:
+        """Every persistent buffer `[R, ...]` by its name in the network."""
+        persistent = self.network.state_dict().keys()
+        return {name: b for name, b in self.network.named_buffers() if name in persistent}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and persistent buffers `[R, ...]`, detached: the whole of what a network is."""
+        held = {name: parameter.detach() for name, parameter in self.weights().items()}
+        return held | self.buffers_by_name()
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Copy parameters and buffers `[R, ...]` in place."""
+        held = self.tensors()
+        if held.keys() != tensors.keys():
+            raise ValueError(f"names differ: {sorted(held.keys() ^ tensors.keys())}")
+        for name, tensor in held.items():
+            tensor.copy_(tensors[name])
+
+    def advance(self, step: Tensor) -> None:
+        """Give every site of every replicate its draws for a step (an int32 scalar on the device)."""
+        if self._sites.numel():
+            self._keys.copy_(keys(self._seeds, self._sites, step))
+
+    def forward(self, function: Function, *inputs: Any) -> Any:
+        """Apply `function(network, *inputs)` to every replicate.
+
+        Args:
+            function: written for one network, which it may call.
+            inputs: tensors, or tuples of tensors, that lead with R.
+
+        Returns:
+            What `function` returns, each tensor leading with R.
+        """
+        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        if self.batching == "stacked":
+            with CpuRules() if self._keys.device.type == "cpu" else nullcontext():
+                return vmap(self._one(function))(tensors, *inputs)
+        rows = _unbind(tensors)
+        results = [
+            self._one(function)(row, *(_pick(value, r) for value in inputs))
+            for r, row in enumerate(rows)
+        ]
+        return _stack(results)
+
+    def _one(self, function: Function) -> Function:
+        def apply(tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
+            def network(*arguments: Any) -> Any:
+                return functional_call(self.network, dict(tensors), arguments)
+
+            return function(network, *inputs)
+
+        return apply
+
+
+def default_batching(network: nn.Module, device: torch.device, count: int) -> Batching:
+    """The measured default for `count` replicates.
+
+    Stacked, but looped where `vmap` has no rule (torch's own recurrent modules) and, on a CPU, for a single replicate,
+    where stacking only costs.
+    """
+    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+    alone = count == 1 and device.type == "cpu"
+    return "looped" if recurrent or alone else "stacked"
+
+
+def _aligned(
+    networks: Sequence[nn.Module], named: Callable[[nn.Module], Iterator[tuple[str, Tensor]]]
+) -> dict[str, Tensor]:
+    """The networks' tensors by name, stacked to `[R, ...]`."""
+    tables = [dict(named(network)) for network in networks]
+    return {name: torch.stack([t[name].detach() for t in tables]) for name in tables[0]}
+
+
+def _replace_tensors(
+    network: nn.Module, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
+) -> None:
+    """Put stacked tensors in the places of a network's own; tied places share one."""
+    stacked: dict[int, nn.Parameter | Tensor] = {}
+    for name, parameter in network.named_parameters():
+        stacked[id(parameter)] = nn.Parameter(parameters[name], parameter.requires_grad)
+    for name, buffer in network.named_buffers():
+        stacked[id(buffer)] = buffers[name]
+    for module in network.modules():
+        own = [*module.named_parameters(recurse=False, remove_duplicate=False)]
+        own += [*module.named_buffers(recurse=False, remove_duplicate=False)]
+        for name, tensor in own:
+            setattr(module, name, stacked[id(tensor)])
+
+
+def _unbind(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    columns = {name: tensor.unbind(0) for name, tensor in tensors.items()}
+    count = len(next(iter(columns.values())))
+    return [{name: column[r] for name, column in columns.items()} for r in range(count)]
+
+
+def _pick(value: Any, r: int) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_pick(item, r) for item in value)
+    return value[r]
+
+
+def _stack(results: Sequence[Any]) -> Any:
+    if isinstance(results[0], tuple):
+        return tuple(_stack(items) for items in zip(*results, strict=True))
+    return torch.stack(list(results))

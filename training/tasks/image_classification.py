@@ -1,0 +1,102 @@
+"""Image classification: cross-entropy and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.datasets.images import ImageData
+from training.errors import LotteryError
+from training.metrics import ACCURACY
+from training.noise import generator
+from training.replicates import Replicates
+from training.tasks.task import Batch, Carry, Evaluation, Network, Task
+
+_EVALUATION_BATCH = 2000
+
+
+class ImageClassification(Task):
+    """Sort images into classes.
+
+    Args:
+        data: on the device where it is trained.
+        batch_size: images per step; an epoch leaves out the images that don't fill a batch.
+    """
+
+    metric = ACCURACY
+
+    def __init__(self, data: ImageData, batch_size: int) -> None:
+        if batch_size > len(data.train):
+            raise LotteryError(
+                f"training.batch_size = {batch_size} is more than the {len(data.train):,} training "
+                f"images of {data.name}; choose at most that many."
+            )
+        self.data = data
+        self.spec = data.spec
+        self.batch_size = batch_size
+        self.device = data.train.labels.device
+        self.steps_per_epoch = len(data.train) // batch_size
+
+    def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
+        """Images `[R, B, C, H, W]` and labels `[R, B]` of a step, gathered by index on the device."""
+        orders: dict[int, Tensor] = {}
+        images, labels = self.data.train.images, self.data.train.labels
+
+        def batch(step: int) -> Batch:
+            epoch, place = divmod(step, self.steps_per_epoch)
+            if epoch not in orders:
+                orders.clear()
+                orders[epoch] = self._order(seeds, epoch)
+            index = orders[epoch][:, place * self.batch_size : (place + 1) * self.batch_size]
+            return images[index], labels[index]
+
+        return batch
+
+    def _order(self, seeds: Sequence[int], epoch: int) -> Tensor:
+        """A permutation of the training images per replicate, `[R, N]`."""
+        drawn = {
+            seed: torch.randperm(len(self.data.train), generator=generator(seed, "order", epoch))
+            for seed in set(seeds)
+        }
+        return torch.stack([drawn[seed] for seed in seeds]).to(self.device)
+
+    def first_carry(self, replicates: Replicates) -> Carry:
+        """Nothing is carried between batches of images."""
+        return ()
+
+    def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+        """The mean cross-entropy of images `[B, C, H, W]` with labels `[B]`."""
+        images, labels = batch
+        return F.cross_entropy(network(images).float(), labels), carry
+
+    @torch.no_grad()
+    def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
+        """Loss, accuracy in percent, and which images are right."""
+        part = {"validation": self.data.validation, "test": self.data.test}[split]
+        losses, right = [], []
+        pieces = zip(
+            part.images.split(_EVALUATION_BATCH), part.labels.split(_EVALUATION_BATCH), strict=True
+        )
+        for images, labels in pieces:
+            shared = (t.expand(len(replicates), *t.shape) for t in (images, labels))
+            loss, hits = replicates(_score, *shared)
+            losses.append(loss)
+            right.append(hits)
+        loss, scores = torch.cat(losses, 1).double().cpu(), torch.cat(right, 1).cpu()
+        return Evaluation(
+            loss=loss.mean(1), metric=100.0 * scores.double().mean(1), scores=scores.to(torch.uint8)
+        )
+
+    def run_example(self, network: nn.Module) -> int:
+        """One image `[1, C, H, W]`."""
+        network(self.data.test.images[:1])
+        return 1
+
+
+def _score(network: Network, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Per image: its cross-entropy, and whether the largest logit is its label's."""
+    logits = network(images).float()
+    return F.cross_entropy(logits, labels, reduction="none"), logits.argmax(-1) == labels

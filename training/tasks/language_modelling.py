@@ -1,0 +1,127 @@
+"""Language modelling: truncated back-propagation through time and perplexity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.datasets.text import END, TextData
+from training.errors import LotteryError
+from training.metrics import PERPLEXITY
+from training.replicates import Replicates
+from training.tasks.task import Batch, Carry, Evaluation, Network, Task
+
+
+class LanguageModelling(Task):
+    """Predict the next word.
+
+    A network maps (tokens `[T, B]`, state) to (logits `[T, B, V]`, state) and gives zeros as the first state by
+    `initial_state(B)`.
+
+    Args:
+        data: on the device where it is trained.
+        batch_size: columns into which the text is cut.
+        sequence: tokens per window; the state is carried from window to window and reset at each epoch.
+        evaluation_columns: into how many columns validation and test text are cut.
+    """
+
+    metric = PERPLEXITY
+
+    def __init__(
+        self, data: TextData, batch_size: int, sequence: int, evaluation_columns: int = 10
+    ) -> None:
+        rows = (len(data.train) - 1) // batch_size
+        if rows < 1:
+            raise LotteryError(
+                f"training.batch_size = {batch_size} is more than the {len(data.train):,} training "
+                f"tokens of {data.name}; choose fewer columns."
+            )
+        self.data = data
+        self.spec = data.spec
+        self.batch_size = batch_size
+        self.sequence = sequence
+        self.evaluation_columns = evaluation_columns
+        self.device = data.train.device
+        self.steps_per_epoch = -(-rows // sequence)
+        used = data.train[: rows * batch_size + 1]
+        self._inputs = used[:-1].view(batch_size, rows).t().contiguous()
+        self._targets = used[1:].view(batch_size, rows).t().contiguous()
+
+    def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
+        """Tokens and next tokens of a step's window, `[R, T, B]` each: the same text for every replicate."""
+
+        def batch(step: int) -> Batch:
+            first = step % self.steps_per_epoch * self.sequence
+            rows = slice(first, first + self.sequence)
+            pair = (self._inputs[rows], self._targets[rows])
+            return tuple(tokens.expand(len(seeds), *tokens.shape) for tokens in pair)
+
+        return batch
+
+    def first_carry(self, replicates: Replicates) -> Carry:
+        """The zero state, `[R, B, H]` per tensor."""
+        return _zero_state(replicates, self.batch_size)
+
+    def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+        """The mean cross-entropy of the next tokens, and the state after the window."""
+        tokens, targets = batch
+        logits, state = network(tokens, carry)
+        loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        return loss, _map(torch.detach, state)
+
+    @torch.no_grad()
+    def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
+        """Loss per token, perplexity and each token's loss: every token is predicted once, with carried state.
+
+        The text is read in columns side by side; the first token of all follows an end of line.
+        """
+        stream = {"validation": self.data.validation, "test": self.data.test}[split]
+        end = stream.new_tensor([self.data.words.index(END)])
+        columns = min(self.evaluation_columns, len(stream))
+        rows = -(-len(stream) // columns)
+        inputs = _columns(torch.cat([end, stream[:-1]]), rows, columns)
+        targets = _columns(stream, rows, columns)
+        state, losses = _zero_state(replicates, columns), []
+        for tokens, following in zip(
+            inputs.split(self.sequence), targets.split(self.sequence), strict=True
+        ):
+            shared = (t.expand(len(replicates), *t.shape) for t in (tokens, following))
+            loss, state = replicates(_score, state, *shared)
+            losses.append(loss)
+        scores = torch.cat(losses, 1).transpose(1, 2).flatten(1)[:, : len(stream)].cpu()
+        loss = scores.double().mean(1)
+        return Evaluation(loss=loss, metric=loss.exp(), scores=scores)
+
+    def run_example(self, network: nn.Module) -> int:
+        """One window of one column, `[T, 1]`."""
+        tokens = self._inputs[: self.sequence, :1]
+        network(tokens, network.initial_state(1))
+        return tokens.numel()
+
+
+def _columns(stream: Tensor, rows: int, columns: int) -> Tensor:
+    """A stream `[N]` as columns `[rows, columns]`, the last one filled up with token 0."""
+    filled = F.pad(stream, (0, rows * columns - len(stream)))
+    return filled.view(columns, rows).t().contiguous()
+
+
+def _score(network: Network, state: Carry, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Carry]:
+    """Each token's cross-entropy `[T, B]`, and the state after the window."""
+    logits, state = network(tokens, state)
+    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+    return losses.view_as(targets), state
+
+
+def _zero_state(replicates: Replicates, columns: int) -> Carry:
+    state: Carry = replicates.network.initial_state(columns)
+    return _map(lambda t: t.expand(len(replicates), *t.shape), state)
+
+
+def _map(function: Callable[[Tensor], Tensor], state: Any) -> Any:
+    if isinstance(state, tuple):
+        return tuple(_map(function, item) for item in state)
+    return function(state)

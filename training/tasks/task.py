@@ -1,0 +1,76 @@
+"""The abstract task: what a network is trained to do."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from training.metrics import Metric
+from training.replicates import Replicates
+from training.specs import Spec
+
+Network = Callable[..., Any]
+Batch = tuple[Tensor, ...]
+Carry = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What each replicate scores on one split.
+
+    Attributes:
+        loss: mean loss per example or token, `[R]` fp64 on the CPU.
+        metric: the task's metric, `[R]` fp64 on the CPU.
+        scores: per example (1 correct, 0 wrong; uint8) or per token (its loss; fp32), `[R, N]` on the CPU.
+    """
+
+    loss: Tensor
+    metric: Tensor
+    scores: Tensor
+
+
+class Task(abc.ABC):
+    """Data, batches, loss, evaluation and metric, written for one network; replicates map it.
+
+    Attributes:
+        metric: what a network is judged by.
+        spec: what it must take and give.
+        device: where the data live.
+        steps_per_epoch: whole batches in the training split.
+    """
+
+    metric: Metric
+    spec: Spec
+    device: torch.device
+    steps_per_epoch: int
+
+    @abc.abstractmethod
+    def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
+        """A function from a step to that step's batch, each tensor leading with R.
+
+        Args:
+            seeds: R noise seeds: the order of the data is a function of (seed, epoch).
+        """
+
+    @abc.abstractmethod
+    def first_carry(self, replicates: Replicates) -> Carry:
+        """What is carried from step to step at the start of an epoch, each tensor leading with R."""
+
+    @abc.abstractmethod
+    def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+        """One network's loss on its batch, and what it carries to the next step, detached."""
+
+    @abc.abstractmethod
+    def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
+        """Score every replicate on "validation" or "test"; the replicates are in evaluation mode."""
+
+    @abc.abstractmethod
+    def run_example(self, network: nn.Module) -> int:
+        """Run one network once, forward, and return how many examples or tokens that took.
+
+        For whoever counts what a forward pass costs.
+        """
