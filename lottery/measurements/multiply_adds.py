@@ -68,8 +68,11 @@ def multiply_adds(network: nn.Module, run: Callable[[nn.Module], int]) -> dict[s
         network: in any mode; it is run in evaluation mode.
         run: runs it once and returns how many examples that took, as `Task.run_example`.
     """
+    # A bias is added by the same call but takes no part in the product; a tied weight counts under its first name.
     owners = {
-        p.untyped_storage().data_ptr(): name for name, p in reversed([*network.named_parameters()])
+        parameter.untyped_storage().data_ptr(): name
+        for name, parameter in reversed([*network.named_parameters()])
+        if parameter.dim() >= 2
     }
     training = network.training
     network.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,10 @@ class ImageClassification(Task):
         self.batch_size = batch_size
         self.device = data.train.labels.device
         self.steps_per_epoch = len(data.train) // batch_size
+
+    def facts(self) -> dict[str, Any]:
+        """What a run records of the data."""
+        return self.data.facts()
 
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
         """Images `[R, B, C, H, W]` and labels `[R, B]` of a step, gathered by index on the device."""

@@ -51,6 +51,10 @@ class LanguageModelling(Task):
         self._inputs = used[:-1].view(batch_size, rows).t().contiguous()
         self._targets = used[1:].view(batch_size, rows).t().contiguous()
 
+    def facts(self) -> dict[str, Any]:
+        """What a run records of the data."""
+        return self.data.facts()
+
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
         """Tokens and next tokens of a step's window, `[R, T, B]` each: the same text for every replicate."""
 

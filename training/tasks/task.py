@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from training.metrics import Metric
@@ -47,6 +48,10 @@ class Task(abc.ABC):
     spec: Spec
     device: torch.device
     steps_per_epoch: int
+
+    @abc.abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """What a run records of the data: name, fingerprint, counts and baselines."""
 
     @abc.abstractmethod
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:

@@ -1,0 +1,98 @@
+"""Figures over training steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.summaries import summarise
+from analysis.tables import LOSS
+from analysis.theme import arm_styles, legend, panel_title, panels, paper, value_axis, value_label
+from lottery.records import TICKET
+from training.errors import LotteryError
+
+
+def learning_curves(
+    histories: pd.DataFrame,
+    *,
+    levels: Sequence[int] | None = None,
+    arms: Sequence[str] = (TICKET, "reinitialised"),
+    interval: str = "t",
+) -> Figure:
+    """The validation metric over training steps: a panel per run, a colour per level.
+
+    Lines are means, bands 95 % intervals. The y axis covers what comes after the first tenth of
+    training, which else would flatten the rest.
+
+    Args:
+        histories: as from `tables.read_histories`.
+        levels: which to draw; by default the first, the middle and the last of each run.
+        arms: which to draw.
+        interval: a name in `summaries.INTERVALS`.
+
+    Raises:
+        LotteryError: there is nothing to draw, or no such interval.
+    """
+    rows = histories[(histories["metric"] != LOSS) & histories["arm"].isin(arms)]
+    rows = rows.assign(density=100 * rows["density"], diverged=rows["value"].isna())
+    entries: dict[str, Line2D] = {}
+    chosen = [_at_levels(of_run, levels) for _, of_run in rows.groupby("run", sort=False)]
+    chosen = [of_run for of_run in chosen if not of_run.empty]
+    if not chosen:
+        raise LotteryError(
+            "No evaluation was recorded at these levels and arms; "
+            "name finished levels or choose another figure."
+        )
+    with paper():
+        densities = sorted({_percent(d) for run in chosen for d in run["density"]}, reverse=True)
+        colours = dict(zip(densities, sns.color_palette("viridis", len(densities)), strict=True))
+        figure, axes = panels(len(chosen))
+        for ax, of_run in zip(axes, chosen, strict=True):
+            entries |= _curves(ax, of_run, interval, colours)
+            ax.set_title(panel_title(str(of_run["run"].iloc[0])))
+            ax.set_xlabel("training step")
+        legend(figure, entries)
+    return figure
+
+
+def _at_levels(of_run: pd.DataFrame, levels: Sequence[int] | None) -> pd.DataFrame:
+    finished = sorted(of_run["level"].unique())
+    chosen = levels or [finished[0], finished[len(finished) // 2], finished[-1]]
+    return of_run[of_run["level"].isin(chosen)]
+
+
+def _percent(density: float) -> float:
+    """Densities that read alike get the same colour."""
+    return float(f"{density:.3g}")
+
+
+def _curves(
+    ax: Axes, of_run: pd.DataFrame, interval: str, colours: Mapping[float, Any]
+) -> dict[str, Line2D]:
+    """Draw one run's curves; the legend's entries."""
+    means = summarise(of_run, ["arm", "density", "step"], interval=interval)
+    styles = arm_styles(means["arm"])
+    entries = {}
+    for (arm, density), line in means.groupby(["arm", "density"], sort=False):
+        shown = _percent(float(str(density)))
+        colour, dashes = colours[shown], styles[str(arm)].dashes
+        pattern: Any = (0, dashes) if dashes else "-"
+        ax.plot(line["step"], line["mean"], color=colour, linestyle=pattern)
+        ax.fill_between(
+            line["step"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0
+        )
+        entries[f"{arm} at {shown:g} %"] = Line2D([], [], color=colour, linestyle=pattern)
+    late = means[means["step"] >= means["step"].max() / 10]["mean"].dropna()
+    higher = bool(of_run["higher_is_better"].iloc[0])
+    value_axis(ax, late, value_label(of_run, "validation"), may_be_log=not higher)
+    if ax.get_yscale() == "linear" and len(late):
+        room = 0.08 * (np.ptp(late) or 1)
+        ax.set_ylim(late.min() - room, late.max() + room)
+    return entries

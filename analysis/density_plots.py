@@ -1,0 +1,250 @@
+"""Figures over density: the metric, the early-stop step, and each layer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.structure import density_per_layer
+from analysis.summaries import summarise_levels
+from analysis.tables import results_at
+from analysis.theme import (
+    GREY,
+    Style,
+    arm_styles,
+    density_axis,
+    handle,
+    legend,
+    panel_title,
+    panels,
+    paper,
+    value_axis,
+    value_label,
+)
+from analysis.wording import number
+from lottery.records import TICKET
+from training.errors import LotteryError
+
+# A baseline further away than this many times the range of the data is named, not drawn.
+FAR = 0.5
+
+
+def metric_vs_density(
+    table: pd.DataFrame,
+    *,
+    at: str = "best",
+    split: str = "test",
+    baselines: pd.DataFrame | None = None,
+    published: pd.DataFrame | None = None,
+    interval: str = "t",
+) -> Figure:
+    """The metric over density: one panel per run, one line per arm.
+
+    Lines are means, bands 95 % intervals, faint points single seeds; the dashed line is the dense
+    mean and the grey band its margin. A baseline far from the data is named in the title instead.
+
+    Args:
+        table: as from `tables.read_table`.
+        at: "best" or "end".
+        split: "test" or "validation".
+        baselines: as `Study.baselines`.
+        published: figures to draw over ours as hollow markers: arm, density, value, source.
+        interval: a name in `summaries.INTERVALS`.
+
+    Raises:
+        LotteryError: nothing was read off there, or there is no such interval.
+    """
+    rows = results_at(table, at=at, split=split)
+    overlay = pd.DataFrame(columns=["arm", "density", "value", "source"])
+    overlay = overlay if published is None else published
+    entries: dict[str, Line2D] = {}
+    with paper():
+        figure, axes = panels(rows["run"].nunique())
+        for ax, (run, of_run) in zip(axes, rows.groupby("run", sort=False), strict=True):
+            levels = summarise_levels(of_run, interval=interval)
+            styles = arm_styles([*levels["arm"], *overlay["arm"]])
+            entries |= {arm: handle(styles[arm]) for arm in levels["arm"].unique()}
+            _reference(ax, levels, of_run)
+            _draw_arms(ax, levels, of_run, "value", styles)
+            entries |= _published(ax, overlay, styles)
+            density_axis(ax, [*of_run["density"], *overlay["density"]])
+            values = [*of_run["value"].dropna(), *overlay["value"]]
+            higher = bool(of_run["higher_is_better"].iloc[0])
+            value_axis(ax, values, value_label(of_run, split), may_be_log=not higher)
+            note = _baseline_note(ax, str(run), baselines, split, values)
+            ax.set_title(panel_title(str(run), note))
+        entries["dense mean and margin"] = Line2D([], [], color=GREY, linestyle=(0, (3, 2)))
+        legend(figure, entries)
+    return figure
+
+
+def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure:
+    """The step of least validation loss over density: one panel per run, one line per arm.
+
+    Args:
+        table: as from `tables.read_table`.
+        interval: a name in `summaries.INTERVALS`.
+
+    Raises:
+        LotteryError: there is no result, or no such interval.
+    """
+    rows = results_at(table)
+    entries: dict[str, Line2D] = {}
+    with paper():
+        figure, axes = panels(rows["run"].nunique())
+        for ax, (run, of_run) in zip(axes, rows.groupby("run", sort=False), strict=True):
+            levels = summarise_levels(of_run, "early_stop_step", interval)
+            styles = arm_styles(levels["arm"])
+            entries |= {arm: handle(style) for arm, style in styles.items()}
+            _draw_arms(ax, levels, of_run, "early_stop_step", styles)
+            density_axis(ax, of_run["density"])
+            value_axis(ax, of_run["early_stop_step"], "early-stop step", may_be_log=False)
+            ax.set_title(panel_title(str(run)))
+        legend(figure, entries)
+    return figure
+
+
+def layer_densities(layers: pd.DataFrame) -> Figure:
+    """The density of each layer (rows) at each level (columns) of the tickets: a panel per run.
+
+    Args:
+        layers: as from `tables.read_layers`.
+
+    Raises:
+        LotteryError: no layer was recorded.
+    """
+    if layers.empty:
+        raise LotteryError("The records list no layers; choose another figure.")
+    means = density_per_layer(layers)
+    runs = [of_run for _, of_run in means.groupby("run", sort=False)]
+    most = max(of_run["name"].nunique() for of_run in runs)
+    with paper():
+        figure, axes = panels(len(runs), height=max(1.2, 0.5 + 0.2 * most), columns=1)
+        for ax, of_run in zip(axes, runs, strict=True):
+            names = list(of_run["name"].unique())
+            grid = of_run.pivot_table(index="name", columns="level", values="density", sort=False)
+            grid = 100 * grid.loc[names]
+            total = of_run.groupby("level")[["kept", "total"]].sum()
+            shares = total["kept"] / total["total"]
+            sns.heatmap(
+                grid,
+                ax=ax,
+                # the square root keeps small densities apart and, unlike a logarithm, allows 0
+                norm=PowerNorm(0.5, vmin=0, vmax=100),
+                cmap="viridis",
+                annot=grid.map(_digits) if grid.shape[1] <= 24 else False,
+                fmt="",
+                annot_kws={"size": 5.5},
+                linewidths=0.5,
+                xticklabels=[_digits(100 * shares[level]) for level in grid.columns],
+                yticklabels=[_short(name) for name in names],
+                cbar_kws={"label": "layer (%)", "pad": 0.01, "ticks": [0, 5, 20, 50, 100]},
+            )
+            ax.tick_params(length=0, rotation=0)
+            ax.set_xlabel("density of the network (%)")
+            ax.set_ylabel("")
+            ax.set_title(panel_title(str(of_run["run"].iloc[0])))
+    return figure
+
+
+def _draw_arms(
+    ax: Axes, levels: pd.DataFrame, rows: pd.DataFrame, value: str, styles: dict[str, Style]
+) -> None:
+    """Mean lines with bands, and every seed as a faint point."""
+    levels = levels.assign(percent=100 * levels["density"])
+    arms = list(levels["arm"].unique())
+    for arm, of_arm in rows[~rows["diverged"].astype(bool)].groupby("arm", sort=False):
+        style = styles[str(arm)]
+        x = 100 * of_arm["density"]
+        ax.scatter(x, of_arm[value], s=5, color=style.colour, alpha=0.3, linewidths=0, zorder=2)
+    for arm in arms:
+        of_arm = levels[levels["arm"] == arm].sort_values("density")
+        colour = styles[arm].colour
+        x = of_arm["percent"].to_numpy()
+        ax.fill_between(x, of_arm["low"], of_arm["high"], color=colour, alpha=0.15, linewidth=0)
+    sns.lineplot(
+        levels,
+        x="percent",
+        y="mean",
+        hue="arm",
+        style="arm",
+        hue_order=arms,
+        style_order=arms,
+        palette={arm: styles[arm].colour for arm in arms},
+        markers={arm: styles[arm].marker for arm in arms},
+        dashes={arm: styles[arm].dashes for arm in arms},
+        estimator=None,
+        errorbar=None,
+        legend=False,
+        ax=ax,
+    )
+
+
+def _reference(ax: Axes, levels: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """The dense mean and the margin below (or, for perplexity, above) it."""
+    dense = levels[(levels["arm"] == TICKET) & (levels["level"] == 0)]
+    if dense.empty or math.isnan(dense["mean"].iloc[0]):
+        return
+    mean = float(dense["mean"].iloc[0])
+    first = rows.iloc[0]
+    margin = first["margin"] * mean if first["margin_is_relative"] else first["margin"]
+    bound = mean - margin if first["higher_is_better"] else mean + margin
+    ax.axhline(mean, color=GREY, linestyle=(0, (3, 2)), linewidth=0.9, zorder=1)
+    ax.axhspan(min(mean, bound), max(mean, bound), color=GREY, alpha=0.15, linewidth=0, zorder=0)
+
+
+def _published(ax: Axes, overlay: pd.DataFrame, styles: dict[str, Style]) -> dict[str, Line2D]:
+    entries = {}
+    for (arm, source), points in overlay.groupby(["arm", "source"], sort=False):
+        style = styles[str(arm)]
+        look: dict[str, Any] = {
+            "marker": style.marker,
+            "linestyle": "none",
+            "markerfacecolor": "none",
+            "markeredgecolor": style.colour,
+            "markersize": 6,
+        }
+        ax.plot(100 * points["density"], points["value"], zorder=4, **look)
+        entries[f"{arm}, published: {source}"] = Line2D([], [], **look)
+    return entries
+
+
+def _baseline_note(
+    ax: Axes, run: str, baselines: pd.DataFrame | None, split: str, values: list[float]
+) -> str:
+    """Draw the run's baselines that lie near the data; the text that names the others."""
+    if baselines is None or not values:
+        return ""
+    reach = FAR * (max(values) - min(values))
+    far = []
+    of_run = baselines[(baselines["run"] == run) & (baselines["split"] == split)]
+    for name, metric, value in of_run[["name", "metric", "value"]].itertuples(index=False):
+        if min(values) - reach <= value <= max(values) + reach:
+            ax.axhline(value, color=GREY, linestyle=(0, (1, 1.5)), linewidth=0.9)
+            ax.annotate(
+                f"{name} {number(value)}",
+                (0.01, value),
+                xycoords=("axes fraction", "data"),
+                xytext=(0, 2),
+                textcoords="offset points",
+                fontsize=6.5,
+                color=GREY,
+            )
+        else:
+            far.append(f"{name} {metric}: {number(value)} (off scale)")
+    return "; ".join(far)
+
+
+def _short(name: str, most: int = 28) -> str:
+    return name if len(name) <= most else f"…{name[1 - most :]}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"

@@ -1,0 +1,127 @@
+"""Every kind of figure by name, and how a figure is saved.
+
+The drawings are functions from tables to figures, in `density_plots`, `curve_plots` and
+`frontier_plots`; they touch no files.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis.curve_plots import learning_curves
+from analysis.density_plots import early_stop_vs_density, layer_densities, metric_vs_density
+from analysis.frontier import frontier
+from analysis.frontier_plots import searched_vs_pruned
+from analysis.structure import density_per_layer
+from analysis.tables import LOSS, Study, results_at
+from analysis.theme import paper
+from training.errors import LotteryError, unknown
+
+FORMATS: dict[str, dict[str, str | None]] = {  # format -> metadata that would hold the date
+    "svg": {"Date": None},
+    "png": {},
+    "pdf": {"CreationDate": None},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureKind:
+    """One kind of figure.
+
+    Attributes:
+        caption: what it shows, for help and reports.
+        data: the rows that are drawn; empty when the study has none.
+        draw: the drawing of a study.
+    """
+
+    caption: str
+    data: Callable[[Study], pd.DataFrame]
+    draw: Callable[[Study], Figure]
+
+
+FIGURES: dict[str, FigureKind] = {
+    "metric-vs-density": FigureKind(
+        caption=(
+            "Test metric at the early-stop step over density: mean of the seeds, 95 % interval "
+            "(band), single seeds (points); dense mean (dashed) and its margin (grey)."
+        ),
+        data=lambda study: results_at(study.table),
+        draw=lambda study: metric_vs_density(
+            study.table, baselines=study.baselines, published=study.published
+        ),
+    ),
+    "early-stop-vs-density": FigureKind(
+        caption=(
+            "Early-stop step (least validation loss) over density: mean, 95 % interval (band), "
+            "single seeds (points). Lower is faster."
+        ),
+        data=lambda study: results_at(study.table),
+        draw=lambda study: early_stop_vs_density(study.table),
+    ),
+    "learning-curves": FigureKind(
+        caption=(
+            "Validation metric during training of the dense network, a middle and the last level: "
+            "mean and 95 % interval (band); tickets solid, controls dashed."
+        ),
+        data=lambda study: study.histories[study.histories["metric"] != LOSS],
+        draw=lambda study: learning_curves(study.histories),
+    ),
+    "density-per-layer": FigureKind(
+        caption="Density of each layer of the tickets, level by level, mean of the seeds.",
+        data=lambda study: density_per_layer(study.layers),
+        draw=lambda study: layer_densities(study.layers),
+    ),
+    "searched-vs-pruned": FigureKind(
+        caption=(
+            "Test metric over remaining parameters: mean and 95 % interval of each level; large "
+            "markers are the dense networks, the grey steps the Pareto front."
+        ),
+        data=lambda study: frontier(study.table),
+        draw=lambda study: searched_vs_pruned(frontier(study.table)),
+    ),
+}
+
+
+def save_figure(
+    figure: Figure, data: pd.DataFrame, path_without_suffix: Path, formats: Iterable[str] = ("svg",)
+) -> list[Path]:
+    """Write a figure in each format and its data as CSV beside it; the same input, the same bytes.
+
+    Raises:
+        LotteryError: there is no such format, or the folder can't be written to.
+    """
+    written = []
+    try:
+        path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
+        for name in formats:
+            path = path_without_suffix.with_name(f"{path_without_suffix.name}.{name}")
+            path.write_bytes(render(figure, name, salt=path_without_suffix.name))
+            written.append(path)
+        path = path_without_suffix.with_name(f"{path_without_suffix.name}.csv")
+        path.write_text(data.to_csv(index=False), encoding="utf-8")
+    except OSError as error:
+        raise LotteryError(
+            f"{path_without_suffix}: {error.strerror}; choose another --out."
+        ) from error
+    return [*written, path]
+
+
+def render(figure: Figure, file_format: str, *, salt: str) -> bytes:
+    """A figure as the bytes of a file; `salt` makes the ids inside an SVG.
+
+    Raises:
+        LotteryError: there is no such format.
+    """
+    if file_format not in FORMATS:
+        raise unknown("figure format", file_format, FORMATS)
+    buffer = io.BytesIO()
+    with paper(), mpl.rc_context({"svg.hashsalt": salt}):
+        figure.savefig(buffer, format=file_format, metadata=FORMATS[file_format])
+    return buffer.getvalue()

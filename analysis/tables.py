@@ -1,0 +1,217 @@
+"""Runs on disk -> tidy tables. The only module of the analysis that reads files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lottery.records import Record, read_facts, read_history, read_records
+from training.errors import LotteryError
+
+LOSS = "loss"
+TABLE = (
+    *("run", "network", "origin", "recipe", "data", "arm", "seed", "level", "density"),
+    *("parameters", "multiply_adds", "bytes", "early_stop_step", "diverged"),
+    *("at", "split", "metric", "value"),
+    *("unit", "higher_is_better", "margin", "margin_is_relative"),
+)
+HISTORIES = (
+    *("run", "network", "arm", "seed", "level", "density", "step", "metric", "value"),
+    *("unit", "higher_is_better"),
+)
+LAYERS = ("run", "network", "arm", "seed", "level", "name", "kept", "total", "density")
+BASELINES = ("run", "name", "split", "metric", "value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Everything that figures and reports are made from.
+
+    Attributes:
+        table: one row per number read off a replicate (`TABLE`).
+        histories: one row per evaluation during training (`HISTORIES`).
+        layers: one row per prunable parameter of a replicate (`LAYERS`).
+        baselines: reference values of the data sets, such as the unigram perplexity (`BASELINES`).
+        facts: per run, what it says of itself: `{"experiment": ..., "data": ...}`.
+        published: reference figures to draw over ours: arm, density, value, source.
+    """
+
+    table: pd.DataFrame
+    histories: pd.DataFrame
+    layers: pd.DataFrame
+    baselines: pd.DataFrame
+    facts: dict[str, dict[str, Any]]
+    published: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    name: str
+    path: Path
+    records: list[Record]
+
+
+def read_study(runs: Sequence[Path]) -> Study:
+    """Read all that some runs hold.
+
+    Raises:
+        LotteryError: no run is given, one has no finished level, or a file is damaged.
+    """
+    loaded = _load(runs)
+    facts = {run.name: read_facts(run.path) for run in loaded}
+    return Study(
+        table=_table(loaded),
+        histories=_histories(loaded),
+        layers=_layers(loaded),
+        baselines=_baselines(facts),
+        facts=facts,
+    )
+
+
+def read_table(runs: Sequence[Path]) -> pd.DataFrame:
+    """One row per number read off a replicate, with the columns `TABLE`.
+
+    `density` is kept / prunable weights, `parameters` are those that are left, `value` is NaN where
+    a replicate diverged. Rows of the loss have no margin.
+
+    Raises:
+        LotteryError: no run is given, one has no finished level, or a file is damaged.
+    """
+    return _table(_load(runs))
+
+
+def read_histories(runs: Sequence[Path]) -> pd.DataFrame:
+    """One row per evaluation during training, of finished levels; columns `HISTORIES`.
+
+    Raises:
+        LotteryError: as `read_table`.
+    """
+    return _histories(_load(runs))
+
+
+def read_layers(runs: Sequence[Path]) -> pd.DataFrame:
+    """One row per prunable parameter of a replicate, in the network's order; columns `LAYERS`.
+
+    Raises:
+        LotteryError: as `read_table`.
+    """
+    return _layers(_load(runs))
+
+
+def results_at(table: pd.DataFrame, *, at: str = "best", split: str = "test") -> pd.DataFrame:
+    """The rows of the task's own metric (not the loss) at one point of training on one split.
+
+    Raises:
+        LotteryError: there are none.
+    """
+    rows = table[(table["at"] == at) & (table["split"] == split) & (table["metric"] != LOSS)]
+    if rows.empty:
+        known = table[table["metric"] != LOSS][["at", "split"]].drop_duplicates()
+        points = ", ".join(f"{a}/{s}" for a, s in known.itertuples(index=False))
+        raise LotteryError(f"Nothing was read off at {at}/{split}; known: {points or 'nothing'}.")
+    return rows.reset_index(drop=True)
+
+
+def _load(runs: Sequence[Path]) -> list[_Run]:
+    if not runs:
+        raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")
+    paths = list(dict.fromkeys(run.resolve() for run in runs))
+    found = [(path, read_records(path)) for path in paths]
+    for path, records in found:
+        if not records:
+            raise LotteryError(
+                f"{path} has no finished level yet; run its `lottery prune` command again "
+                "to resume it, or leave it out."
+            )
+    shared = Counter(records[0].run for _, records in found)
+    return [
+        _Run(
+            name=str(path) if shared[records[0].run] > 1 else records[0].run,
+            path=path,
+            records=records,
+        )
+        for path, records in found
+    ]
+
+
+def _table(runs: Sequence[_Run]) -> pd.DataFrame:
+    rows = [row for run in runs for record in run.records for row in _rows(run.name, record)]
+    table = pd.DataFrame(rows, columns=list(TABLE))
+    return table.astype({"value": float, "margin": float})
+
+
+def _rows(run: str, record: Record) -> list[dict[str, object]]:
+    replicate = {
+        "run": run,
+        "network": record.network,
+        "origin": record.origin,
+        "recipe": record.recipe,
+        "data": record.data,
+        "arm": record.arm,
+        "seed": record.seed,
+        "level": record.level,
+        "density": record.density,
+        "parameters": record.remaining,
+        "multiply_adds": record.multiply_adds,
+        "bytes": record.bytes,
+        "early_stop_step": record.best_step,
+        "diverged": record.diverged_at is not None,
+    }
+    rows = []
+    for value in record.values:
+        of_task = value.metric == record.metric.name
+        kind = {
+            "unit": record.metric.unit if of_task else "",
+            "higher_is_better": of_task and record.metric.higher_is_better,
+            "margin": record.metric.margin if of_task else None,
+            "margin_is_relative": of_task and record.metric.margin_is_relative,
+        }
+        number = {"at": value.at, "split": value.split, "metric": value.metric}
+        rows.append({**replicate, **number, "value": value.value, **kind})
+    return rows
+
+
+def _histories(runs: Sequence[_Run]) -> pd.DataFrame:
+    rows = []
+    for run in runs:
+        finished = {(record.level, record.arm, record.seed): record for record in run.records}
+        for row in read_history(run.path):
+            record = finished.get((row.level, row.arm, row.seed))
+            if record is None:
+                continue
+            of_task = row.metric == record.metric.name
+            place = (run.name, record.network, row.arm, row.seed, row.level, record.density)
+            unit = record.metric.unit if of_task else ""
+            better = of_task and record.metric.higher_is_better
+            rows.append((*place, row.step, row.metric, row.value, unit, better))
+    table = pd.DataFrame(rows, columns=list(HISTORIES)).astype({"value": float})
+    # A resumed level evaluates again what came after its last checkpoint.
+    key = ["run", "arm", "seed", "level", "step", "metric"]
+    return table.drop_duplicates(key, keep="last", ignore_index=True)
+
+
+def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
+    rows = [
+        (
+            *(run.name, record.network, record.arm, record.seed, record.level),
+            *(layer.name, layer.kept, layer.total, layer.kept / layer.total),
+        )
+        for run in runs
+        for record in run.records
+        for layer in record.layers
+    ]
+    return pd.DataFrame(rows, columns=list(LAYERS))
+
+
+def _baselines(facts: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    rows = [
+        (run, *(baseline[column] for column in BASELINES[1:]))
+        for run, fact in facts.items()
+        for baseline in fact["data"].get("baselines", [])
+    ]
+    return pd.DataFrame(rows, columns=list(BASELINES))

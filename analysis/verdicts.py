@@ -1,0 +1,222 @@
+"""One sentence per question of a study, with the numbers that carry it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.frontier import BUDGETS, SEARCHED, contests
+from analysis.significance import MINIMUM_N, Comparison, Verdict, decide
+from analysis.tables import results_at
+from analysis.winners import (
+    REINITIALISED,
+    compare_arms,
+    judge_levels,
+    smallest_matching,
+    smallest_winning,
+)
+from analysis.wording import count, difference, interval, p_value, percent, with_unit
+from lottery.records import TICKET
+
+RANDOM_MASK = "random-mask"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A question about a study and what its numbers say.
+
+    Attributes:
+        question: one sentence.
+        answer: one or two sentences with n, intervals and p-values.
+        verdict: the answer in a word.
+    """
+
+    question: str
+    answer: str
+    verdict: Verdict
+
+
+def answer_questions(table: pd.DataFrame, *, at: str = "best", split: str = "test") -> list[Answer]:
+    """What a study says: which network wins, and per run whether it holds tickets, and why.
+
+    Args:
+        table: as from `tables.read_table`.
+        at: "best" or "end".
+        split: "test" or "validation".
+
+    Raises:
+        LotteryError: nothing was read off there.
+    """
+    rows = results_at(table, at=at, split=split)
+    judged = judge_levels(table, at=at, split=split)
+    answers = []
+    for data, of_data in table.groupby("data", sort=False):
+        answers += _search_or_prune(str(data), of_data, at, split)
+    for run, of_run in rows.groupby("run", sort=False):
+        name = _name(rows, of_run)
+        answers.append(_winning(name, judged[judged["run"] == run], split))
+        answers += _control(
+            of_run, REINITIALISED, f"Does the initialisation of {name} matter?", "new weights"
+        )
+        answers += _control(
+            of_run, RANDOM_MASK, f"Does the place of the weights of {name} matter?", "a random mask"
+        )
+    return answers
+
+
+def _name(rows: pd.DataFrame, of_run: pd.DataFrame) -> str:
+    """The network on its data, and the run where several runs share both."""
+    network, data, run = of_run[["network", "data", "run"]].iloc[0]
+    same = rows[(rows["network"] == network) & (rows["data"] == data)]
+    suffix = f" (run {run})" if same["run"].nunique() > 1 else ""
+    return f"{network} on {data}{suffix}"
+
+
+def _winning(name: str, judged: pd.DataFrame, split: str) -> Answer:
+    question = f"Does {name} hold winning tickets?"
+    if judged.empty:
+        return Answer(question=question, answer="Nothing was pruned yet.", verdict="undecided")
+    winning = judged["winning"].tolist()
+    verdict: Verdict = "undecided"
+    if "yes" in winning:
+        verdict = "yes"
+    elif all(word == "no" for word in winning):
+        verdict = "no"
+    return Answer(
+        question=question,
+        answer=f"{_matching(judged, split)} {_winning_levels(judged)}",
+        verdict=verdict,
+    )
+
+
+def _matching(judged: pd.DataFrame, split: str) -> str:
+    found = smallest_matching(judged)
+    if found.empty:
+        words = judged["matching"].tolist()
+        lost = int(judged["diverged"].sum())
+        why = f"; {lost} tickets diverged" if lost else ""
+        if judged["n"].max() < MINIMUM_N and not lost:
+            why = f"; at least {MINIMUM_N} seeds are needed"
+        return (
+            f"No level was shown to match the dense network: {words.count('no')} of {len(words)} "
+            f"fail to and {words.count('undecided')} are undecided{why}."
+        )
+    best = found.iloc[0]
+    return (
+        f"With {percent(best['density'])} of its weights it still matches the dense network: "
+        f"{split} {best['metric']} {with_unit(best['mean'], best['unit'])} against "
+        f"{with_unit(best['dense_mean'], best['unit'])}, an advantage of {_advantage(best)} "
+        f"(n = {best['n']}, {p_value(best['p_matching'])} for a margin of "
+        f"{with_unit(best['margin'], '')})."
+    )
+
+
+def _winning_levels(judged: pd.DataFrame) -> str:
+    if not judged["n_reinitialised"].any():
+        return (
+            f"Whether these are winning tickets is open: there is no {REINITIALISED} replicate "
+            "to compare them with."
+        )
+    winning = judged[judged["winning"] == "yes"]
+    if winning.empty:
+        return f"No level was shown to win, that is, to match and to beat {REINITIALISED} too."
+    sparsest = smallest_winning(judged).iloc[0]
+    gain = interval(sparsest["gain_low"], sparsest["gain_high"])
+    densities = ", ".join(percent(density) for density in winning["density"])
+    return (
+        f"{len(winning)} of {len(judged)} levels win, that is, match and beat {REINITIALISED} too "
+        f"(densities {densities}); at {percent(sparsest['density'])} by "
+        f"{difference(sparsest['gain'], sparsest['unit'])} {gain}, "
+        f"{p_value(sparsest['p_gain'])}."
+    )
+
+
+def _control(rows: pd.DataFrame, control: str, question: str, what: str) -> list[Answer]:
+    """Ticket against a control at the sparsest level that has both."""
+    both = set(rows[rows["arm"] == TICKET]["level"]) & set(rows[rows["arm"] == control]["level"])
+    if not both - {0}:
+        return []
+    level = int(max(both))
+    better = compare_arms(rows, level, TICKET, control)
+    verdict = decide_control(rows, level, control)
+    density = percent(rows[rows["level"] == level]["density"].mean())
+    unit = str(rows["unit"].iloc[0])
+    numbers = (
+        f"{difference(better.difference, unit)} {interval(better.low, better.high)} "
+        f"(n = {better.n}, {p_value(better.p)})"
+    )
+    endings = {
+        "yes": f"the ticket beats {what}",
+        "no": f"{what} does as well as the ticket, within the margin",
+        "undecided": f"ticket and {what} were not told apart",
+    }
+    return [
+        Answer(
+            question=question,
+            answer=f"At {density} of the weights {endings[verdict]}: {numbers}.",
+            verdict=verdict,
+        )
+    ]
+
+
+def decide_control(rows: pd.DataFrame, level: int, control: str) -> Verdict:
+    """Whether a ticket beats a control at one level of one run.
+
+    "yes" when it is significantly better, "no" when the control is shown to be no worse than the
+    ticket by more than the metric's margin, else "undecided".
+    """
+    better: Comparison = compare_arms(rows, level, TICKET, control)
+    equal: Comparison = compare_arms(rows, level, control, TICKET, within_margin=True)
+    return decide(better.p, equal.p)
+
+
+def _search_or_prune(data: str, table: pd.DataFrame, at: str, split: str) -> list[Answer]:
+    """Which network is better at matched sizes; decided when most budgets are, and all one way."""
+    networks = table.drop_duplicates(["network", "run"])
+    if len(networks) < 2:
+        return []
+    searched = networks["origin"] == SEARCHED
+    if searched.any() and not searched.all():
+        fought = contests(table, between="origins", at=at, split=split)
+        question = f"Search or prune: is the searched network the better one on {data}?"
+        winner = fought["first_origin"].where(
+            fought["better"] == fought["first"], fought["second_origin"]
+        )
+        said_yes = winner == SEARCHED
+    else:
+        fought = contests(table, at=at, split=split)
+        question = f"Is there a better network at equal size on {data}?"
+        said_yes = fought["better"] != ""
+    decided = fought["better"] != ""
+    verdict: Verdict = "undecided"
+    if decided.any() and 2 * decided.sum() >= len(fought):
+        words = said_yes[decided]
+        verdict = "yes" if words.all() else "undecided" if words.any() else "no"
+    sentences = [_sentence(row) for _, row in fought.iterrows()]
+    none = "No two networks have a level of matched size."
+    return [Answer(question=question, answer=" ".join(sentences) or none, verdict=verdict)]
+
+
+def _sentence(row: pd.Series) -> str:
+    ahead, behind = ("first", "second") if row["difference"] > 0 else ("second", "first")
+    says = "is better than" if row["better"] else "is not shown to differ from"
+    sides = [
+        f"{row[side]} ({row[f'{side}_origin']}, density {percent(row[f'{side}_density'])})"
+        for side in (ahead, behind)
+    ]
+    return (
+        f"At {count(row['budget'])} {BUDGETS['parameters']} {sides[0]} {says} {sides[1]}: "
+        f"{_advantage_of(row, ahead)} ({p_value(row['p'])}, "
+        f"n = {row[f'{ahead}_n']} and {row[f'{behind}_n']})."
+    )
+
+
+def _advantage_of(row: pd.Series, ahead: str) -> str:
+    if ahead == "first":
+        return _advantage(row)
+    return f"{difference(-row['difference'], row['unit'])} {interval(-row['high'], -row['low'])}"
+
+
+def _advantage(row: pd.Series) -> str:
+    return f"{difference(row['difference'], row['unit'])} {interval(row['low'], row['high'])}"

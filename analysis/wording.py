@@ -1,0 +1,77 @@
+"""Numbers as text, the same in figures, verdicts and reports."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+
+
+def number(value: float) -> str:
+    """A metric's value: two decimals, one from 100 on."""
+    if math.isnan(value):
+        return MISSING
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A metric's value with its unit.
+
+    >>> with_unit(98.256, "%"), with_unit(112.34, "")
+    ('98.26 %', '112.3')
+    """
+    return f"{number(value)} {unit}" if unit and not math.isnan(value) else number(value)
+
+
+def difference(value: float, unit: str) -> str:
+    """A signed difference of two values; shares differ by points.
+
+    >>> difference(0.256, "%"), difference(-3.0, "")
+    ('+0.26 points', '-3.00')
+    """
+    if math.isnan(value):
+        return MISSING
+    return f"{value:+.2f} points" if unit == "%" else f"{value:+.2f}"
+
+
+def interval(low: float, high: float) -> str:
+    """A 95 % interval in brackets.
+
+    >>> interval(0.1, 0.4), interval(float("nan"), float("nan"))
+    ('[0.10, 0.40]', '[–, –]')
+    """
+    return f"[{number(low)}, {number(high)}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value with its sign, to three decimals.
+
+    >>> p_value(0.0421), p_value(0.0002), p_value(float("nan"))
+    ('p = 0.042', 'p < 0.001', 'not tested')
+    """
+    if math.isnan(p):
+        return "not tested"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def percent(share: float) -> str:
+    """A density in percent to three digits.
+
+    >>> percent(0.2107), percent(0.005), percent(1.0)
+    ('21.1 %', '0.5 %', '100 %')
+    """
+    return f"{100 * share:.3g} %"
+
+
+def count(value: float) -> str:
+    """A count of parameters, multiply-adds or bytes, to three digits.
+
+    >>> count(266200), count(24_000_000), count(999), count(999_999)
+    ('266k', '24M', '999', '1M')
+    """
+    if math.isnan(value):
+        return MISSING
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.0f}"

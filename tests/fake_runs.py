@@ -1,0 +1,127 @@
+"""Runs on disk as the training code leaves them, with invented numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lottery.records import DATA, EXPERIMENT, HISTORY, LayerCount, Record, Value, records_to_json
+from training.metrics import ACCURACY, PERPLEXITY, Metric
+from training.storage import Folder, to_json
+
+PRUNABLE = 266_200
+OTHER = 410
+LAYERS = {"fc1.weight": 235_200, "fc2.weight": 30_000, "output.weight": 1_000}
+Curve = Callable[[str, int, int], float | None]
+
+
+def accuracy_curve(arm: str, level: int, seed: int) -> float | None:
+    """Test accuracy: tickets rise a little, then fall; controls fall from the start."""
+    noise = np.random.default_rng([level, seed, len(arm)]).normal(0, 0.06) + 0.05 * (seed % 3)
+    fall = {"ticket": -0.12 * min(level, 5), "reinitialised": 0.09 * level}.get(arm, 0.14 * level)
+    late = 0.06 * max(0, level - 8) ** 2
+    return 98.0 - fall - late + float(noise)
+
+
+def perplexity_curve(arm: str, level: int, seed: int) -> float | None:
+    """Test perplexity: the mirror image, upwards."""
+    value = accuracy_curve(arm, level, seed)
+    return None if value is None else 100 * math.exp(0.25 * (98.0 - value))
+
+
+def write_run(
+    path: Path,
+    curve: Curve = accuracy_curve,
+    *,
+    network: str = "lenet-300-100",
+    origin: str = "designed",
+    data: str = "mnist",
+    metric: Metric = ACCURACY,
+    arms: Sequence[str] = ("ticket", "reinitialised", "random-mask"),
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    levels: int = 10,
+    scale: float = 1.0,
+    name: str | None = None,
+    history: bool = True,
+) -> Path:
+    """Write a run; `curve(arm, level, seed)` is the test metric, None where the replicate diverged.
+
+    The validation metric is the test metric; `scale` multiplies all sizes.
+    """
+    folder = Folder(path)
+    experiment = {"name": "demo", "levels": levels, "training": {"steps": 1000}}
+    folder.write(EXPERIMENT, to_json(experiment))
+    baselines = []
+    if metric is PERPLEXITY:
+        baselines = [{"name": "unigram", "split": "test", "metric": "perplexity", "value": 740.25}]
+    facts = {"name": data, "fingerprint": "d41d8cd9", "baselines": baselines}
+    folder.write(DATA, to_json(facts))
+    identity = {"run": name or path.name, "network": network, "origin": origin, "data": data}
+    lines = []
+    for level in range(levels + 1):
+        for arm in arms if level else arms[:1]:
+            records = [
+                _record(
+                    curve(arm, level, seed),
+                    {**identity, "arm": arm, "seed": seed},
+                    level=level,
+                    metric=metric,
+                    scale=scale,
+                )
+                for seed in seeds
+            ]
+            place = f"level-{level:02d}" if arm == "ticket" else f"level-{level:02d}/{arm}"
+            folder.write_last(f"{place}/records.json", records_to_json(records))
+            lines += [line for record in records for line in _history(record)]
+    if history:
+        (path / HISTORY).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path
+
+
+def _record(
+    value: float | None, fields: dict[str, Any], *, level: int, metric: Metric, scale: float
+) -> Record:
+    kept = {layer: round(scale * total * 0.8**level) for layer, total in LAYERS.items()}
+    total = {layer: round(scale * size) for layer, size in LAYERS.items()}
+    numbers = tuple(
+        Value(at=at, split=split, metric=metric.name, value=value)
+        for at in ("best", "end")
+        for split in ("validation", "test")
+    )
+    loss = Value(at="best", split="validation", metric="loss", value=None if value is None else 0.1)
+    return Record(
+        **fields,
+        metric=metric,
+        recipe="demo",
+        level=level,
+        kept=sum(kept.values()),
+        prunable=sum(total.values()),
+        parameters=sum(total.values()) + OTHER,
+        multiply_adds=sum(kept.values()),
+        bytes=4 * (sum(kept.values()) + OTHER) + sum(total.values()) // 8,
+        steps=1000,
+        best_step=500 - 20 * level if fields["arm"] == "ticket" else 500 + 40 * level,
+        diverged_at=7 if value is None else None,
+        values=(*numbers, loss),
+        layers=tuple(LayerCount(name=n, kept=kept[n], total=total[n]) for n in LAYERS),
+    )
+
+
+def _history(record: Record) -> list[dict[str, object]]:
+    final = record.values[0].value
+    rows: list[dict[str, object]] = []
+    for step in range(0, 1001, 50):
+        start = 10.0 if record.metric.higher_is_better else 5000.0
+        value = None if final is None else final + (start - final) * math.exp(-step / 60)
+        rows.append(
+            {
+                **{"level": record.level, "arm": record.arm, "seed": record.seed, "step": step},
+                **{"metric": record.metric.name, "value": value},
+            }
+        )
+    return rows

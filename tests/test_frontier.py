@@ -1,0 +1,121 @@
+"""Networks against each other at matched sizes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.frontier import at_budget, comparison, contests, frontier, matched_budgets, pareto
+from analysis.tables import read_table
+from tests.fake_runs import OTHER, PRUNABLE, Curve, write_run
+from training.errors import LotteryError
+
+WOBBLE = (0.00, 0.03, -0.02, 0.05, 0.01)
+
+
+def flat(value: float) -> Curve:
+    return lambda arm, level, seed: value - 0.1 * level + WOBBLE[seed]
+
+
+@pytest.fixture
+def duel(tmp_path: Path) -> pd.DataFrame:
+    """A searched network of twice the size that is 0.5 points better at each level."""
+    small = write_run(tmp_path / "lenet", flat(98.0), levels=4, arms=("ticket",))
+    large = write_run(
+        tmp_path / "enas",
+        flat(98.5),
+        network="enas-micro",
+        origin="searched",
+        levels=4,
+        arms=("ticket",),
+        scale=2,
+    )
+    return read_table([small, large])
+
+
+def test_pareto_of_five_points() -> None:
+    sizes, values = [1, 2, 3, 4, 5], [90, 95, 94, 95, 97]
+    assert pareto(sizes, values, higher_is_better=True) == [True, True, False, False, True]
+    # smaller is better: the first point beats all others
+    assert pareto(sizes, values, higher_is_better=False) == [True, False, False, False, False]
+
+
+def test_pareto_keeps_twins_and_passes_over_missing_values() -> None:
+    twins = pareto([1, 1, 1], [90, 90, math.nan], higher_is_better=True)
+    assert twins == [True, True, False]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=12))
+def test_every_point_off_the_front_is_dominated_by_one_on_it(points: list[tuple[int, int]]) -> None:
+    sizes, values = [s for s, _ in points], [v for _, v in points]
+    front = pareto(sizes, values, higher_is_better=True)
+    best = [point for point, on in zip(points, front, strict=True) if on]
+    for (size, value), on in zip(points, front, strict=True):
+        assert on or any(s <= size and v >= value for s, v in best)
+
+
+def test_matched_budgets_are_dense_sizes_and_shares_of_the_largest(duel: pd.DataFrame) -> None:
+    large, small = 2 * PRUNABLE + OTHER, PRUNABLE + OTHER
+    # half of the large network is the small one but for 205 parameters
+    expected = [large, small, round(large / 4), round(large / 8)]
+    assert matched_budgets(frontier(duel)) == expected
+
+
+def test_the_level_at_a_budget_is_chosen_on_validation(duel: pd.DataFrame) -> None:
+    table = duel.copy()
+    picked = (table["split"] == "validation") & (table["network"] == "lenet-300-100")
+    table.loc[picked & (table["level"] == 3), "value"] += 5
+    chosen = at_budget(frontier(table), budgets=[10**6])
+    # lenet's test metric is best at level 0, its validation metric at level 3
+    assert dict(zip(chosen["network"], chosen["level"], strict=True)) == {
+        "lenet-300-100": 3,
+        "enas-micro": 0,
+    }
+
+
+def test_a_network_too_large_for_a_budget_is_left_out(duel: pd.DataFrame) -> None:
+    rows = comparison(duel)
+    # the smallest searched level has 0.8^4 x 2 = 0.82 of the small network's weights
+    at_eighth = rows[rows["budget"] == round((2 * PRUNABLE + OTHER) / 8)]
+    assert at_eighth.empty
+    assert rows[rows["budget"] == PRUNABLE + OTHER]["network"].tolist() == [
+        "enas-micro",
+        "lenet-300-100",
+    ]
+
+
+def test_a_contest_names_the_better_network(duel: pd.DataFrame) -> None:
+    first = contests(duel).iloc[0]
+    assert (first["first"], first["second"], first["better"]) == (
+        "enas-micro",
+        "lenet-300-100",
+        "enas-micro",
+    )
+    assert first["difference"] == pytest.approx(0.5)
+    assert first["low"] < 0.5 < first["high"]
+    assert (first["first_n"], first["second_n"]) == (5, 5)
+
+
+def test_two_seeds_decide_no_contest(duel: pd.DataFrame) -> None:
+    fought = contests(duel[duel["seed"] < 2])
+    assert fought["p"].isna().all()
+    assert set(fought["better"]) == {""}
+
+
+def test_one_network_has_no_contest(duel: pd.DataFrame) -> None:
+    assert contests(duel[duel["network"] == "enas-micro"]).empty
+
+
+def test_runs_of_one_network_are_told_apart(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, levels=0) for name in ("a", "b")]
+    assert set(frontier(read_table(runs))["label"]) == {"lenet-300-100 (a)", "lenet-300-100 (b)"}
+
+
+def test_unknown_budget_names_the_known_ones(duel: pd.DataFrame) -> None:
+    with pytest.raises(LotteryError, match="no budget 'latency'"):
+        at_budget(frontier(duel), "latency")

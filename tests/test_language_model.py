@@ -1,0 +1,107 @@
+"""The language model: its dropouts, its tied decoder, its state, and the AWD-LSTM."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from nas.awd_lstm import awd_lstm
+from nas.language_model import LanguageModel
+from nas.recurrent_cells import LSTMLayer, RecurrentCore
+from training.noise import Dropout, set_noise
+from training.specs import TextSpec
+
+T, B, V, E, H = 6, 3, 11, 4, 5
+
+
+def model(**dropouts: float) -> LanguageModel:
+    torch.manual_seed(0)
+    return awd_lstm(TextSpec(vocabulary=V), embedding=E, hidden=H, layers=3, **dropouts)
+
+
+def tokens() -> torch.Tensor:
+    return torch.randint(V, (T, B), generator=torch.Generator().manual_seed(1))
+
+
+def test_forward_is_embedding_layers_and_tied_decoder() -> None:
+    network = model()
+    with torch.no_grad():
+        network.decoder_bias.uniform_(-1, 1)
+    logits, state = network(tokens(), network.initial_state(B))
+    assert logits.shape == (T, B, V)
+    x = network.embedding.weight[tokens()]
+    expected_state: list[torch.Tensor] = []
+    for core in network.cores:
+        assert isinstance(core, RecurrentCore)
+        x, own = core(x, core.initial_state(B))
+        expected_state += own
+    torch.testing.assert_close(logits, x @ network.embedding.weight.t() + network.decoder_bias)
+    torch.testing.assert_close(list(state), expected_state)
+    assert [s.shape[1] for s in state] == [H, H, H, H, E, E]
+
+
+def test_initial_weights() -> None:
+    network = awd_lstm(TextSpec(vocabulary=500), embedding=20, hidden=H, layers=1)
+    assert 0.099 < network.embedding.weight.abs().max() <= 0.1
+    assert not network.decoder_bias.any()
+    names = [name for name, _ in network.named_parameters()]
+    assert sum("embedding" in name or "decoder" in name for name in names) == 2
+
+
+def test_state_is_carried_from_window_to_window() -> None:
+    network = model()
+    whole, _ = network(tokens(), network.initial_state(B))
+    first, state = network(tokens()[:2], network.initial_state(B))
+    rest, _ = network(tokens()[2:], state)
+    torch.testing.assert_close(torch.cat([first, rest]), whole)
+
+
+def test_embedding_dropout_drops_whole_words_on_the_way_in_only() -> None:
+    network = model(dropout_embedding=0.5)
+    set_noise(network, seed=2, step=0)
+    kept = network.dropout_embedding.noise.keep((V, 1), 0.5)
+    assert 0 < int(kept.sum()) < V
+    logits, _ = network(tokens(), network.initial_state(B))
+    reference = model()
+    state = reference.initial_state(B)
+    x = (F.embedding(tokens(), reference.embedding.weight) * 2.0) * kept[tokens()]
+    for index, core in enumerate(reference.cores):
+        x, _ = core(x, state[2 * index : 2 * index + 2])
+    torch.testing.assert_close(logits, x @ reference.embedding.weight.t())
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dropout_embedding", "dropout_input", "dropout_hidden", "dropout_output", "dropconnect"],
+)
+def test_each_dropout_acts_while_training_only(name: str) -> None:
+    network, plain = model(**{name: 0.5}), model()
+    set_noise(network, seed=0, step=0)
+    trained = network(tokens(), network.initial_state(B))[0]
+    expected = plain(tokens(), plain.initial_state(B))[0]
+    assert not torch.allclose(trained, expected)
+    network.eval()
+    evaluated = network(tokens(), network.initial_state(B))[0]
+    torch.testing.assert_close(evaluated, expected)
+
+
+def test_locked_dropouts_sit_between_and_above_the_cores() -> None:
+    network = model(dropout_input=0.1, dropout_hidden=0.2, dropout_output=0.3)
+    above = [d for d in network.dropouts_above if isinstance(d, Dropout)]
+    assert [d.p for d in above] == [0.2, 0.2, 0.3]
+    assert all(d.shared == (0,) for d in [network.dropout_input, *above])
+
+
+def test_penn_treebank_size() -> None:
+    # Merity et al. 2018 count 24,221,600 with torch's two biases per gate; ours has one:
+    # 24,221,600 - 4 * (1150 + 1150 + 400) = 24,210,800.
+    network = awd_lstm(TextSpec(vocabulary=10_000), embedding=400, hidden=1150, layers=3)
+    assert sum(p.numel() for p in network.parameters()) == 24_221_600 - 4 * 2_700 == 24_210_800
+
+
+def test_a_tied_decoder_needs_a_core_of_its_width() -> None:
+    with pytest.raises(ValueError, match="as wide as the embedding"):
+        LanguageModel(V, E, [LSTMLayer(E, H)])
+    with pytest.raises(ValueError, match="as wide as the embedding"):
+        LanguageModel(V, E, [])

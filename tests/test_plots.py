@@ -1,0 +1,175 @@
+"""Figures, by the data they draw and by their labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.curve_plots import learning_curves
+from analysis.density_plots import layer_densities, metric_vs_density
+from analysis.frontier import frontier
+from analysis.plots import FIGURES, save_figure
+from analysis.tables import Study, read_study, results_at
+from tests.fake_runs import perplexity_curve, write_run
+from training.errors import LotteryError
+from training.metrics import PERPLEXITY
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    root = tmp_path_factory.mktemp("runs")
+    images = write_run(root / "lenet-mnist", levels=3, seeds=(0, 1, 2))
+    text = write_run(
+        root / "enas-ptb",
+        perplexity_curve,
+        network="enas-recurrent",
+        origin="searched",
+        data="ptb",
+        metric=PERPLEXITY,
+        arms=("ticket", "reinitialised"),
+        levels=2,
+        seeds=(0, 1, 2),
+    )
+    return read_study([images, text])
+
+
+def line_through(axes: Axes, count: int) -> list[np.ndarray]:
+    """The y values of each line of so many points."""
+    lines = (np.asarray(line.get_ydata(), dtype=float) for line in axes.lines)
+    return [line for line in lines if line.size == count]
+
+
+def legend_texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_kind_of_figure_draws_and_labels(name: str, study: Study) -> None:
+    figure = FIGURES[name].draw(study)
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert len(panels) == 2
+    assert all(axes.get_xlabel() for axes in panels)
+    assert figure.get_figwidth() == 6.5
+    assert not FIGURES[name].data(study).empty
+    assert plt.get_fignums() == []
+
+
+def test_the_metric_is_the_mean_of_the_seeds(study: Study) -> None:
+    axes = metric_vs_density(study.table).axes
+    rows = results_at(study.table)
+    tickets = rows[(rows["run"] == "lenet-mnist") & (rows["arm"] == "ticket")]
+    means = tickets.groupby("level")["value"].mean()
+    drawn = line_through(axes[0], 4)
+    # lines run from the sparsest level to the dense network
+    assert any(np.allclose(line[::-1], means) or np.allclose(line, means) for line in drawn)
+    assert axes[0].get_ylabel() == "test accuracy (%)"
+    assert axes[1].get_ylabel() == "test perplexity"
+    assert axes[0].get_xlabel() == "density (% of prunable weights kept)"
+
+
+def test_a_far_baseline_is_named_and_not_drawn(study: Study) -> None:
+    figure = metric_vs_density(study.table, baselines=study.baselines)
+    assert figure.axes[1].get_title() == "enas-ptb\nunigram perplexity: 740.2 (off scale)"
+    assert figure.axes[1].get_ylim()[1] < 740
+
+
+def test_a_near_baseline_is_drawn(study: Study) -> None:
+    near = study.baselines.assign(value=104.0)
+    axes = metric_vs_density(study.table, baselines=near).axes[1]
+    assert axes.get_title() == "enas-ptb"
+    assert any(np.allclose(line, 104.0) for line in line_through(axes, 2))
+
+
+def test_published_figures_are_hollow_and_named(study: Study) -> None:
+    published = pd.DataFrame(
+        {"arm": ["ticket"], "density": [0.211], "value": [98.35], "source": ["a paper"]}
+    )
+    figure = FIGURES["metric-vs-density"].draw(dataclasses.replace(study, published=published))
+    assert "ticket, published: a paper" in legend_texts(figure)
+    marks = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
+    assert [float(np.asarray(mark.get_xdata())[0]) for mark in marks] == [pytest.approx(21.1)]
+
+
+def test_learning_curves_show_first_middle_and_last_level(study: Study) -> None:
+    of_run = study.histories[study.histories["run"] == "lenet-mnist"]
+    texts = legend_texts(learning_curves(of_run))
+    assert [text for text in texts if text.startswith("ticket")] == [
+        "ticket at 100 %",
+        "ticket at 64 %",
+        "ticket at 51.2 %",
+    ]
+    assert legend_texts(learning_curves(of_run, levels=[1], arms=["ticket"])) == ["ticket at 80 %"]
+
+
+def test_learning_curves_of_nothing_are_an_error(study: Study) -> None:
+    with pytest.raises(LotteryError, match="No evaluation was recorded"):
+        learning_curves(study.histories, levels=[9])
+
+
+def test_layer_densities_are_in_the_networks_order(study: Study) -> None:
+    axes = layer_densities(study.layers).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["fc1.weight", "fc2.weight", "output.weight"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "80", "64", "51"]
+
+
+def test_the_front_is_drawn_per_data_set(study: Study) -> None:
+    figure = FIGURES["searched-vs-pruned"].draw(study)
+    assert [axes.get_title() for axes in figure.axes] == ["mnist", "ptb"]
+    assert "enas-recurrent (searched)" in legend_texts(figure)
+    levels = frontier(study.table)
+    front = levels[(levels["data"] == "mnist") & levels["on_front"]].sort_values("parameters")
+    widest = max(figure.axes[0].lines, key=lambda line: line.get_linewidth())
+    assert np.allclose(np.asarray(widest.get_ydata(), dtype=float), front["mean"])
+
+
+def test_a_figure_is_saved_with_its_data_and_the_same_each_time(
+    study: Study, tmp_path: Path
+) -> None:
+    kind = FIGURES["early-stop-vs-density"]
+    folders = (tmp_path / "first", tmp_path / "second")
+    for folder in folders:
+        path = folder / "early"
+        written = save_figure(kind.draw(study), kind.data(study), path, ["svg", "png", "pdf"])
+        assert [file.name for file in written] == [
+            "early.svg",
+            "early.png",
+            "early.pdf",
+            "early.csv",
+        ]
+    for name in ("early.svg", "early.png", "early.pdf", "early.csv"):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+    data = pd.read_csv(folders[0] / "early.csv")
+    assert len(data) == len(results_at(study.table))
+
+
+def test_an_unknown_format_and_a_blocked_folder_are_clear(study: Study, tmp_path: Path) -> None:
+    kind = FIGURES["early-stop-vs-density"]
+    figure, data = kind.draw(study), kind.data(study)
+    with pytest.raises(LotteryError, match="no figure format 'svgg'; did you mean svg"):
+        save_figure(figure, data, tmp_path / "x", ["svgg"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LotteryError, match="choose another --out"):
+        save_figure(figure, data, tmp_path / "file" / "x")
+
+
+def test_one_replicate_and_one_level_can_be_drawn(tmp_path: Path) -> None:
+    alone = read_study([write_run(tmp_path / "a", levels=0, seeds=(0,))])
+    for kind in FIGURES.values():
+        save_figure(kind.draw(alone), kind.data(alone), tmp_path / "out")
+
+
+def test_a_run_whose_controls_all_diverged_can_be_drawn(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "a", lambda arm, level, seed: 98.0 if arm == "ticket" else None, levels=1
+    )
+    lost = read_study([run])
+    for kind in FIGURES.values():
+        save_figure(kind.draw(lost), kind.data(lost), tmp_path / "out")

@@ -1,0 +1,111 @@
+"""Tests between networks: worked answers and invariants."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from analysis.significance import decide, holm, paired, welch
+
+SEEDS = range(5)
+
+
+def by_seed(*values: float) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+def test_holm_multiplies_the_smallest_most_and_never_falls() -> None:
+    # sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1 = 0.04, 0.06, 0.06, 0.04 -> running maximum
+    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+def test_holm_passes_over_what_was_not_tested() -> None:
+    adjusted = holm([0.5, math.nan, 0.02])
+    assert adjusted[0] == 0.5
+    assert math.isnan(adjusted[1])
+    assert adjusted[2] == 0.04
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_keeps_the_order_and_lowers_nothing(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(a >= p and a <= 1 for a, p in zip(adjusted, p_values, strict=True))
+    ranked = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    assert [adjusted[i] for i in ranked] == sorted(adjusted)
+
+
+def test_non_inferiority_against_a_worked_example() -> None:
+    # differences -0.1, 0, 0.1: mean 0, sd 0.1; with a margin of 0.2, t = 0.2 / (0.1 / √3) = 3.4641
+    # on 2 degrees of freedom: p = (1 - t / √(t² + 2)) / 2 = (1 - √(6/7)) / 2 = 0.03709
+    found = paired(
+        by_seed(97.9, 98.0, 98.1), by_seed(98.0, 98.0, 98.0), higher_is_better=True, margin=0.2
+    )
+    assert found.n == 3
+    assert found.difference == pytest.approx(0, abs=1e-12)
+    assert found.p == pytest.approx(0.037090, abs=1e-6)
+    assert found.p_opposite == pytest.approx(1 - 0.037090, abs=1e-6)
+    assert decide(found.p, found.p_opposite) == "yes"
+
+
+def test_lower_is_better_turns_the_sign() -> None:
+    found = paired(by_seed(90, 92, 91), by_seed(100, 101, 105), higher_is_better=False)
+    assert found.difference == pytest.approx(11)
+    assert found.p < 0.05
+    assert found.effect > 0
+
+
+def test_only_common_seeds_count() -> None:
+    found = paired({0: 1.0, 1: 2.0, 7: 9.0}, {0: 0.0, 1: 0.0, 3: 5.0}, higher_is_better=True)
+    assert (found.n, found.difference) == (2, 1.5)
+    assert math.isnan(found.p)
+    assert decide(found.p, found.p_opposite) == "undecided"
+
+
+def test_nothing_in_common_is_undecided() -> None:
+    found = paired({0: 1.0}, {1: 1.0}, higher_is_better=True)
+    assert found.n == 0
+    assert decide(found.p, found.p_opposite) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("shift", "margin", "verdict"),
+    [(0.1, 0.0, "yes"), (-0.1, 0.0, "no"), (-0.1, 0.2, "yes"), (0.0, 0.0, "undecided")],
+)
+def test_identical_differences_need_no_spread(shift: float, margin: float, verdict: str) -> None:
+    theirs = {seed: 98.0 + 0.3 * seed for seed in SEEDS}
+    ours = {seed: value + shift for seed, value in theirs.items()}
+    found = paired(ours, theirs, higher_is_better=True, margin=margin)
+    assert decide(found.p, found.p_opposite) == verdict
+
+
+def test_welch_equals_scipy() -> None:
+    ours, theirs = np.array([3.0, 5.0, 4.0, 6.5]), np.array([1.0, 2.0, 2.5])
+    found = welch(ours, theirs, higher_is_better=True)
+    known = stats.ttest_ind(ours, theirs, equal_var=False, alternative="greater")
+    both = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    assert found.p == pytest.approx(float(known.pvalue))
+    assert (found.low, found.high) == pytest.approx((both.low, both.high))
+    assert found.n == 3
+
+
+def test_welch_without_spread_or_replicates() -> None:
+    same = np.array([2.0, 2.0, 2.0])
+    found = welch(same, same - 1, higher_is_better=True)
+    assert (found.p, found.low, found.high) == (0.0, 1.0, 1.0)
+    assert math.isnan(welch(same[:2], same, higher_is_better=True).p)
+
+
+@given(
+    st.lists(st.floats(90, 99), min_size=3, max_size=8),
+    st.lists(st.floats(90, 99), min_size=8, max_size=8),
+)
+def test_exchanging_sides_exchanges_the_tests(ours: list[float], theirs: list[float]) -> None:
+    forth = paired(by_seed(*ours), by_seed(*theirs), higher_is_better=True)
+    back = paired(by_seed(*theirs), by_seed(*ours), higher_is_better=True)
+    assert forth.p == pytest.approx(back.p_opposite)
+    assert forth.difference == pytest.approx(-back.difference)

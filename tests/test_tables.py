@@ -1,0 +1,107 @@
+"""Reading runs into tidy tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.structure import density_per_layer
+from analysis.tables import (
+    HISTORIES,
+    TABLE,
+    read_histories,
+    read_layers,
+    read_study,
+    read_table,
+    results_at,
+)
+from lottery.records import DATA, EXPERIMENT, HISTORY
+from tests.fake_runs import OTHER, PRUNABLE, write_run
+from training.errors import LotteryError
+from training.metrics import PERPLEXITY
+from training.storage import Folder, to_json
+
+
+def test_one_row_per_number(tmp_path: Path) -> None:
+    table = read_table([write_run(tmp_path / "a", levels=2, seeds=(3, 4))])
+    assert tuple(table.columns) == TABLE
+    # 2 seeds x (1 dense + 2 levels x 3 arms) x (2 points x 2 splits + 1 loss)
+    assert len(table) == 2 * 7 * 5
+    dense = results_at(table).iloc[0]
+    assert (dense["level"], dense["density"], dense["parameters"]) == (0, 1.0, PRUNABLE + OTHER)
+    assert (dense["unit"], dense["higher_is_better"], dense["margin"]) == ("%", True, 0.2)
+    assert table[table["metric"] == "loss"]["margin"].isna().all()
+    assert set(table["seed"]) == {3, 4}
+
+
+def test_a_diverged_replicate_has_no_value(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", lambda arm, level, seed: None if seed else 98.0, levels=0)
+    rows = results_at(read_table([run]))
+    assert rows["diverged"].tolist() == [False, True, True, True, True]
+    assert rows["value"].isna().tolist() == [False, True, True, True, True]
+
+
+def test_a_run_without_a_finished_level_says_what_to_do(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "new")
+    folder.write(EXPERIMENT, to_json({}))
+    with pytest.raises(LotteryError, match="no finished level yet; run its `lottery prune`"):
+        read_table([tmp_path / "new"])
+
+
+def test_no_run_and_no_such_point_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="No run was given"):
+        read_table([])
+    table = read_table([write_run(tmp_path / "a", levels=0)])
+    with pytest.raises(LotteryError, match=r"at middle/test; known: best/validation, best/test"):
+        results_at(table, at="middle")
+
+
+def test_runs_of_one_name_are_told_apart_and_repeats_read_once(tmp_path: Path) -> None:
+    first, second = (write_run(tmp_path / side / "run", levels=0) for side in "ab")
+    table = read_table([first, second, first])
+    assert set(table["run"]) == {str(first), str(second)}
+    assert len(results_at(table)) == 10
+
+
+def test_histories_keep_the_last_of_a_repeated_evaluation(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=1, seeds=(0,))
+    again = {"level": 0, "arm": "ticket", "seed": 0, "step": 50, "metric": "accuracy", "value": 1.5}
+    unfinished = {**again, "level": 2}
+    with (run / HISTORY).open("a") as file:
+        file.write(f"{json.dumps(again)}\n{json.dumps(unfinished)}\n")
+    histories = read_histories([run])
+    assert tuple(histories.columns) == HISTORIES
+    at_50 = histories[(histories["level"] == 0) & (histories["step"] == 50)]
+    assert at_50["value"].tolist() == [1.5]
+    assert set(histories["level"]) == {0, 1}
+
+
+def test_layers_and_their_mean_density(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=1, seeds=(0, 1))
+    layers = read_layers([run])
+    # 2 seeds x (dense + 3 arms) x 3 layers
+    assert len(layers) == 2 * 4 * 3
+    means = density_per_layer(layers)
+    first = means[means["level"] == 1].iloc[0]
+    assert (first["name"], first["kept"], first["total"], first["n"]) == (
+        "fc1.weight",
+        188_160,
+        235_200,
+        2,
+    )
+    assert first["density"] == pytest.approx(0.8)
+
+
+def test_a_study_holds_facts_and_baselines(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", metric=PERPLEXITY, levels=0)
+    study = read_study([run])
+    assert study.facts["a"]["experiment"]["name"] == "demo"
+    assert study.baselines.iloc[0].tolist() == ["a", "unigram", "test", "perplexity", 740.25]
+
+
+def test_a_run_without_data_facts_has_no_baselines(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=0)
+    Folder(run).remove(DATA)
+    assert read_study([run]).baselines.empty

@@ -1,0 +1,92 @@
+"""Questions and answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.tables import read_table
+from analysis.verdicts import Answer, answer_questions
+from tests.fake_runs import accuracy_curve, write_run
+
+
+def ask(*runs: Path) -> dict[str, Answer]:
+    return {answer.question: answer for answer in answer_questions(read_table(runs))}
+
+
+def test_a_run_with_winning_tickets(tmp_path: Path) -> None:
+    answers = ask(write_run(tmp_path / "a"))
+    assert list(answers) == [
+        "Does lenet-300-100 on mnist hold winning tickets?",
+        "Does the initialisation of lenet-300-100 on mnist matter?",
+        "Does the place of the weights of lenet-300-100 on mnist matter?",
+    ]
+    assert [answer.verdict for answer in answers.values()] == ["yes", "yes", "yes"]
+    first = next(iter(answers.values())).answer
+    assert "With 10.7 % of its weights it still matches" in first
+    assert "n = 5, p < 0.001 for a margin of 0.20" in first
+
+
+def test_the_initialisation_does_not_matter_when_the_control_does_as_well(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "a", lambda arm, level, seed: 98 + 0.01 * (seed - 2) * (-1) ** len(arm)
+    )
+    answers = ask(run)
+    assert answers["Does the initialisation of lenet-300-100 on mnist matter?"].verdict == "no"
+    assert answers["Does lenet-300-100 on mnist hold winning tickets?"].verdict != "yes"
+
+
+def test_one_seed_is_undecided_and_says_why(tmp_path: Path) -> None:
+    answers = ask(write_run(tmp_path / "a", seeds=(0,), levels=2))
+    assert {answer.verdict for answer in answers.values()} == {"undecided"}
+    assert "at least 3 seeds are needed" in next(iter(answers.values())).answer
+
+
+def test_a_dense_run_and_one_without_controls(tmp_path: Path) -> None:
+    dense = ask(write_run(tmp_path / "a", levels=0))
+    assert [answer.answer for answer in dense.values()] == ["Nothing was pruned yet."]
+    alone = ask(write_run(tmp_path / "b", arms=("ticket",), levels=1))
+    assert "there is no reinitialised replicate" in next(iter(alone.values())).answer
+
+
+def test_search_or_prune(tmp_path: Path) -> None:
+    pruned = write_run(tmp_path / "a", levels=3)
+    searched = write_run(
+        tmp_path / "b",
+        lambda arm, level, seed: (accuracy_curve(arm, level, seed) or 0) + 2,
+        network="enas-micro",
+        origin="searched",
+        levels=3,
+    )
+    question = "Search or prune: is the searched network the better one on mnist?"
+    answer = ask(pruned, searched)[question]
+    assert answer.verdict == "yes"
+    assert "enas-micro (searched, density 51.2 %) is better than lenet-300-100" in answer.answer
+    assert "+2.00 points" in answer.answer
+
+
+def test_a_better_designed_network_says_no(tmp_path: Path) -> None:
+    pruned = write_run(tmp_path / "a", levels=3)
+    searched = write_run(
+        tmp_path / "b",
+        lambda arm, level, seed: (accuracy_curve(arm, level, seed) or 0) - 2,
+        network="enas-micro",
+        origin="searched",
+        levels=3,
+    )
+    assert next(iter(ask(pruned, searched).values())).verdict == "no"
+
+
+def test_two_designed_networks(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, network=name, levels=1) for name in ("a", "b")]
+    answer = ask(*runs)["Is there a better network at equal size on mnist?"]
+    assert answer.verdict == "undecided"
+    assert "is not shown to differ from" in answer.answer
+
+
+def test_diverged_tickets_are_named(tmp_path: Path) -> None:
+    run = write_run(
+        tmp_path / "a", lambda arm, level, seed: None if level else 98.0, levels=2, arms=("ticket",)
+    )
+    answer = ask(run)["Does lenet-300-100 on mnist hold winning tickets?"]
+    assert answer.verdict == "no"
+    assert "2 of 2 fail to and 0 are undecided; 10 tickets diverged" in answer.answer

@@ -1,0 +1,32 @@
+"""From a configuration to a task with its data on the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from training.configs import DataConfig
+from training.datasets.catalog import data_options, load_data
+from training.datasets.images import ImageData
+from training.tasks.image_classification import ImageClassification
+from training.tasks.language_modelling import LanguageModelling
+from training.tasks.task import Task
+
+
+def load_task(config: DataConfig, batch_size: int, root: Path | None, device: torch.device) -> Task:
+    """Load a data set onto a device and make the task that it is for.
+
+    Args:
+        config: the data set and its options.
+        batch_size: images, or columns of text, per step.
+        root: the folder of data files, or None.
+        device: where to train.
+
+    Raises:
+        LotteryError: an unknown name or option, a missing or damaged file, or a batch larger than the data.
+    """
+    data = load_data(config, root).to(device)
+    if isinstance(data, ImageData):
+        return ImageClassification(data, batch_size)
+    return LanguageModelling(data, batch_size, data_options(config)["sequence"])
