@@ -89,6 +89,17 @@ FIGURES: dict[str, FigureKind] = {
 }
 
 
+def figure_kind(name: str) -> FigureKind:
+    """The kind of figure of a name.
+
+    Raises:
+        LotteryError: there is none.
+    """
+    if name not in FIGURES:
+        raise unknown("figure", name, FIGURES)
+    return FIGURES[name]
+
+
 def save_figure(
     figure: Figure, data: pd.DataFrame, path_without_suffix: Path, formats: Iterable[str] = ("svg",)
 ) -> list[Path]:

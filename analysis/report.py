@@ -89,7 +89,7 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         title=title,
         answers=answer_questions(study.table),
         results=results_table(study.table),
-        sizes=_sizes(study.table) if study.table["network"].nunique() > 1 else None,
+        sizes=comparison_table(study.table) if study.table["run"].nunique() > 1 else None,
         charts=_charts(study),
         levels={run: levels_table(study.table, run) for run in names},
         baselines=_baselines(study.baselines),
@@ -170,8 +170,13 @@ def _against_reinitialised(of_run: pd.DataFrame) -> str:
     )
 
 
-def _sizes(table: pd.DataFrame) -> Table:
-    """The networks at matched budgets."""
+def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
+    """The networks at matched budgets, as text.
+
+    Args:
+        table: as from `tables.read_table`.
+        budget: a name in `frontier.BUDGETS`.
+    """
     found = [
         (
             *(row["data"], count(row["budget"]), row["network"], row["origin"]),
@@ -180,9 +185,9 @@ def _sizes(table: pd.DataFrame) -> Table:
             f"{with_unit(row['mean'], row['unit'])} {interval(row['low'], row['high'])}",
             *(str(row["n"]), "yes" if row["on_front"] else "no"),
         )
-        for _, row in comparison(table).iterrows()
+        for _, row in comparison(table, budget=budget).iterrows()
     ]
-    head = ("data", "budget (parameters)", "network", "origin", "density")
+    head = ("data", f"budget ({BUDGETS[budget]})", "network", "origin", "density")
     return Table(
         head=(*head, *BUDGETS.values(), "test metric", "n", "on the Pareto front"), rows=found
     )

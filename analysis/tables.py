@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lottery.records import Record, read_facts, read_history, read_records
-from training.errors import LotteryError
+from training.errors import ExitCode, LotteryError
 
 LOSS = "loss"
 TABLE = (
@@ -25,6 +25,7 @@ HISTORIES = (
     *("unit", "higher_is_better"),
 )
 LAYERS = ("run", "network", "arm", "seed", "level", "name", "kept", "total", "density")
+PUBLISHED = ("arm", "density", "value", "source")
 BASELINES = ("run", "name", "split", "metric", "value")
 
 
@@ -71,6 +72,25 @@ def read_study(runs: Sequence[Path]) -> Study:
         baselines=_baselines(facts),
         facts=facts,
     )
+
+
+def read_published(path: Path) -> pd.DataFrame:
+    """Published figures to draw over ours, from a CSV file with the columns `PUBLISHED`.
+
+    Raises:
+        LotteryError: it can't be read, or a column is missing.
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise LotteryError(f"{path} can't be read as CSV ({error}).", ExitCode.BAD_DATA) from None
+    missing = [name for name in PUBLISHED if name not in table.columns]
+    if missing:
+        raise LotteryError(
+            f"{path} has no column {missing[0]}; it needs {', '.join(PUBLISHED)}.",
+            ExitCode.BAD_DATA,
+        )
+    return table
 
 
 def read_table(runs: Sequence[Path]) -> pd.DataFrame:

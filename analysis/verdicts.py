@@ -50,9 +50,7 @@ def answer_questions(table: pd.DataFrame, *, at: str = "best", split: str = "tes
     """
     rows = results_at(table, at=at, split=split)
     judged = judge_levels(table, at=at, split=split)
-    answers = []
-    for data, of_data in table.groupby("data", sort=False):
-        answers += _search_or_prune(str(data), of_data, at, split)
+    answers = search_or_prune(table, at=at, split=split)
     for run, of_run in rows.groupby("run", sort=False):
         name = _name(rows, of_run)
         answers.append(_winning(name, judged[judged["run"] == run], split))
@@ -63,6 +61,27 @@ def answer_questions(table: pd.DataFrame, *, at: str = "best", split: str = "tes
             of_run, RANDOM_MASK, f"Does the place of the weights of {name} matter?", "a random mask"
         )
     return answers
+
+
+def search_or_prune(
+    table: pd.DataFrame, *, budget: str = "parameters", at: str = "best", split: str = "test"
+) -> list[Answer]:
+    """Per data set with two or more networks: which one is better at matched budgets.
+
+    Args:
+        table: as from `tables.read_table`.
+        budget: a name in `frontier.BUDGETS`.
+        at: "best" or "end".
+        split: "test" or "validation".
+
+    Raises:
+        LotteryError: nothing was read off there, or there is no such budget.
+    """
+    return [
+        answer
+        for data, of_data in table.groupby("data", sort=False)
+        for answer in _search_or_prune(str(data), of_data, budget, at, split)
+    ]
 
 
 def _name(rows: pd.DataFrame, of_run: pd.DataFrame) -> str:
@@ -171,21 +190,23 @@ def decide_control(rows: pd.DataFrame, level: int, control: str) -> Verdict:
     return decide(better.p, equal.p)
 
 
-def _search_or_prune(data: str, table: pd.DataFrame, at: str, split: str) -> list[Answer]:
+def _search_or_prune(
+    data: str, table: pd.DataFrame, budget: str, at: str, split: str
+) -> list[Answer]:
     """Which network is better at matched sizes; decided when most budgets are, and all one way."""
     networks = table.drop_duplicates(["network", "run"])
     if len(networks) < 2:
         return []
     searched = networks["origin"] == SEARCHED
     if searched.any() and not searched.all():
-        fought = contests(table, between="origins", at=at, split=split)
+        fought = contests(table, budget=budget, between="origins", at=at, split=split)
         question = f"Search or prune: is the searched network the better one on {data}?"
         winner = fought["first_origin"].where(
             fought["better"] == fought["first"], fought["second_origin"]
         )
         said_yes = winner == SEARCHED
     else:
-        fought = contests(table, at=at, split=split)
+        fought = contests(table, budget=budget, at=at, split=split)
         question = f"Is there a better network at equal size on {data}?"
         said_yes = fought["better"] != ""
     decided = fought["better"] != ""
@@ -193,12 +214,12 @@ def _search_or_prune(data: str, table: pd.DataFrame, at: str, split: str) -> lis
     if decided.any() and 2 * decided.sum() >= len(fought):
         words = said_yes[decided]
         verdict = "yes" if words.all() else "undecided" if words.any() else "no"
-    sentences = [_sentence(row) for _, row in fought.iterrows()]
+    sentences = [_sentence(row, budget) for _, row in fought.iterrows()]
     none = "No two networks have a level of matched size."
     return [Answer(question=question, answer=" ".join(sentences) or none, verdict=verdict)]
 
 
-def _sentence(row: pd.Series) -> str:
+def _sentence(row: pd.Series, budget: str) -> str:
     ahead, behind = ("first", "second") if row["difference"] > 0 else ("second", "first")
     says = "is better than" if row["better"] else "is not shown to differ from"
     sides = [
@@ -206,7 +227,7 @@ def _sentence(row: pd.Series) -> str:
         for side in (ahead, behind)
     ]
     return (
-        f"At {count(row['budget'])} {BUDGETS['parameters']} {sides[0]} {says} {sides[1]}: "
+        f"At {count(row['budget'])} {BUDGETS[budget]} {sides[0]} {says} {sides[1]}: "
         f"{_advantage_of(row, ahead)} ({p_value(row['p'])}, "
         f"n = {row[f'{ahead}_n']} and {row[f'{behind}_n']})."
     )

@@ -10,8 +10,10 @@ from lottery.records import Record
 class Watcher:
     """Is told how a run goes. This one keeps quiet; the command line has one that draws.
 
-    The total of steps counts a step of a stack of R replicates as R.
+    It also carries the wish to stop, which a signal sets. The total of steps counts a step of a stack of R replicates as R.
     """
+
+    _stop = False
 
     def begin(self, run: str, total: int) -> None:
         """A run begins, or goes on, with that many replicate-steps in all."""
@@ -28,6 +30,13 @@ class Watcher:
     def records(self, records: Sequence[Record]) -> None:
         """A level is done."""
 
+    def end(self) -> None:
+        """Nothing more will be told."""
+
+    def request_stop(self) -> None:
+        """Ask the run to write a checkpoint and stop after the present step."""
+        self._stop = True
+
     def stop_requested(self) -> bool:
-        """Whether the run should write a checkpoint and stop after the present step."""
-        return False
+        """Whether that was asked for."""
+        return self._stop

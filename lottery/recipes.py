@@ -69,10 +69,10 @@ def _digits(name: str, network: NetworkConfig) -> Experiment:
         network=network,
         data=DataConfig(name="digits"),
         training=TrainingConfig(
-            steps=Steps(iterations=150),
+            steps=Steps(iterations=100),
             batch_size=64,
-            eval_every=Steps(iterations=15),
-            optimizer=OptimizerConfig(name="adam", learning_rate=5e-3),
+            eval_every=Steps(iterations=10),
+            optimizer=OptimizerConfig(name="adam", learning_rate=1e-2),
             schedule=ScheduleConfig(name="cosine"),
         ),
         pruning=PruningConfig(scope="global", rate=0.36),
@@ -102,11 +102,11 @@ def _text(name: str, network: NetworkConfig, learning_rate: float) -> Experiment
         levels=3,
         arms=TEXT_ARMS,
         network=network,
-        data=DataConfig(name="pydoc", options={"least_count": 4, "sequence": 35}),
+        data=DataConfig(name="pydoc", options={"least_count": 5, "sequence": 20}),
         training=TrainingConfig(
-            steps=Steps(epochs=8),
-            batch_size=32,
-            eval_every=Steps(epochs=1),
+            steps=Steps(epochs=5),
+            batch_size=64,
+            eval_every=Steps(iterations=37),
             optimizer=OptimizerConfig(name="adam", learning_rate=learning_rate, clip_norm=1.0),
             schedule=ScheduleConfig(name="cosine"),
         ),
@@ -119,13 +119,13 @@ def demo_text_enas() -> Experiment:
     """The recurrent cell of 8 nodes that ENAS found, on Python's documentation."""
     size = {
         "hidden": 64,
-        "dropout_embedding": 0.0,
-        "dropout_input": 0.1,
-        "dropout_cell_input": 0.1,
-        "dropout_cell_state": 0.1,
-        "dropout_output": 0.1,
+        "dropout_embedding": 0.02,
+        "dropout_input": 0.05,
+        "dropout_cell_input": 0.05,
+        "dropout_cell_state": 0.05,
+        "dropout_output": 0.05,
     }
-    return _text("demo-text-enas", NetworkConfig(name="enas-lm", size=dict(size)), 4e-3)
+    return _text("demo-text-enas", NetworkConfig(name="enas-lm", size=dict(size)), 3e-2)
 
 
 def demo_text_lstm() -> Experiment:
@@ -134,13 +134,13 @@ def demo_text_lstm() -> Experiment:
         "embedding": 64,
         "hidden": 64,
         "layers": 1,
-        "dropout_embedding": 0.05,
-        "dropout_input": 0.1,
-        "dropout_hidden": 0.0,
-        "dropout_output": 0.1,
-        "dropconnect": 0.2,
+        "dropout_embedding": 0.02,
+        "dropout_input": 0.05,
+        "dropout_hidden": 0.05,
+        "dropout_output": 0.05,
+        "dropconnect": 0.1,
     }
-    return _text("demo-text-lstm", NetworkConfig(name="awd-lstm", size=dict(size)), 4e-3)
+    return _text("demo-text-lstm", NetworkConfig(name="awd-lstm", size=dict(size)), 4e-2)
 
 
 RECIPES: dict[str, Callable[[], Experiment]] = {

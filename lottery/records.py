@@ -16,6 +16,7 @@ from training.storage import Folder, damaged, parse_json, read_file, to_json
 SCHEMA = 1
 EXPERIMENT = "experiment.json"
 DATA = "data.json"
+ENVIRONMENT = "environment.json"
 HISTORY = "metrics.jsonl"
 RECORDS = "records.json"
 
@@ -210,13 +211,14 @@ def read_history(run: Path) -> list[HistoryRow]:
 
 
 def read_facts(run: Path) -> dict[str, Any]:
-    """What a run says of itself: `{"experiment": ..., "data": ...}` as plain JSON values.
+    """What a run says of itself: `{"experiment": ..., "data": ..., "environment": ...}` as plain JSON values.
 
-    `data` holds name, fingerprint, counts and, for text, `baselines` such as the unigram perplexity.
+    `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
     """
     _require_run(run)
     folder = Folder(run)
+    names = {"experiment": EXPERIMENT, "data": DATA, "environment": ENVIRONMENT}
     return {
-        "experiment": parse_json(folder.read(EXPERIMENT), run / EXPERIMENT),
-        "data": parse_json(folder.read(DATA), run / DATA) if folder.holds(DATA) else {},
+        key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}
+        for key, name in names.items()
     }

@@ -15,7 +15,6 @@ from training.configs import from_plain, to_plain
 from training.errors import LotteryError
 from training.storage import Folder, disk_error, parse_json, to_json, write_file
 
-ENVIRONMENT = "environment.json"
 PROGRESS = "progress.json"
 
 

@@ -13,8 +13,9 @@ import torch
 
 from training.errors import LotteryError
 
-# glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD, in bytes.
-_MALLOC = {-3: 2**30, -1: 2**31 - 1, -2: 2**28}
+# glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, and M_ARENA_MAX: one arena, as those of
+# other threads, such as the one that runs backward passes, never keep blocks of more than 64 MB.
+_MALLOC = {-3: 2**30, -1: 2**31 - 1, -2: 2**28, -8: 1}
 DEVICES = ("auto", "cpu", "cuda")
 
 

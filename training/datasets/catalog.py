@@ -52,7 +52,7 @@ DATASETS: dict[str, DataEntry] = {
     "pydoc": DataEntry(
         summary="Python's own documentation topics, about 65,000 words",
         embedded=True,
-        options={"least_count": 4, "sequence": 35},
+        options={"least_count": 5, "sequence": 35},
         load=load_pydoc,
     ),
 }

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.datasets.images import ImageData
 from training.errors import LotteryError
+from training.losses import cross_entropy
 from training.metrics import ACCURACY
 from training.noise import generator
 from training.replicates import Replicates
@@ -75,7 +75,7 @@ class ImageClassification(Task):
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """The mean cross-entropy of images `[B, C, H, W]` with labels `[B]`."""
         images, labels = batch
-        return F.cross_entropy(network(images).float(), labels), carry
+        return cross_entropy(network(images), labels).mean(), carry
 
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
@@ -103,5 +103,5 @@ class ImageClassification(Task):
 
 def _score(network: Network, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Per image: its cross-entropy, and whether the largest logit is its label's."""
-    logits = network(images).float()
-    return F.cross_entropy(logits, labels, reduction="none"), logits.argmax(-1) == labels
+    logits = network(images)
+    return cross_entropy(logits, labels), logits.argmax(-1) == labels

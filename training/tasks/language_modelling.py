@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from training.datasets.text import END, TextData
 from training.errors import LotteryError
+from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
 from training.replicates import Replicates
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
@@ -74,7 +75,7 @@ class LanguageModelling(Task):
         """The mean cross-entropy of the next tokens, and the state after the window."""
         tokens, targets = batch
         logits, state = network(tokens, carry)
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten()).mean()
         return loss, _map(torch.detach, state)
 
     @torch.no_grad()
@@ -116,7 +117,7 @@ def _columns(stream: Tensor, rows: int, columns: int) -> Tensor:
 def _score(network: Network, state: Carry, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Carry]:
     """Each token's cross-entropy `[T, B]`, and the state after the window."""
     logits, state = network(tokens, state)
-    losses = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+    losses = cross_entropy(logits.flatten(0, 1), targets.flatten())
     return losses.view_as(targets), state
 
 

@@ -1,0 +1,76 @@
+"""The group `lottery`, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from lottery.cli.catalogs import data, networks, recipes
+from lottery.cli.demo import demo
+from lottery.cli.results import compare, plot, report, show
+from lottery.cli.runs import control, prune, retrain
+from training.errors import ExitCode, LotteryError
+
+
+class Group(click.Group):
+    """Shows a `LotteryError` as it is, and nothing else that a user could cause as a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command and translate what it raises."""
+        try:
+            return super().invoke(context)
+        except LotteryError as error:
+            _stop(str(error), error.exit_code)
+        except KeyboardInterrupt:
+            _stop("Aborted; the same command goes on from the last checkpoint.", ExitCode.ABORTED)
+        except MemoryError:
+            _stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
+        except RuntimeError as error:
+            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
+                raise
+            _stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = (
+    "There is not enough memory; train fewer replicates together with --replicates-at-once, or "
+    "choose a smaller --set training.batch_size. Finished levels are kept."
+)
+
+
+def _stop(message: str, code: ExitCode) -> None:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(int(code))
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lottery")
+def cli() -> None:
+    """Lottery-ticket studies of searched, hand-designed and own networks.
+
+    \b
+    lottery demo                         a whole study in minutes
+    lottery recipes                      what can be run
+    lottery prune lth-lenet-short        find winning tickets
+    lottery report results/runs/NAME     one page with figures and verdicts
+
+    Exit codes: 0 done, 1 error, 2 usage, 3 bad data or a damaged file, 4 disk, 5 out of memory, 75 stopped by a signal
+    and resumable with the same command, 130 aborted.
+    """
+
+
+for command in (
+    demo,
+    recipes,
+    networks,
+    data,
+    retrain,
+    prune,
+    control,
+    show,
+    plot,
+    compare,
+    report,
+):
+    cli.add_command(command)

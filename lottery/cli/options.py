@@ -1,0 +1,92 @@
+"""Options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+
+class Seeds(click.ParamType[tuple[int, ...]]):
+    """Seeds as a list with commas, such as 0,1,2."""
+
+    name = "LIST"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Read the list."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of whole numbers such as 0,1,2", param, ctx)
+
+
+def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    return lambda command: functools.reduce(
+        lambda inner, add: add(inner), reversed(options), command
+    )
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+quiet = click.option("--quiet", is_flag=True, help="No progress display.")
+
+runs_argument = click.argument(
+    "runs", nargs=-1, required=True, metavar="RUN...", type=click.Path(path_type=Path)
+)
+run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+
+machine_options = _together(
+    click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="auto, cpu or cuda; auto takes CUDA where there is one.",
+    ),
+    click.option(
+        "--data-root",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="Where data files are; also LOTTERY_DATA.",
+    ),
+    click.option(
+        "--batching",
+        type=click.Choice(["stacked", "looped"]),
+        help="How replicates are run; the default is the measured best.",
+    ),
+    click.option(
+        "--replicates-at-once",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How many replicates are trained together; the default is as many as fit.",
+    ),
+    quiet,
+)
+
+experiment_options = _together(
+    click.option("--seeds", type=Seeds(), help="Seeds, such as 0,1,2."),
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="FIELD=VALUE",
+        help="Change any field, such as training.steps=2000; may be repeated.",
+    ),
+    click.option("--precision", metavar="NAME", help="fp32 or bf16; weights stay fp32."),
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="The run's folder; results/runs/NAME by default.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Print levels, steps, bytes and time, and stop."),
+    as_json,
+)

@@ -1,0 +1,140 @@
+"""Commands that read runs: `show`, `plot`, `compare`, `report`. None of them needs torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lottery.cli.options import as_json, run_argument, runs_argument
+from lottery.cli.running import print_json
+from lottery.cli.showing import print_levels, print_table, to_plain_rows
+
+
+@click.command()
+@run_argument
+@as_json
+def show(run: Path, as_json: bool) -> None:
+    """Show a run's levels, arms and verdicts.
+
+    \b
+    Example: lottery show results/runs/demo-digits-enas
+    """
+    from analysis.tables import read_table
+
+    if as_json:
+        print_json(to_plain_rows(read_table([run])))
+    else:
+        print_levels([run])
+
+
+@click.command()
+@click.argument("figure")
+@runs_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results/figures"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where the files go.",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    default=("svg",),
+    show_default=True,
+    metavar="NAME",
+    help="svg, png or pdf; may be repeated.",
+)
+@click.option(
+    "--published",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="Published figures to draw over ours: columns arm, density, value, source.",
+)
+def plot(
+    figure: str, runs: tuple[Path, ...], out: Path, formats: tuple[str, ...], published: Path | None
+) -> None:
+    """Draw a FIGURE of one or several runs; its data go beside it as CSV.
+
+    \b
+    FIGURE is one of
+      metric-vs-density       accuracy or perplexity per arm
+      early-stop-vs-density   how soon each arm is at its best
+      learning-curves         validation metric while training
+      density-per-layer       where pruning went
+      searched-vs-pruned      metric against parameters, with the Pareto front
+    Example: lottery plot metric-vs-density results/runs/demo-digits-enas --format png
+    """
+    import dataclasses
+
+    from analysis.plots import figure_kind, save_figure
+    from analysis.tables import read_published, read_study
+
+    kind = figure_kind(figure)
+    study = read_study(runs)
+    if published is not None:
+        study = dataclasses.replace(study, published=read_published(published))
+    for path in save_figure(kind.draw(study), kind.data(study), out / figure, formats):
+        click.echo(path)
+
+
+@click.command()
+@runs_argument
+@click.option(
+    "--budget",
+    default="parameters",
+    show_default=True,
+    metavar="NAME",
+    help="What is matched: parameters, multiply_adds or bytes.",
+)
+@as_json
+def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
+    """Compare the networks of several runs at matched budgets, with a verdict and its test.
+
+    \b
+    Example: lottery compare results/runs/demo-digits-enas results/runs/demo-digits-resnet
+    """
+    from analysis.frontier import comparison
+    from analysis.report import comparison_table
+    from analysis.tables import read_study
+    from analysis.verdicts import search_or_prune
+
+    study = read_study(runs)
+    answers = search_or_prune(study.table, budget=budget)
+    if as_json:
+        verdicts = [
+            {"question": a.question, "answer": a.answer, "verdict": a.verdict} for a in answers
+        ]
+        rows = to_plain_rows(comparison(study.table, budget=budget))
+        print_json({"levels": rows, "verdicts": verdicts})
+        return
+    table = comparison_table(study.table, budget)
+    print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
+    for answer in answers:
+        click.echo(f"\n{answer.question}\n{answer.answer}")
+
+
+@click.command()
+@runs_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.html",
+    help="Where the page goes; report.html beside the runs by default.",
+)
+@click.option("--title", default="Lottery-ticket study", show_default=True, help="Its heading.")
+def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
+    """Write one self-contained HTML page: verdicts, tables, figures, and how it was done.
+
+    \b
+    Example: lottery report results/runs/demo-digits-enas results/runs/demo-digits-resnet
+    """
+    from analysis.report import render_report
+    from training.storage import write_file
+
+    path = out or runs[0].resolve().parent / "report.html"
+    write_file(path, render_report(runs, title).encode())
+    click.echo(path)

@@ -1,0 +1,128 @@
+"""Commands that train: `retrain`, `prune`, `control`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lottery.cli.options import as_json, experiment_options, machine_options, run_argument
+from lottery.cli.running import (
+    Machine,
+    carry_out,
+    changed,
+    default_folder,
+    named_experiment,
+    print_json,
+    watcher_for,
+)
+from lottery.cli.showing import print_levels, print_plan
+
+
+def machine_of(options: Mapping[str, Any]) -> Machine:
+    """The machine options among a command's options."""
+    names = [field.name for field in dataclasses.fields(Machine)]
+    return Machine(**{name: options[name] for name in names})
+
+
+def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
+    machine = machine_of(options)
+    given = named_experiment(target)
+    experiment = changed(
+        given,
+        seeds=options["seeds"],
+        levels=levels,
+        precision=options["precision"],
+        assignments=options["assignments"],
+    )
+    root: Path = options["out"] or default_folder(target, experiment)
+    if options["dry_run"]:
+        print_plan(experiment, machine, options["as_json"])
+        return
+    watcher = watcher_for(machine)
+    try:
+        records = carry_out(experiment, root, machine, watcher)
+    finally:
+        watcher.end()
+    if options["as_json"]:
+        print_json([dataclasses.asdict(record) for record in records])
+    else:
+        print_levels([root])
+
+
+@click.command()
+@click.argument("target", metavar="RECIPE|FILE.toml|RUN")
+@experiment_options
+@machine_options
+def retrain(target: str, **options: Any) -> None:
+    """Train a network, dense, from scratch.
+
+    The same folder can be pruned afterwards: `lottery prune` with the same recipe goes on from the dense network.
+
+    \b
+    Example: lottery retrain demo-digits-enas --seeds 0,1,2
+    """
+    _train(target, 0, options)
+
+
+@click.command()
+@click.argument("target", metavar="RECIPE|FILE.toml|RUN")
+@click.option("--levels", type=click.IntRange(min=0), metavar="N", help="How often to prune.")
+@experiment_options
+@machine_options
+def prune(target: str, levels: int | None, **options: Any) -> None:
+    """Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
+
+    The same command again goes on where a stopped one left off; more --levels extend a finished run.
+
+    \b
+    Examples:
+      lottery prune demo-digits-enas
+      lottery prune lth-lenet --data-root DATA --seeds 0,1,2 --levels 8 --set training.steps=6000
+      lottery recipes lth-lenet > mine.toml; lottery prune mine.toml
+    """
+    _train(target, levels, options)
+
+
+@click.command()
+@run_argument
+@click.argument("arm")
+@machine_options
+@as_json
+def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
+    """Train one more control beside every level of a finished RUN.
+
+    \b
+    ARM is one of
+      reinitialised            same mask, new initial weights
+      reinitialised-same-sign  same mask, new weights with the ticket's signs
+      signed-constant          same mask and signs, equal magnitudes per layer
+      shuffled-mask            same weights, each layer's mask shuffled
+      random-mask              same weights, as many kept anywhere
+      random-ticket            random mask and new weights
+      inverted-mask            exactly the weights that the ticket lost
+      dense                    the whole network, at the same budget of steps
+    Example: lottery control results/runs/demo-digits-enas shuffled-mask
+    """
+    from lottery.cycle import add_control
+    from lottery.runs import open_run, stored_experiment
+    from lottery.runs import Run as RunFolder
+    from lottery.cli.running import prepared
+    from training.storage import locked
+
+    machine = machine_of(options)
+    experiment = stored_experiment(RunFolder(run))
+    watcher = watcher_for(machine)
+    with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
+        opened = open_run(run, resolved, setting.task.facts())
+        try:
+            records = add_control(resolved, opened, setting, arm)
+        finally:
+            watcher.end()
+    if as_json:
+        print_json([dataclasses.asdict(record) for record in records])
+    else:
+        print_levels([run])

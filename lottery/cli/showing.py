@@ -1,0 +1,92 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lottery.cli.running import Machine, prepared, print_json
+from lottery.experiments import Experiment
+from lottery.progress import Watcher
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Print rows under their keys; numbers of a column end in line."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0] if rows else ():
+        numeric = all(_is_number(row[name]) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row.values()))
+    Console().print(table)
+
+
+def _is_number(text: str) -> bool:
+    return bool(text) and text[0] in "0123456789-+±–" and not text[-1].isalpha()
+
+
+def print_frame(frame: pd.DataFrame) -> None:
+    """Print a table of the analysis, its cells as text."""
+    print_table([{str(k): str(v) for k, v in row.items()} for row in frame.to_dict("records")])
+
+
+def print_levels(runs: Sequence[Path]) -> None:
+    """The levels of some runs: density, size, metric per arm, verdicts."""
+    from analysis.report import levels_table
+    from analysis.tables import read_study
+
+    study = read_study(runs)
+    for run in study.table["run"].unique():
+        table = levels_table(study.table, str(run))
+        print(f"\n{run}")
+        print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
+
+
+def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
+    """What a run would do: its levels, steps, bytes and the time expected."""
+    from lottery.planning import plan
+
+    with prepared(experiment, machine, Watcher()) as (resolved, setting):
+        planned = plan(resolved, setting)
+    if as_json:
+        print_json(dataclasses.asdict(planned))
+        return
+    print_table(
+        [
+            {
+                "level": str(level.level),
+                "density": f"{100 * level.density:.1f} %",
+                "networks": str(level.replicates),
+                "steps": f"{level.steps:,}",
+                "time": _duration(level.seconds),
+            }
+            for level in planned.levels
+        ]
+    )
+    total = sum(level.seconds for level in planned.levels)
+    print(f"\n{planned.bytes / 1e6:,.1f} MB on disk, about {_duration(total)} in all.")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def to_plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table as JSON rows, missing values as null."""
+    import json
+
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records"))
+    return rows

@@ -1,0 +1,102 @@
+"""What a run would do, and how long it would take, from a few timed steps."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lottery.cycle import Setting, dense_tickets, level_steps
+from lottery.experiments import Experiment
+from lottery.masks import count
+from lottery.pruning import keep_count, layer_rates
+from nas.networks import build
+from training.loop import begin, train
+from training.noise import generator
+from training.replicates import Replicates, default_batching
+
+TIMED_STEPS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelPlan:
+    """One level to come.
+
+    Attributes:
+        level: of pruning.
+        density: kept share of the prunable weights.
+        replicates: networks that are trained.
+        steps: of training each.
+        seconds: expected.
+    """
+
+    level: int
+    density: float
+    replicates: int
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run to come: its levels, and the bytes that it will take on disk."""
+
+    levels: tuple[LevelPlan, ...]
+    bytes: int
+
+
+def plan(experiment: Experiment, setting: Setting) -> Plan:
+    """Time a few steps of a stack as large as a pruned level's, and count.
+
+    Args:
+        experiment: with its steps resolved.
+        setting: task and device; nothing is written.
+    """
+    seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
+    tickets = dense_tickets(experiment, setting.task)
+    mask, tensors = tickets[experiment.seeds[0]]
+    each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
+    rates = layer_rates(mask, experiment.pruning)
+    levels = []
+    for level in range(experiment.levels + 1):
+        kept = sum(keep_count(m.numel(), rates[name], level) for name, m in mask.items())
+        replicates = seeds * (arms if level else 1)
+        steps = level_steps(experiment, level)
+        levels.append(
+            LevelPlan(
+                level=level,
+                density=kept / count(mask),
+                replicates=replicates,
+                steps=steps,
+                seconds=each * replicates * steps,
+            )
+        )
+    stored = sum(tensor.nbytes for tensor in tensors.values())
+    masks = -(-count(mask) // 8)
+    total = sum(level.replicates for level in levels)
+    return Plan(levels=tuple(levels), bytes=total * (stored + masks) + seeds * stored)
+
+
+def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count: int) -> float:
+    """The time of a training step with its share of a look at the validation split, per replicate."""
+    count = min(count, setting.at_once or count)
+    config, task = experiment.network, setting.task
+    network = build(config.name, config.size, task.spec, generator(0, "plan")).to(task.device)
+    batching = setting.batching or default_batching(network, task.device, count)
+    replicates = Replicates([network] * count, [0] * count, batching)
+    state = begin(replicates, task, experiment.training, 0)
+    moments: list[float] = []
+    train(
+        state,
+        task,
+        experiment.training,
+        TIMED_STEPS + 2,
+        {},
+        lambda _: moments.append(time.perf_counter()),
+    )
+    steps = [later - earlier for earlier, later in pairwise(moments)]
+    began = time.perf_counter()
+    replicates.eval()
+    task.evaluate(replicates, "validation")
+    seen = time.perf_counter() - began
+    return (min(steps) + seen / experiment.training.eval_every.iterations) / count

@@ -1,0 +1,55 @@
+"""Losses that keep to the memory they need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Rows of logits that fit into the cache together at a vocabulary of some thousand.
+_ROWS = 256
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The cross-entropy of each row, in fp32: `[N]` from logits `[N, V]` and targets `[N]`.
+
+    The same as torch's with `reduction="none"`, but it goes through the rows a few at a time: besides the logits only
+    their gradient is ever whole in memory. Under `vmap` the replicates' rows are taken together.
+    """
+    losses: Tensor = _CrossEntropy.apply(logits.float(), targets)  # type: ignore[no-untyped-call]
+    return losses
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(logits: Tensor, targets: Tensor) -> Tensor:
+        log_sums = torch.cat([rows.logsumexp(1) for rows in logits.split(_ROWS)])
+        return log_sums - logits.gather(1, targets[:, None])[:, 0]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        logits, targets = inputs
+        ctx.save_for_backward(logits, targets, output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        logits, targets, losses = ctx.saved_tensors
+        grad, labels = grads[0][:, None], targets[:, None]
+        log_sums = losses[:, None] + logits.gather(1, labels)
+        into_logits = torch.empty_like(logits)
+        pieces = (tensor.split(_ROWS) for tensor in (logits, log_sums, grad, into_logits))
+        for rows, sums, scale, out in zip(*pieces, strict=True):
+            torch.sub(rows, sums, out=out).exp_().mul_(scale)
+        return into_logits.scatter_add_(1, labels, -grad), None
+
+    @staticmethod
+    def vmap(info: Any, dims: Sequence[int | None], logits: Tensor, targets: Tensor) -> Any:
+        count = info.batch_size
+        rows, labels = (
+            (t.expand(count, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1)
+            for t, d in zip((logits, targets), dims, strict=True)
+        )
+        losses = _CrossEntropy.apply(rows, labels)  # type: ignore[no-untyped-call]
+        return losses.view(count, -1), 0
