@@ -13,23 +13,11 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.frontier import BUDGETS, comparison
 from analysis.plots import FIGURES, render
-from analysis.summaries import summarise_levels
-from analysis.tables import Study, read_study, results_at
-from analysis.verdicts import answer_questions, decide_control
-from analysis.winners import REINITIALISED, compare_arms, judge_levels, smallest_matching
-from analysis.wording import (
-    MISSING,
-    count,
-    difference,
-    interval,
-    number,
-    p_value,
-    percent,
-    with_unit,
-)
-from lottery.records import TICKET
+from analysis.tables import Study, read_study
+from analysis.text_tables import Table, comparison_table, levels_table, results_table
+from analysis.verdicts import answer_questions
+from analysis.wording import number
 
 GLOSSARY = {
     "density": "kept share of the prunable weights; sparsity is 1 - density",
@@ -49,19 +37,6 @@ GLOSSARY = {
     "n": "replicates that went into a number; those that diverged are counted apart",
     "[low, high]": "95 % interval of a mean after Student's t",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table of text.
-
-    Attributes:
-        head: column titles.
-        rows: cells, as many as titles.
-    """
-
-    head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,101 +70,6 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         baselines=_baselines(study.baselines),
         facts={run: _facts(study, run) for run in names},
         glossary=GLOSSARY,
-    )
-
-
-def results_table(table: pd.DataFrame) -> Table:
-    """One row per run: what it found.
-
-    Args:
-        table: as from `tables.read_table`.
-    """
-    rows = results_at(table)
-    matching = smallest_matching(judge_levels(table)).set_index("run")["density"].to_dict()
-    found: list[tuple[str, ...]] = []
-    for run, of_run in rows.groupby("run", sort=False):
-        levels = summarise_levels(of_run)
-        dense = levels[(levels["arm"] == TICKET) & (levels["level"] == 0)]
-        first = of_run.iloc[0]
-        cells = (MISSING, MISSING, MISSING)
-        if not dense.empty:
-            d = dense.iloc[0]
-            value = f"{with_unit(d['mean'], d['unit'])} {interval(d['low'], d['high'])}"
-            cells = (count(d["parameters"]), value, str(d["n"]))
-        sparsest = percent(matching[run]) if run in matching else "none shown"
-        names = tuple(str(first[key]) for key in ("run", "network", "origin", "data"))
-        found.append((*names, *cells, sparsest, _against_reinitialised(of_run)))
-    head = ("run", "network", "origin", "data", "parameters", "dense test metric", "n")
-    last = ("smallest matching density", "ticket against reinitialised, sparsest level")
-    return Table(head=(*head, *last), rows=found)
-
-
-def levels_table(table: pd.DataFrame, run: str) -> Table:
-    """One row per arm and level of a run, with the verdicts of its tickets.
-
-    Args:
-        table: as from `tables.read_table`.
-        run: its name.
-    """
-    of_run = table[table["run"] == run]
-    levels = summarise_levels(results_at(of_run))
-    verdicts = judge_levels(of_run).set_index("level")
-    found = []
-    for _, row in levels.iterrows():
-        judged = row["arm"] == TICKET and row["level"] > 0
-        words = [
-            str(verdicts.loc[row["level"], word]) if judged else MISSING
-            for word in ("matching", "winning", "superior")
-        ]
-        found.append(
-            (
-                *(str(row["level"]), percent(row["density"]), row["arm"]),
-                *(count(row[size]) for size in ("parameters", "multiply_adds", "bytes")),
-                with_unit(row["mean"], row["unit"]),
-                *(interval(row["low"], row["high"]), str(row["n"]), str(row["diverged"])),
-                *words,
-            )
-        )
-    head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", "test metric")
-    return Table(
-        head=(*head, "95 % interval", "n", "diverged", "matching", "winning", "superior"),
-        rows=found,
-    )
-
-
-def _against_reinitialised(of_run: pd.DataFrame) -> str:
-    control = of_run[of_run["arm"] == REINITIALISED]
-    if control.empty:
-        return "not run"
-    level = int(control["level"].max())
-    found = compare_arms(of_run, level, TICKET, REINITIALISED)
-    verdict = decide_control(of_run, level, REINITIALISED)
-    return (
-        f"{difference(found.difference, of_run['unit'].iloc[0])} "
-        f"{interval(found.low, found.high)}, {p_value(found.p)}, n = {found.n}: {verdict}"
-    )
-
-
-def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
-    """The networks at matched budgets, as text.
-
-    Args:
-        table: as from `tables.read_table`.
-        budget: a name in `frontier.BUDGETS`.
-    """
-    found = [
-        (
-            *(row["data"], count(row["budget"]), row["network"], row["origin"]),
-            percent(row["density"]),
-            *(count(row[size]) for size in BUDGETS),
-            f"{with_unit(row['mean'], row['unit'])} {interval(row['low'], row['high'])}",
-            *(str(row["n"]), "yes" if row["on_front"] else "no"),
-        )
-        for _, row in comparison(table, budget=budget).iterrows()
-    ]
-    head = ("data", f"budget ({BUDGETS[budget]})", "network", "origin", "density")
-    return Table(
-        head=(*head, *BUDGETS.values(), "test metric", "n", "on the Pareto front"), rows=found
     )
 
 

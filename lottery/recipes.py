@@ -69,9 +69,9 @@ def _digits(name: str, network: NetworkConfig) -> Experiment:
         network=network,
         data=DataConfig(name="digits"),
         training=TrainingConfig(
-            steps=Steps(iterations=100),
+            steps=Steps(iterations=80),
             batch_size=64,
-            eval_every=Steps(iterations=10),
+            eval_every=Steps(iterations=16),
             optimizer=OptimizerConfig(name="adam", learning_rate=1e-2),
             schedule=ScheduleConfig(name="cosine"),
         ),
@@ -104,7 +104,7 @@ def _text(name: str, network: NetworkConfig, learning_rate: float) -> Experiment
         network=network,
         data=DataConfig(name="pydoc", options={"least_count": 5, "sequence": 20}),
         training=TrainingConfig(
-            steps=Steps(epochs=5),
+            steps=Steps(epochs=4),
             batch_size=64,
             eval_every=Steps(iterations=37),
             optimizer=OptimizerConfig(name="adam", learning_rate=learning_rate, clip_norm=1.0),

@@ -31,11 +31,7 @@ class CpuRules(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Reroute a call that has a rule."""
-        make = RULES.get(func)
-        if make is None:
-            return func(*args, **(kwargs or {}))
-        rule, plain, tensors = make(*args, **(kwargs or {}))
-        return _Ruled.apply(rule, plain, *tensors)  # type: ignore[no-untyped-call]
+        return RULES.get(func, func)(*args, **(kwargs or {}))
 
 
 class _Ruled(torch.autograd.Function):
@@ -90,7 +86,10 @@ def _fold(images: Tensor, dim: int | None, count: int) -> Tensor:
     return folded.contiguous(memory_format=torch.channels_last) if images_like else folded
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if x.dim() < 3:
+        return F.linear(x, weight, bias)
+
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         x, weight, *rest = (_first(t, d, count) for t, d in zip(tensors, dims, strict=True))
         offset = rest[0] if rest else weight.new_zeros(1).expand(count, weight.shape[1])
@@ -98,10 +97,10 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
         if torch.is_autocast_enabled(x.device.type):
             out = torch.baddbmm(offset[:, None], rows, weight.mT)
         else:
-            out = _StackedLinear.apply(rows, weight, offset)  # type: ignore[no-untyped-call]
+            out = _StackedLinear.apply(rows, weight, offset)
         return out.view(*x.shape[:-1], -1), 0
 
-    return rule, F.linear, (x, weight) if bias is None else (x, weight, bias)
+    return _Ruled.apply(rule, F.linear, x, weight, *(() if bias is None else (bias,)))
 
 
 def _conv2d(
@@ -126,7 +125,7 @@ def _conv2d(
         out = F.conv2d(folded, kernels, bias, stride, padding, dilation, groups * count)
         return out.unflatten(1, (count, -1)), 1
 
-    return rule, plain, (images, weight) if bias is None else (images, weight, bias)
+    return _Ruled.apply(rule, plain, images, weight, *(() if bias is None else (bias,)))
 
 
 def _batch_norm(
@@ -157,7 +156,7 @@ def _batch_norm(
         out = F.batch_norm(folded, *spread(flat), training, momentum, eps)
         return out.unflatten(1, (count, -1)), 1
 
-    return rule, plain, (images, *(tensor for tensor in given if tensor is not None))
+    return _Ruled.apply(rule, plain, images, *(t for t in given if t is not None))
 
 
 def _pool(pool: Plain) -> Callable[..., Any]:
@@ -168,7 +167,7 @@ def _pool(pool: Plain) -> Callable[..., Any]:
         def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
             return plain(_fold(tensors[0], dims[0], count)).unflatten(1, (count, -1)), 1
 
-        return rule, plain, (images,)
+        return _Ruled.apply(rule, plain, images)
 
     return make
 

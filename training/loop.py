@@ -106,7 +106,7 @@ def train(
     per_epoch = task.steps_per_epoch
     total = config.steps.count(per_epoch)
     every = config.eval_every.count(per_epoch)
-    masked = _gradient_masks(replicates, masks)
+    masked = gradient_masks(replicates, masks)
     replicates.train()
     while state.step < last_step:
         rate = schedule_factor(config.schedule, schedule_step(state.step), total, per_epoch)
@@ -131,19 +131,20 @@ def train(
 
 
 def mask_gradients(replicates: Replicates, masks: Mapping[str, Tensor]) -> None:
-    """Multiply gradients, in place, by masks of their own type."""
-    weights = replicates.weights()
-    pairs = [(weights[name].grad, mask) for name, mask in masks.items()]
+    """Multiply gradients, in place, by masks of their own type and layout."""
+    stored = replicates.stored()
+    pairs = [(stored[name].grad, mask) for name, mask in masks.items()]
     held = [(grad, mask) for grad, mask in pairs if grad is not None]
     if held:
         torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
 
 
-def _gradient_masks(replicates: Replicates, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The masks that prune something, in the type of the gradients that they multiply."""
-    weights = replicates.weights()
+def gradient_masks(replicates: Replicates, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The masks that prune something, in the type and layout of the gradients that they multiply."""
     return {
-        name: mask.to(weights[name].dtype) for name, mask in masks.items() if not bool(mask.all())
+        name: replicates.oriented(name, mask).contiguous().to(replicates.stored()[name].dtype)
+        for name, mask in masks.items()
+        if not bool(mask.all())
     }
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+# Below this many classes a row is so short that going through the rows by hand costs more than it saves.
+_FEW = 256
 # Rows of logits that fit into the cache together at a vocabulary of some thousand.
 _ROWS = 256
 
@@ -18,7 +20,10 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     The same as torch's with `reduction="none"`, but it goes through the rows a few at a time: besides the logits only
     their gradient is ever whole in memory. Under `vmap` the replicates' rows are taken together.
     """
-    losses: Tensor = _CrossEntropy.apply(logits.float(), targets)  # type: ignore[no-untyped-call]
+    logits = logits.float()
+    if logits.shape[1] <= _FEW:
+        return logits.logsumexp(1) - logits.gather(1, targets[:, None])[:, 0]
+    losses: Tensor = _CrossEntropy.apply(logits, targets)  # type: ignore[no-untyped-call]
     return losses
 
 

@@ -44,7 +44,11 @@ class Replicates(nn.Module):
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
         self.network = copy.deepcopy(networks[0])
-        parameters = _aligned(networks, nn.Module.named_parameters)
+        self._input_major = _linear_weights(self.network)
+        parameters = {
+            name: self.oriented(name, tensor).contiguous()
+            for name, tensor in _aligned(networks, nn.Module.named_parameters).items()
+        }
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
         sites = noise_sites(self.network)
@@ -60,19 +64,23 @@ class Replicates(nn.Module):
     def __len__(self) -> int:
         return len(self.noise_seeds)
 
-    def weights(self) -> dict[str, nn.Parameter]:
-        """Every parameter `[R, ...]` by its name in the network; a tied one stands once."""
+    def stored(self) -> dict[str, nn.Parameter]:
+        """Every parameter by its name in the network, as it is stored and trained; a tied one stands once.
+
+        Weights of linear layers are stored as `[R, in, out]`: their gradients come out of batched products in that
+        layout, and in another one they would be copied at every step. `oriented` turns them back.
+        """
         return dict(self.network.named_parameters())
 
-    def buffers_by_name(self) -> dict[str, Tensor]:
-        """Every persistent buffer `[R, ...]` by its name in the network."""
-        persistent = self.network.state_dict().keys()
-        return {name: b for name, b in self.network.named_buffers() if name in persistent}
+    def oriented(self, name: str, tensor: Tensor) -> Tensor:
+        """A parameter-shaped tensor from the network's layout to the stored one, or back."""
+        return tensor.mT if name in self._input_major else tensor
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and persistent buffers `[R, ...]`, detached: the whole of what a network is."""
-        held = {name: parameter.detach() for name, parameter in self.weights().items()}
-        return held | self.buffers_by_name()
+        persistent = self.network.state_dict().keys()
+        held = {name: self.oriented(name, p.detach()) for name, p in self.stored().items()}
+        return held | {n: b for n, b in self.network.named_buffers() if n in persistent}
 
     @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -98,7 +106,8 @@ class Replicates(nn.Module):
         Returns:
             What `function` returns, each tensor leading with R.
         """
-        tensors = {**dict(self.network.named_parameters()), **dict(self.network.named_buffers())}
+        tensors = {name: self.oriented(name, p) for name, p in self.network.named_parameters()}
+        tensors |= dict(self.network.named_buffers())
         if self.batching == "stacked":
             with CpuRules() if self._keys.device.type == "cpu" else nullcontext():
                 return vmap(self._one(function))(tensors, *inputs)
@@ -136,6 +145,19 @@ def _aligned(
     """The networks' tensors by name, stacked to `[R, ...]`."""
     tables = [dict(named(network)) for network in networks]
     return {name: torch.stack([t[name].detach() for t in tables]) for name in tables[0]}
+
+
+def _linear_weights(network: nn.Module) -> frozenset[str]:
+    """The names of the weights of linear layers that no other module shares."""
+    names = dict(network.named_parameters()).keys()
+    owners = [id(p) for m in network.modules() for p in m.parameters(recurse=False)]
+    return frozenset(
+        f"{name}.weight"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear)
+        and f"{name}.weight" in names
+        and owners.count(id(module.weight)) == 1
+    )
 
 
 def _replace_tensors(

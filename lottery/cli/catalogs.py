@@ -16,7 +16,7 @@ from lottery.cli.showing import print_table
 @click.argument("name", required=False)
 @as_json
 def recipes(name: str | None, as_json: bool) -> None:
-    """List the recipes, or print one as TOML.
+    r"""List the recipes, or print one as TOML.
 
     \b
     Example: lottery recipes lth-lenet > mine.toml
@@ -42,7 +42,7 @@ def recipes(name: str | None, as_json: bool) -> None:
 @click.argument("name", required=False)
 @as_json
 def networks(name: str | None, as_json: bool) -> None:
-    """List the networks, or show one with its sizes and parameters.
+    r"""List the networks, or show one with its sizes and parameters.
 
     \b
     Example: lottery networks enas-micro
@@ -98,7 +98,7 @@ def _parameters(name: str, task: str) -> dict[str, int]:
 @click.option("--download", is_flag=True, help="Fetch the files into the data root first.")
 @as_json
 def data(name: str | None, data_root: Path | None, download: bool, as_json: bool) -> None:
-    """List the data sets, or check one: counts, fingerprint, baselines.
+    r"""List the data sets, or check one: counts, fingerprint, baselines.
 
     \b
     Examples:

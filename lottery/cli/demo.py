@@ -36,7 +36,7 @@ def thorough(experiment: Experiment) -> Experiment:
 )
 @machine_options
 def demo(in_full: bool, out: Path | None, **options: object) -> None:
-    """A whole study in minutes: searched and designed networks, images and text, tickets and controls.
+    r"""A whole study in minutes: searched and designed networks, images and text, tickets and controls.
 
     Trains the ENAS micro cell and a residual network on handwritten digits, and an ENAS recurrent cell and an LSTM on
     Python's documentation, prunes each with rewinding beside its controls, and writes a report. Needs no network access
@@ -45,10 +45,11 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     \b
     Example: lottery demo
     """
-    from analysis.report import render_report, results_table
+    from analysis.report import render_report
     from analysis.tables import read_study
+    from analysis.text_tables import results_table
     from analysis.verdicts import answer_questions
-    from lottery.cli.showing import print_table
+    from lottery.cli.showing import print_text_table
     from lottery.recipes import DEMO, RECIPES, recipe
     from training.storage import write_file
 
@@ -68,8 +69,8 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     study = read_study(runs)
     page = root / "report.html"
     write_file(page, render_report(runs, "Lottery-ticket demo").encode())
-    table = results_table(study.table)
-    print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
+    columns = ("network", "data", "parameters", "dense test metric", "n")
+    print_text_table(results_table(study.table).select(*columns, "smallest matching density"))
     for answer in answer_questions(study.table):
         click.echo(f"\n{answer.question}\n  {answer.answer}")
     click.echo(f"\nReport: {page.resolve()}")

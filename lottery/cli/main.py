@@ -47,7 +47,7 @@ def _stop(message: str, code: ExitCode) -> None:
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lottery")
 def cli() -> None:
-    """Lottery-ticket studies of searched, hand-designed and own networks.
+    r"""Lottery-ticket studies of searched, hand-designed and own networks.
 
     \b
     lottery demo                         a whole study in minutes

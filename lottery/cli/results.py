@@ -8,14 +8,14 @@ import click
 
 from lottery.cli.options import as_json, run_argument, runs_argument
 from lottery.cli.running import print_json
-from lottery.cli.showing import print_levels, print_table, to_plain_rows
+from lottery.cli.showing import print_levels, print_text_table, to_plain_rows
 
 
 @click.command()
 @run_argument
 @as_json
 def show(run: Path, as_json: bool) -> None:
-    """Show a run's levels, arms and verdicts.
+    r"""Show a run's levels, arms and verdicts.
 
     \b
     Example: lottery show results/runs/demo-digits-enas
@@ -57,7 +57,7 @@ def show(run: Path, as_json: bool) -> None:
 def plot(
     figure: str, runs: tuple[Path, ...], out: Path, formats: tuple[str, ...], published: Path | None
 ) -> None:
-    """Draw a FIGURE of one or several runs; its data go beside it as CSV.
+    r"""Draw a FIGURE of one or several runs; its data go beside it as CSV.
 
     \b
     FIGURE is one of
@@ -92,14 +92,14 @@ def plot(
 )
 @as_json
 def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
-    """Compare the networks of several runs at matched budgets, with a verdict and its test.
+    r"""Compare the networks of several runs at matched budgets, with a verdict and its test.
 
     \b
     Example: lottery compare results/runs/demo-digits-enas results/runs/demo-digits-resnet
     """
     from analysis.frontier import comparison
-    from analysis.report import comparison_table
     from analysis.tables import read_study
+    from analysis.text_tables import comparison_table
     from analysis.verdicts import search_or_prune
 
     study = read_study(runs)
@@ -111,8 +111,7 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
         rows = to_plain_rows(comparison(study.table, budget=budget))
         print_json({"levels": rows, "verdicts": verdicts})
         return
-    table = comparison_table(study.table, budget)
-    print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
+    print_text_table(comparison_table(study.table, budget))
     for answer in answers:
         click.echo(f"\n{answer.question}\n{answer.answer}")
 
@@ -127,7 +126,7 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
 )
 @click.option("--title", default="Lottery-ticket study", show_default=True, help="Its heading.")
 def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
-    """Write one self-contained HTML page: verdicts, tables, figures, and how it was done.
+    r"""Write one self-contained HTML page: verdicts, tables, figures, and how it was done.
 
     \b
     Example: lottery report results/runs/demo-digits-enas results/runs/demo-digits-resnet

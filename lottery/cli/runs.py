@@ -58,7 +58,7 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
 @experiment_options
 @machine_options
 def retrain(target: str, **options: Any) -> None:
-    """Train a network, dense, from scratch.
+    r"""Train a network, dense, from scratch.
 
     The same folder can be pruned afterwards: `lottery prune` with the same recipe goes on from the dense network.
 
@@ -74,7 +74,7 @@ def retrain(target: str, **options: Any) -> None:
 @experiment_options
 @machine_options
 def prune(target: str, levels: int | None, **options: Any) -> None:
-    """Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
+    r"""Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
 
     The same command again goes on where a stopped one left off; more --levels extend a finished run.
 
@@ -93,7 +93,7 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
 @machine_options
 @as_json
 def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
-    """Train one more control beside every level of a finished RUN.
+    r"""Train one more control beside every level of a finished RUN.
 
     \b
     ARM is one of
@@ -107,10 +107,10 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
       dense                    the whole network, at the same budget of steps
     Example: lottery control results/runs/demo-digits-enas shuffled-mask
     """
-    from lottery.cycle import add_control
-    from lottery.runs import open_run, stored_experiment
-    from lottery.runs import Run as RunFolder
     from lottery.cli.running import prepared
+    from lottery.cycle import add_control
+    from lottery.runs import Run as RunFolder
+    from lottery.runs import open_run, stored_experiment
     from training.storage import locked
 
     machine = machine_of(options)

@@ -14,6 +14,8 @@ from lottery.progress import Watcher
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.text_tables import Table
+
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     """Print rows under their keys; numbers of a column end in line."""
@@ -34,21 +36,22 @@ def _is_number(text: str) -> bool:
     return bool(text) and text[0] in "0123456789-+±–" and not text[-1].isalpha()
 
 
-def print_frame(frame: pd.DataFrame) -> None:
-    """Print a table of the analysis, its cells as text."""
-    print_table([{str(k): str(v) for k, v in row.items()} for row in frame.to_dict("records")])
+def print_text_table(table: Table) -> None:
+    """Print a table of the analysis."""
+    print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
 
 
 def print_levels(runs: Sequence[Path]) -> None:
     """The levels of some runs: density, size, metric per arm, verdicts."""
-    from analysis.report import levels_table
     from analysis.tables import read_study
+    from analysis.text_tables import levels_table
 
     study = read_study(runs)
     for run in study.table["run"].unique():
-        table = levels_table(study.table, str(run))
         print(f"\n{run}")
-        print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
+        columns = ("level", "density", "arm", "test metric", "95 % interval", "n")
+        table = levels_table(study.table, str(run))
+        print_text_table(table.select(*columns, "matching", "winning"))
 
 
 def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from training.datasets.images import ImageData
 from training.errors import LotteryError
+
 from training.losses import cross_entropy
 from training.metrics import ACCURACY
 from training.noise import generator
@@ -56,7 +57,11 @@ class ImageClassification(Task):
                 orders.clear()
                 orders[epoch] = self._order(seeds, epoch)
             index = orders[epoch][:, place * self.batch_size : (place + 1) * self.batch_size]
-            return images[index], labels[index]
+            flat, shape = index.flatten(), index.shape
+            return (
+                images.index_select(0, flat).view(*shape, *images.shape[1:]),
+                labels.index_select(0, flat).view(shape),
+            )
 
         return batch
 
