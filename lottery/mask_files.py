@@ -18,14 +18,14 @@ _SHAPES = "shapes"
 
 
 def pack_masks(masks: Mapping[str, Bits]) -> bytes:
-    """The bytes of a mask file: each mask as packed bits, its shape in the file's metadata."""
+    """The bytes of a mask file: each mask as packed bits; names, in their order, and shapes in the file's metadata."""
     packed = {name: np.packbits(mask, axis=None) for name, mask in masks.items()}
     shapes = {name: list(mask.shape) for name, mask in masks.items()}
-    return save(packed, {_SHAPES: json.dumps(shapes, sort_keys=True)})
+    return save(packed, {_SHAPES: json.dumps(shapes)})
 
 
 def unpack_masks(data: bytes, path: Path) -> dict[str, Bits]:
-    """The masks in the bytes of a mask file.
+    """The masks in the bytes of a mask file, in the order in which they were packed.
 
     Raises:
         LotteryError: the file is damaged; `path` is named.
@@ -33,9 +33,11 @@ def unpack_masks(data: bytes, path: Path) -> dict[str, Bits]:
     try:
         packed = load(data)
         shapes = json.loads(_metadata(data)[_SHAPES])
+        if shapes.keys() != packed.keys():
+            raise ValueError("names and masks differ")
         masks = {}
-        for name, bits in packed.items():
-            shape = tuple(shapes[name])
+        for name, dimensions in shapes.items():
+            bits, shape = packed[name], tuple(dimensions)
             count = int(np.prod(shape, dtype=np.int64))
             if bits.dtype != np.uint8 or bits.size != -(-count // 8):
                 raise ValueError(f"{name} has {bits.size} bytes for shape {shape}")

@@ -1,0 +1,121 @@
+"""The portable ticket: one file with a mask, the weights that it starts from, and the network that they are for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lottery.cycle import pruned_tickets
+from lottery.experiments import NetworkConfig
+from lottery.mask_files import pack_masks, unpack_masks
+from lottery.masks import Mask, Tensors
+from lottery.runs import Run, stored_experiment
+from nas.networks import build
+from training.checkpoints import tensors_from_bytes, tensors_to_bytes
+from training.configs import from_plain, to_plain
+from training.errors import LotteryError
+from training.specs import Spec
+from training.storage import damaged, read_file, write_file
+
+_MASKS = "masks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """A sparse network before its training.
+
+    Attributes:
+        network: name and sizes.
+        mask: which weights are kept.
+        start: parameters and buffers that it starts from; pruned weights are 0.
+        origin: where it comes from, in words.
+    """
+
+    network: NetworkConfig
+    mask: Mask
+    start: Tensors
+    origin: str
+
+
+def ticket_of(run: Run, level: int, seed: int) -> Ticket:
+    """A ticket that a run found.
+
+    Raises:
+        LotteryError: the run has no such level or seed, or a file of it is damaged.
+    """
+    experiment = stored_experiment(run)
+    if not 1 <= level <= experiment.levels or not run.is_done(run.level(level - 1)):
+        raise LotteryError(f"{run.root} has no ticket of level {level}; levels count from 1.")
+    if seed not in experiment.seeds:
+        raise LotteryError(f"{run.root} has no seed {seed}; it has {list(experiment.seeds)}.")
+    mask, start = pruned_tickets(experiment, run, level)[seed]
+    origin = f"{experiment.name}, level {level}, seed {seed}"
+    return Ticket(network=experiment.network, mask=mask, start=start, origin=origin)
+
+
+def save_ticket(ticket: Ticket, path: Path) -> None:
+    """Write a ticket to a file, whole or not at all.
+
+    Raises:
+        LotteryError: the disk is full, or the folder may not be written to.
+    """
+    packed = pack_masks({name: np.asarray(mask) for name, mask in ticket.mask.items()})
+    tensors = {**ticket.start, _MASKS: torch.frombuffer(bytearray(packed), dtype=torch.uint8)}
+    facts = {
+        "network": to_plain(ticket.network),
+        "origin": ticket.origin,
+        "sha256": _digest(tensors),
+    }
+    write_file(path, tensors_to_bytes(tensors, facts))
+
+
+def load_ticket(path: Path) -> Ticket:
+    """Read a ticket back.
+
+    Raises:
+        LotteryError: the file is missing, damaged, or not a ticket.
+    """
+    tensors, facts = tensors_from_bytes(read_file(path), path)
+    if _MASKS not in tensors or facts.get("sha256") != _digest(tensors):
+        raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
+    bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
+    return Ticket(
+        network=from_plain(NetworkConfig, facts["network"], "network"),
+        mask={name: torch.from_numpy(mask) for name, mask in bits.items()},
+        start=tensors,
+        origin=facts["origin"],
+    )
+
+
+def build_ticket(ticket: Ticket, spec: Spec) -> nn.Module:
+    """The ticket's network with its starting weights, for a task of the given shape.
+
+    Raises:
+        LotteryError: the network of that task has other parameters.
+    """
+    network = build(ticket.network.name, ticket.network.size, spec, torch.Generator())
+    held = dict(network.named_parameters()) | dict(network.named_buffers())
+    for name, tensor in ticket.start.items():
+        if name not in held or held[name].shape != tensor.shape:
+            shape = tuple(held[name].shape) if name in held else "missing"
+            raise LotteryError(
+                f"The ticket does not fit: its {name} is {tuple(tensor.shape)} and the network's "
+                f"is {shape}; build it for data of the shape that it was found on."
+            )
+        held[name].data.copy_(tensor)
+    return network
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
