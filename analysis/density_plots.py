@@ -157,8 +157,10 @@ def layer_densities(layers: pd.DataFrame) -> Figure:
 def _draw_arms(
     ax: Axes, levels: pd.DataFrame, rows: pd.DataFrame, value: str, styles: dict[str, Style]
 ) -> None:
-    """Mean lines with bands, and every seed as a faint point."""
-    levels = levels.assign(percent=100 * levels["density"])
+    """Mean lines with bands, cut at what is possible, and every seed as a faint point."""
+    is_share = value == "value" and rows["unit"].iloc[0] == "%"
+    bands = levels[["low", "high"]].clip(0, 100 if is_share else None)
+    levels = levels.assign(percent=100 * levels["density"], low=bands["low"], high=bands["high"])
     arms = list(levels["arm"].unique())
     for arm, of_arm in rows[~rows["diverged"].astype(bool)].groupby("arm", sort=False):
         style = styles[str(arm)]

@@ -83,11 +83,21 @@ def levels_table(table: pd.DataFrame, run: str) -> Table:
                 with_unit(row["mean"], row["unit"]),
                 *(interval(row["low"], row["high"]), str(row["n"]), str(row["diverged"])),
                 *words,
+                _strongest(*words),
             )
         )
     head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", "test metric")
-    last = ("95 % interval", "n", "diverged", "matching", "winning", "superior")
+    last = ("95 % interval", "n", "diverged", "matching", "winning", "superior", "verdict")
     return Table(head=(*head, *last), rows=found)
+
+
+def _strongest(matching: str, winning: str, superior: str) -> str:
+    """The most that was shown of a level, in one word."""
+    shown = {"winning": winning, "superior": superior, "matching": matching}
+    for word, verdict in shown.items():
+        if verdict == "yes":
+            return word
+    return "not matching" if matching == "no" else matching
 
 
 def _against_reinitialised(of_run: pd.DataFrame) -> str:
@@ -120,7 +130,5 @@ def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
         )
         for _, row in comparison(table, budget=budget).iterrows()
     ]
-    head = ("data", f"budget ({BUDGETS[budget]})", "network", "origin", "density")
-    return Table(
-        head=(*head, *BUDGETS.values(), "test metric", "n", "on the Pareto front"), rows=found
-    )
+    head = ("data", "budget", "network", "origin", "density")
+    return Table(head=(*head, *BUDGETS.values(), "test metric", "n", "on front"), rows=found)

@@ -15,6 +15,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -38,7 +39,7 @@ SPEC = ImageSpec(channels=1, height=28, width=28, classes=10)
 
 def step_operations() -> int:
     """Floating-point operations of one step: forward, and both gradients but that of the images."""
-    products = [2 * BATCH * a * b for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)]
+    products = [2 * BATCH * a * b for a, b in pairwise(WIDTHS)]
     return 3 * sum(products) - products[0]
 
 
@@ -114,19 +115,19 @@ def stack_rate(task: ImageClassification, count: int, seconds: float, every: int
     def leave(_: object) -> None:
         rest[0] -= 1
         if rest[0] == 0:
-            raise _Enough
+            raise _EnoughError
 
     def run(steps: int) -> None:
         rest[0] = steps
         try:
             train(state, task, config, 10**9, masks, leave)
-        except _Enough:
+        except _EnoughError:
             state.recent.clear()
 
     return count * steps_per_second(run, seconds)
 
 
-class _Enough(Exception):
+class _EnoughError(Exception):
     """Ends a timed stretch of training."""
 
 

@@ -41,7 +41,7 @@ def reinitialised_same_sign(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mas
 
 
 def signed_constant(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
-    """The same mask and signs, each weight as large as its parameter's standard deviation (Zhou et al. 2019, section 4)."""
+    """The same mask and signs, each weight as large as its parameter's deviation (Zhou et al. 2019, section 4)."""
     constant = {name: start[name].sign() * start[name].std() for name in mask}
     return mask, {**start, **constant}
 
@@ -54,7 +54,7 @@ def shuffled_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors
 def random_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
     """The ticket's start with as many weights kept anywhere in the network."""
     flat = torch.cat([m.flatten() for m in mask.values()])
-    pieces = _shuffled(flat, draw.generator).split([m.numel() for m in mask.values()])
+    pieces = torch.split(_shuffled(flat, draw.generator), [m.numel() for m in mask.values()])
     return {n: piece.view(mask[n].shape) for n, piece in zip(mask, pieces, strict=True)}, start
 
 
@@ -97,7 +97,14 @@ def control(name: str) -> Control:
 
 
 def contestant(name: str, mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
-    """A control's mask, and its starting tensors with the pruned weights at 0."""
+    """A control's mask, and its starting tensors with the pruned weights at 0.
+
+    Args:
+        name: of the control.
+        mask: the ticket's.
+        start: the whole network that the ticket is taken from, with what the ticket's mask prunes.
+        draw: what the control draws from.
+    """
     mask, start = control(name)(mask, start, draw)
     return mask, apply_mask(mask, start)
 

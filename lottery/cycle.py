@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from torch import nn
 from lottery.controls import Draw, contestant, control
 from lottery.criteria import Evidence, criterion
 from lottery.experiments import Experiment
-from lottery.masks import Mask, Tensors, dense_mask
+from lottery.masks import Mask, Tensors, apply_mask, dense_mask
 from lottery.measurements.multiply_adds import multiply_adds
 from lottery.progress import Watcher
 from lottery.prunable import prunable_names
@@ -43,7 +43,20 @@ class Setting:
     task: Task
     batching: Batching | None = None
     at_once: int | None = None
-    watcher: Watcher = Watcher()
+    watcher: Watcher = field(default_factory=Watcher)
+
+
+def check(experiment: Experiment, task: Task) -> None:
+    """Refuse an experiment that could not be carried out to its end, before anything is written.
+
+    Raises:
+        LotteryError: an unknown control, criterion, network or size, or nothing to prune.
+    """
+    criterion(experiment.pruning.criterion)
+    for arm in experiment.arms:
+        control(arm)
+    network = new_network(experiment, task, experiment.seeds[0])
+    prunable_names(network, experiment.pruning.embeddings)
 
 
 def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Record]:
@@ -52,7 +65,7 @@ def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Rec
     Every finished level is taken from disk, so this is also how a stopped run goes on.
 
     Args:
-        experiment: with its steps resolved.
+        experiment: with its steps resolved; see `check`.
         run: opened for it, and locked.
         setting: task and device.
 
@@ -62,12 +75,10 @@ def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Rec
     Raises:
         LotteryError: stopped on request (exit code 75), or a file of the run is damaged.
     """
-    for arm in experiment.arms:
-        control(arm)
     setting.watcher.begin(run.name, replicate_steps(experiment))
     for level in range(experiment.levels + 1):
         arms = (TICKET, *(experiment.arms if level > 0 else ()))
-        train_level(experiment, run, setting, level, arms, run.level(level))
+        train_level(experiment, run, setting, level=level, arms=arms, place=run.level(level))
     return read_records(run.root)
 
 
@@ -91,7 +102,8 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
     total = len(levels) * len(experiment.seeds) * level_steps(experiment, 1)
     setting.watcher.begin(f"{run.name}, {arm}", total)
     for level in levels:
-        train_level(experiment, run, setting, level, (arm,), run.level(level, arm))
+        place = run.level(level, arm)
+        train_level(experiment, run, setting, level=level, arms=(arm,), place=place)
     return [record for record in read_records(run.root) if record.arm == arm]
 
 
@@ -99,6 +111,7 @@ def train_level(
     experiment: Experiment,
     run: Run,
     setting: Setting,
+    *,
     level: int,
     arms: Sequence[str],
     place: str,
@@ -113,11 +126,11 @@ def train_level(
     if level > 0:
         tickets = pruned_tickets(experiment, run, level)
     replicates = [
-        replicate(experiment, setting.task, level, arm, seed, *tickets[seed])
+        replicate(experiment, setting.task, tickets[seed], level=level, arm=arm, seed=seed)
         for arm in arms
         for seed in experiment.seeds
     ]
-    train_stack(_stack(experiment, run, setting, level, place, replicates))
+    train_stack(_stack(experiment, run, setting, replicates, level=level, place=place))
 
 
 def dense_tickets(experiment: Experiment, task: Task) -> dict[int, tuple[Mask, Tensors]]:
@@ -135,7 +148,7 @@ def dense_tickets(experiment: Experiment, task: Task) -> dict[int, tuple[Mask, T
 
 
 def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
-    """A level above 0 by seed: the mask and the tensors that a ticket starts from.
+    """A level above 0 by seed: the ticket's mask, and the whole network that it is taken from.
 
     Each is pruned from the ticket that was trained at the level before; that level's files must be there.
     """
@@ -154,29 +167,30 @@ def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tu
         )
         scores = criterion(pruning.criterion)(evidence)
         mask = SCOPES[pruning.scope](scores, evidence.mask, level, pruning)
-        start = rewind(mask, evidence.start, evidence.final, experiment.rewinding)
-        tickets[seed] = (mask, start)
+        tickets[seed] = (mask, rewind(evidence.start, evidence.final, experiment.rewinding))
     return tickets
 
 
 def replicate(
     experiment: Experiment,
     task: Task,
+    ticket: tuple[Mask, Tensors],
+    *,
     level: int,
     arm: str,
     seed: int,
-    mask: Mask,
-    start: Tensors,
 ) -> Replicate:
-    """One replicate of an arm before its training, made from the ticket of its seed."""
-    if arm != TICKET:
+    """One replicate of an arm before its training, made from its seed's ticket: the mask and the whole network."""
 
-        def network(source: torch.Generator) -> Tensors:
-            config = experiment.network
-            return tensors_of(build(config.name, config.size, task.spec, source))
+    def network(source: torch.Generator) -> Tensors:
+        config = experiment.network
+        return tensors_of(build(config.name, config.size, task.spec, source))
 
-        draw = Draw(generator=generator(seed, f"control {arm}", level), network=network)
-        mask, start = contestant(arm, mask, start, draw)
+    mask, whole = ticket
+    if arm == TICKET:
+        return Replicate(arm=arm, seed=seed, mask=mask, start=apply_mask(mask, whole))
+    draw = Draw(generator=generator(seed, f"control {arm}", level), network=network)
+    mask, start = contestant(arm, mask, whole, draw)
     return Replicate(arm=arm, seed=seed, mask=mask, start=start)
 
 
@@ -217,9 +231,10 @@ def _stack(
     experiment: Experiment,
     run: Run,
     setting: Setting,
+    replicates: Sequence[Replicate],
+    *,
     level: int,
     place: str,
-    replicates: Sequence[Replicate],
 ) -> Stack:
     network = new_network(experiment, setting.task, experiment.seeds[0])
     network.to(setting.task.device)

@@ -65,7 +65,7 @@ class RewindingConfig:
         schedule: rewind (the learning rates from that step on, again) or continue (the last one, for as many steps).
     """
 
-    step: Steps = Steps()
+    step: Steps = field(default_factory=Steps)
     weights: Literal["start", "keep"] = "start"
     schedule: Literal["rewind", "continue"] = "rewind"
 

@@ -43,7 +43,7 @@ def unpack_masks(data: bytes, path: Path) -> dict[str, Bits]:
                 raise ValueError(f"{name} has {bits.size} bytes for shape {shape}")
             masks[name] = np.unpackbits(bits, count=count).astype(np.bool_).reshape(shape)
         return masks
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise damaged(path, f"it is not a mask file ({error})") from None
 
 

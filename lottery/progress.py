@@ -10,7 +10,7 @@ from lottery.records import Record
 class Watcher:
     """Is told how a run goes. This one keeps quiet; the command line has one that draws.
 
-    It also carries the wish to stop, which a signal sets. The total of steps counts a step of a stack of R replicates as R.
+    It also carries the wish to stop, which a signal sets. A step of a stack of R replicates counts as R steps.
     """
 
     _stop = False

@@ -34,12 +34,12 @@ def prune(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -
     order = torch.sort(flat[alive], descending=True, stable=True).indices[:keep]
     chosen = torch.zeros_like(alive)
     chosen[candidates[order]] = True
-    pieces = chosen.split([m.numel() for m in mask.values()])
+    pieces = torch.split(chosen, [m.numel() for m in mask.values()])
     return {name: piece.view(mask[name].shape) for name, piece in zip(mask, pieces, strict=True)}
 
 
 def keep_count(total: int, rate: float, level: int) -> int:
-    """How many of `total` weights are kept at a level, when `rate` of them go at each: counted from the dense network."""
+    """How many of `total` weights, those of the dense network, are kept at a level when `rate` go at each."""
     return round(total * (1.0 - rate) ** level)
 
 

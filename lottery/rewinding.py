@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lottery.experiments import RewindingConfig
-from lottery.masks import Mask, Tensors, apply_mask
+from lottery.masks import Tensors
 
 
-def rewind(mask: Mask, start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:
-    """The tensors that a ticket starts from: those of the rewind step or the trained ones, times the mask."""
-    return apply_mask(mask, start if config.weights == "start" else final)
+def rewind(start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:
+    """The whole network that survivors are taken from: the tensors of the rewind step, or the trained ones.
+
+    A ticket is this times its mask. Controls that keep other weights need what the ticket loses.
+    """
+    return start if config.weights == "start" else final
 
 
 def schedule_step(config: RewindingConfig, level: int, last_step: int) -> Callable[[int], int]:

@@ -13,7 +13,7 @@ from lottery.experiments import Experiment
 from lottery.records import DATA, EXPERIMENT, HISTORY, RECORDS, HistoryRow, is_run, read_history
 from training.configs import from_plain, to_plain
 from training.errors import LotteryError
-from training.storage import Folder, disk_error, parse_json, to_json, write_file
+from training.storage import LOCK, MANIFEST, Folder, disk_error, parse_json, to_json, write_file
 
 PROGRESS = "progress.json"
 
@@ -62,13 +62,17 @@ class Run:
         """The file that says that a level is done."""
         return f"{place}/{RECORDS}"
 
-    def checkpoint(self, place: str, chunk: int, step: int) -> str:
-        """The file of a training in progress."""
-        return f"{place}/checkpoint-{chunk}-{step:09d}.safetensors"
+    def checkpoint(self, place: str, chunk: range, step: int) -> str:
+        """The file of a training in progress; `chunk` are the places of its replicates in the level.
 
-    def checkpoints(self, place: str, chunk: int | None = None) -> list[str]:
+        The name tells apart what was cut otherwise, so that a run may go on with other chunks.
+        """
+        return f"{place}/checkpoint-{chunk.start}-{chunk.stop}-{step:09d}.safetensors"
+
+    def checkpoints(self, place: str, chunk: range | None = None) -> list[str]:
         """A level's complete checkpoints, oldest first."""
-        start = f"{place}/checkpoint-{'' if chunk is None else f'{chunk}-'}"
+        which = "" if chunk is None else f"{chunk.start}-{chunk.stop}-"
+        start = f"{place}/checkpoint-{which}"
         return [name for name in self.folder.names() if name.startswith(start)]
 
     def is_done(self, place: str) -> bool:
@@ -106,11 +110,16 @@ def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> 
         if experiment.levels > stored.levels:
             run.folder.write_last(EXPERIMENT, to_json(to_plain(experiment)))
         return run
-    if root.is_dir() and any(path.name != "lock" for path in root.iterdir()):
+    if root.is_dir() and any(not _just_begun(path.name) for path in root.iterdir()):
         raise LotteryError(f"{root} is not empty and is not a run; choose another --out.")
     run.folder.write(DATA, to_json(data_facts))
     run.folder.write_last(EXPERIMENT, to_json(to_plain(experiment)))
     return run
+
+
+def _just_begun(name: str) -> bool:
+    """Whether a file may be what a process leaves that was killed before a run had its experiment."""
+    return name in (LOCK, MANIFEST, DATA) or name.endswith(".tmp")
 
 
 def stored_experiment(run: Run) -> Experiment:

@@ -99,11 +99,10 @@ class Outcome:
 def train_stack(stack: Stack) -> None:
     """Train every replicate, from where a stopped process left off, and write the level's files, records last."""
     size = stack.at_once or fitting(stack)
-    chunks = [stack.replicates[i : i + size] for i in range(0, len(stack.replicates), size)]
+    count = len(stack.replicates)
+    chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
     outcomes = [
-        outcome
-        for number, chunk in enumerate(chunks)
-        for outcome in _outcomes(stack, chunk, _trained(stack, number, chunk))
+        outcome for chunk in chunks for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
     ]
     _write_level(stack, outcomes)
     for name in stack.run.checkpoints(stack.place):
@@ -113,34 +112,28 @@ def train_stack(stack: Stack) -> None:
 def fitting(stack: Stack) -> int:
     """How many replicates fit into a quarter of the device's memory, at least 1."""
     device = stack.task.device
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-    else:
-        memory = _cpu_memory()
     each = COPIES_IN_MEMORY * 4 * stack.parameters
     return max(1, int(memory * SHARE_OF_MEMORY / each))
 
 
-def _cpu_memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _trained(stack: Stack, number: int, chunk: Sequence[Replicate]) -> TrainingState:
+def _trained(stack: Stack, chunk: range) -> TrainingState:
     """Train one chunk to its last step, or take it from its last checkpoint."""
     experiment, task = stack.experiment, stack.task
     batching = stack.batching or default_batching(stack.network, task.device, len(chunk))
-    replicates = Replicates(
-        [stack.network] * len(chunk), [replicate.seed for replicate in chunk], batching
-    )
-    replicates.load(_on(task.device, stack_tensors(r.start for r in chunk)))
-    masks = _on(task.device, stack_tensors(r.mask for r in chunk))
+    members = [stack.replicates[place] for place in chunk]
+    replicates = Replicates([stack.network] * len(chunk), [r.seed for r in members], batching)
+    replicates.load(_on(task.device, stack_tensors(r.start for r in members)))
+    masks = _on(task.device, stack_tensors(r.mask for r in members))
     first = experiment.rewinding.step.iterations if stack.level > 0 else 0
     state = begin(replicates, task, experiment.training, first)
-    saved = stack.run.checkpoints(stack.place, number)
+    saved = stack.run.checkpoints(stack.place, chunk)
     if saved:
         data = stack.run.folder.read(saved[-1])
         restore_checkpoint(state, data, stack.run.root / saved[-1])
-    hook = _Hook(stack, number, chunk, state)
+    hook = _Hook(stack, chunk, state)
     last = experiment.training.steps.iterations
     schedule = schedule_step(experiment.rewinding, stack.level, last)
     train(state, task, experiment.training, last, masks, hook, schedule)
@@ -156,17 +149,15 @@ def _on(device: torch.device, tensors: Tensors) -> Tensors:
 class _Hook:
     """What happens after each step of a chunk: history, the rewind step, checkpoints, and stopping when asked to."""
 
-    def __init__(
-        self, stack: Stack, number: int, chunk: Sequence[Replicate], state: TrainingState
-    ) -> None:
+    def __init__(self, stack: Stack, chunk: range, state: TrainingState) -> None:
         self.stack = stack
-        self.number = number
         self.chunk = chunk
+        self.members = [stack.replicates[place] for place in chunk]
         self.told = len(state.looks)
         self.saved_at = time.monotonic()
         first = stack.experiment.rewinding.step.iterations if stack.level > 0 else 0
         stack.watcher.steps((state.step - first) * len(chunk))
-        mine = {(stack.level, replicate.arm, replicate.seed) for replicate in chunk}
+        mine = {(stack.level, replicate.arm, replicate.seed) for replicate in self.members}
         keep_history(stack.run, lambda old: (old.level, old.arm, old.seed) not in mine)
         append_history(stack.run, (r for one in state.looks for r in self._rows(one)))
         self._keep_start(state)
@@ -192,13 +183,13 @@ class _Hook:
     def save(self, state: TrainingState) -> None:
         """Write a checkpoint, then remove the ones before it."""
         run, place = self.stack.run, self.stack.place
-        older = run.checkpoints(place, self.number)
-        name = run.checkpoint(place, self.number, state.step)
+        older = run.checkpoints(place, self.chunk)
+        name = run.checkpoint(place, self.chunk, state.step)
         run.folder.write(name, checkpoint_to_bytes(state))
         for old in older:
             if old != name:
                 run.folder.remove(old)
-        write_progress(run, level=self.stack.level, step=state.step, chunk=self.number)
+        write_progress(run, level=self.stack.level, step=state.step, replicates=list(self.chunk))
         self.saved_at = time.monotonic()
 
     def _keep_start(self, state: TrainingState) -> None:
@@ -206,13 +197,13 @@ class _Hook:
         if self.stack.level > 0 or state.step != self.stack.experiment.rewinding.step.iterations:
             return
         tensors = state.replicates.tensors()
-        for r, replicate in enumerate(self.chunk):
+        for r, replicate in enumerate(self.members):
             data = tensors_to_bytes(row(tensors, r))
             self.stack.run.folder.write(self.stack.run.start(replicate.seed), data)
 
     def _rows(self, look: Look) -> Iterator[HistoryRow]:
         names = (("loss", look.loss), (self.stack.task.metric.name, look.metric))
-        for r, replicate in enumerate(self.chunk):
+        for r, replicate in enumerate(self.members):
             for metric, values in names:
                 yield HistoryRow(
                     level=self.stack.level,
@@ -224,7 +215,7 @@ class _Hook:
                 )
 
 
-def _outcomes(stack: Stack, chunk: Sequence[Replicate], state: TrainingState) -> list[Outcome]:
+def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]:
     """Score the end and the best weights on both splits: the only time that the test split is read."""
     config = stack.experiment.training
     final = {name: tensor.clone() for name, tensor in state.replicates.tensors().items()}
@@ -233,14 +224,14 @@ def _outcomes(stack: Stack, chunk: Sequence[Replicate], state: TrainingState) ->
     scored |= {("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
     return [
         Outcome(
-            replicate=replicate,
+            replicate=stack.replicates[place],
             final={name: tensor.cpu() for name, tensor in row(final, r).items()},
             best_step=state.best_step[r],
             diverged_at=state.diverged_at[r],
             values=tuple(_values(stack.task.metric.name, scored, state, r)),
             scores=scored["best", "test"].scores[r],
         )
-        for r, replicate in enumerate(chunk)
+        for r, place in enumerate(chunk)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import nn
 from lottery.cycle import pruned_tickets
 from lottery.experiments import NetworkConfig
 from lottery.mask_files import pack_masks, unpack_masks
-from lottery.masks import Mask, Tensors
+from lottery.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run, stored_experiment
 from nas.networks import build
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
@@ -54,8 +55,9 @@ def ticket_of(run: Run, level: int, seed: int) -> Ticket:
         raise LotteryError(f"{run.root} has no ticket of level {level}; levels count from 1.")
     if seed not in experiment.seeds:
         raise LotteryError(f"{run.root} has no seed {seed}; it has {list(experiment.seeds)}.")
-    mask, start = pruned_tickets(experiment, run, level)[seed]
+    mask, whole = pruned_tickets(experiment, run, level)[seed]
     origin = f"{experiment.name}, level {level}, seed {seed}"
+    start = apply_mask(mask, whole)
     return Ticket(network=experiment.network, mask=mask, start=start, origin=origin)
 
 
@@ -67,12 +69,9 @@ def save_ticket(ticket: Ticket, path: Path) -> None:
     """
     packed = pack_masks({name: np.asarray(mask) for name, mask in ticket.mask.items()})
     tensors = {**ticket.start, _MASKS: torch.frombuffer(bytearray(packed), dtype=torch.uint8)}
-    facts = {
-        "network": to_plain(ticket.network),
-        "origin": ticket.origin,
-        "sha256": _digest(tensors),
-    }
-    write_file(path, tensors_to_bytes(tensors, facts))
+    facts = {"network": to_plain(ticket.network), "origin": ticket.origin}
+    digest = _digest(tensors, facts)
+    write_file(path, tensors_to_bytes(tensors, {"ticket": facts, "sha256": digest}))
 
 
 def load_ticket(path: Path) -> Ticket:
@@ -81,8 +80,9 @@ def load_ticket(path: Path) -> Ticket:
     Raises:
         LotteryError: the file is missing, damaged, or not a ticket.
     """
-    tensors, facts = tensors_from_bytes(read_file(path), path)
-    if _MASKS not in tensors or facts.get("sha256") != _digest(tensors):
+    tensors, held = tensors_from_bytes(read_file(path), path)
+    facts = held.get("ticket", {})
+    if _MASKS not in tensors or held.get("sha256") != _digest(tensors, facts):
         raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
     bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
     return Ticket(
@@ -112,8 +112,8 @@ def build_ticket(ticket: Ticket, spec: Spec) -> nn.Module:
     return network
 
 
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    digest = hashlib.sha256()
+def _digest(tensors: Mapping[str, torch.Tensor], facts: object) -> str:
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())

@@ -59,7 +59,7 @@ class _Ruled(torch.autograd.Function):
 
 
 class _StackedLinear(torch.autograd.Function):
-    """`[R, B, in]`, `[R, out, in]` and `[R, out]` to `[R, B, out]`, the weight's gradient in the weight's own layout."""
+    """`[R, B, in]`, `[R, out, in]`, `[R, out]` to `[R, B, out]`, the weight's gradient in the weight's own layout."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ def _fold(images: Tensor, dim: int | None, count: int) -> Tensor:
     return folded.contiguous(memory_format=torch.channels_last) if images_like else folded
 
 
-def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
     if x.dim() < 3:
         return F.linear(x, weight, bias)
 
@@ -113,7 +113,8 @@ def _conv2d(
     groups: int = 1,
 ) -> Any:
     def plain(images: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
-        return F.conv2d(images, weight, *(bias or (None,)), stride, padding, dilation, groups)
+        offset = bias[0] if bias else None
+        return F.conv2d(images, weight, offset, stride, padding, dilation, groups)
 
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         folded = _fold(tensors[0], dims[0], count)
@@ -146,14 +147,16 @@ def _batch_norm(
         return [next(rest) if there else None for there in present]
 
     def plain(images: Tensor, *tensors: Tensor) -> Tensor:
-        return F.batch_norm(images, *spread(tensors), training, momentum, eps)
+        mean, variance, scale, offset = spread(tensors)
+        return F.batch_norm(images, mean, variance, scale, offset, training, momentum, eps)
 
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         folded = _fold(tensors[0], dims[0], count)
         flat = [
             _first(t, d, count).flatten(0, 1) for t, d in zip(tensors[1:], dims[1:], strict=True)
         ]
-        out = F.batch_norm(folded, *spread(flat), training, momentum, eps)
+        mean, variance, scale, offset = spread(flat)
+        out = F.batch_norm(folded, mean, variance, scale, offset, training, momentum, eps)
         return out.unflatten(1, (count, -1)), 1
 
     return _Ruled.apply(rule, plain, images, *(t for t in given if t is not None))

@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from training.loop import Look, TrainingState
+from training.replicates import copy_tensors
 from training.storage import damaged
 
 _STATE = "state"
@@ -80,8 +81,7 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
             if name:
                 groups[group][name] = tensor
         state.replicates.load(groups["now"])
-        for name, tensor in state.best.items():
-            tensor.copy_(groups["best"][name])
+        copy_tensors(state.best, groups["best"])
         _restore_optimizer(state, groups["optimizer"])
         device = next(iter(state.best.values())).device
         carried = (groups["carry"][str(i)].to(device) for i in range(len(groups["carry"])))

@@ -11,7 +11,6 @@ import json
 import math
 import re
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -204,41 +203,60 @@ def from_plain(kind: type[T], value: Any, where: str = "") -> T:
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LotteryError(f"{where} = {value} is not finite; give a finite number.")
     if kind is Steps:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        return _named(where, Steps.parse, _expect(value, str, where, "steps such as 2ep or 500it"))
+        return _steps(_expect(value, str, where, "steps such as 2ep or 500it"), where)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if typing.get_origin(kind) is not None:
+        return _generic(typing.get_origin(kind), typing.get_args(kind), value, where)
+    return _scalar(kind, value, where)
+
+
+def _steps(text: str, where: str) -> Steps:
+    try:
+        return Steps.parse(text)
+    except LotteryError as error:
+        raise LotteryError(f"{where}: {error}", error.exit_code) from None
+
+
+def _generic(origin: Any, arguments: tuple[Any, ...], value: Any, where: str) -> Any:
     if origin is Literal:
-        if value not in arguments:
-            near = difflib.get_close_matches(str(value), arguments, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ";"
-            possible = ", ".join(map(str, arguments))
-            raise LotteryError(f"{where} = {value!r} is not possible{hint} possible: {possible}.")
-        return value
-    if origin in (types.UnionType, typing.Union):
-        return _union(arguments, value, where)
+        return _choice(arguments, value, where)
     if origin is tuple:
         items = _expect(value, (list, tuple), where, "a list")
         return tuple(_convert(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(items))
     if origin is dict:
         table = _expect(value, dict, where, "a table")
         return {key: _convert(arguments[1], v, f"{where}.{key}") for key, v in table.items()}
-    return _scalar(kind, value, where)
+    return _union(arguments, value, where)
+
+
+def _choice(possible: tuple[Any, ...], value: Any, where: str) -> Any:
+    if value not in possible:
+        near = difflib.get_close_matches(str(value), possible, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ";"
+        words = ", ".join(map(str, possible))
+        raise LotteryError(f"{where} = {value!r} is not possible{hint} possible: {words}.")
+    return value
 
 
 def _union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
+    """The first kind that the value converts to; a list's own fault is told, as it may be an item's."""
     if value is None and type(None) in arguments:
         return None
     kinds = [kind for kind in arguments if kind is not type(None)]
-    for kind in kinds[:-1]:
+    for kind in kinds:
         try:
             return _convert(kind, value, where)
         except LotteryError:
-            continue
-    return _convert(kinds[-1], value, where)
+            if len(kinds) == 1 or (isinstance(value, list) and typing.get_origin(kind) is tuple):
+                raise
+    words = " or ".join(_WORDS[typing.get_origin(kind) or kind] for kind in kinds)
+    raise LotteryError(f"{where} = {value!r} is not {words}.")
 
 
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
@@ -258,19 +276,19 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
         if required and name not in table:
             raise LotteryError(f"The field {_join(where, name)!r} is missing; give it a value.")
     arguments = {key: _convert(hints[key], item, _join(where, key)) for key, item in table.items()}
-    return _named(where, lambda given: kind(**given), arguments)
-
-
-def _named(where: str, make: Any, argument: Any) -> Any:
-    """Put the dotted name of the table in front of a field's own message."""
     try:
-        return make(argument)
-    except LotteryError as error:
-        message = str(error)
-        prefix = (
-            f"{where}: " if where and not message.startswith((where, "There is", "The ")) else ""
-        )
-        raise LotteryError(f"{prefix}{message}", error.exit_code) from None
+        return kind(**arguments)
+    except LotteryError as error:  # of `require`: it begins with the field's own name
+        raise LotteryError(_join(where, str(error)), error.exit_code) from None
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    tuple: "a list",
+}
 
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
@@ -278,13 +296,9 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
         value = float(value)
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    _expect(value, kind, where, words[kind])
     if isinstance(value, bool) and kind is not bool:
-        _expect(None, kind, where, words[kind])
-    if isinstance(value, float) and not math.isfinite(value):
-        raise LotteryError(f"{where} = {value} is not finite; give a finite number.")
-    return value
+        raise LotteryError(f"{where} = {value!r} is not {_WORDS[kind]}.")
+    return _expect(value, kind, where, _WORDS[kind])
 
 
 def _expect(value: Any, kind: Any, where: str, words: str) -> Any:
@@ -352,14 +366,19 @@ def _tables(table: Mapping[str, Any], where: str, lines: list[str]) -> None:
         lines.extend(["", f"[{where}]"])
     for key, item in table.items():
         if item is not None and not isinstance(item, Mapping):
-            lines.append(f"{_key(key)} = {json.dumps(item, ensure_ascii=False)}")
+            lines.append(f"{_key(key)} = {_toml_value(item)}")
     for key, item in table.items():
         if isinstance(item, Mapping) and item:
             _tables(item, f"{where}.{_key(key)}" if where else _key(key), lines)
 
 
+def _toml_value(item: Any) -> str:
+    # JSON writes these values as TOML does, but for the delete character, which TOML wants escaped.
+    return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
 
 
 def from_toml(kind: type[T], text: str, source: str) -> T:

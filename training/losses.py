@@ -23,7 +23,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     logits = logits.float()
     if logits.shape[1] <= _FEW:
         return logits.logsumexp(1) - logits.gather(1, targets[:, None])[:, 0]
-    losses: Tensor = _CrossEntropy.apply(logits, targets)  # type: ignore[no-untyped-call]
+    losses: Tensor = _CrossEntropy.apply(logits, targets)
     return losses
 
 
@@ -56,5 +56,5 @@ class _CrossEntropy(torch.autograd.Function):
             (t.expand(count, *t.shape) if d is None else t.movedim(d, 0)).flatten(0, 1)
             for t, d in zip((logits, targets), dims, strict=True)
         )
-        losses = _CrossEntropy.apply(rows, labels)  # type: ignore[no-untyped-call]
+        losses = _CrossEntropy.apply(rows, labels)
         return losses.view(count, -1), 0

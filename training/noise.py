@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,8 @@ def random_bits(key: Tensor, shape: Sequence[int]) -> Tensor:
 
 def bernoulli(key: Tensor, shape: Sequence[int], probability: float) -> Tensor:
     """A bool tensor, each element true with `probability`, to within 2**-32."""
-    return random_bits(key, shape) < round(probability * 2**32) - 2**31
+    # No int32 is beyond 2**31 - 1, so that is where a probability of 1 ends too.
+    return random_bits(key, shape) < min(round(probability * 2**32) - 2**31, 2**31 - 1)
 
 
 def integers(key: Tensor, shape: Sequence[int], high: int) -> Tensor:
@@ -159,10 +161,12 @@ _DROPOUT_SHARING: dict[type[nn.Module], tuple[int, ...]] = {
 
 def replace_dropout(network: nn.Module) -> nn.Module:
     """Put `Dropout` in the place of torch's own dropouts, in place, so that their draws repeat."""
-    for module in network.modules():
-        for name, child in module.named_children():
-            if type(child) in _DROPOUT_SHARING:
-                setattr(module, name, Dropout(child.p, _DROPOUT_SHARING[type(child)]))
+    for name, module in [*network.named_modules(remove_duplicate=False)]:
+        if type(module) in _DROPOUT_SHARING:
+            parent, _, own = name.rpartition(".")
+            p: Any = module.p
+            ours = Dropout(p, _DROPOUT_SHARING[type(module)])
+            setattr(network.get_submodule(parent), own, ours)
     return network
 
 

@@ -82,14 +82,9 @@ class Replicates(nn.Module):
         held = {name: self.oriented(name, p.detach()) for name, p in self.stored().items()}
         return held | {n: b for n, b in self.network.named_buffers() if n in persistent}
 
-    @torch.no_grad()
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy parameters and buffers `[R, ...]` in place."""
-        held = self.tensors()
-        if held.keys() != tensors.keys():
-            raise ValueError(f"names differ: {sorted(held.keys() ^ tensors.keys())}")
-        for name, tensor in held.items():
-            tensor.copy_(tensors[name])
+        copy_tensors(self.tensors(), tensors)
 
     def advance(self, step: Tensor) -> None:
         """Give every site of every replicate its draws for a step (an int32 scalar on the device)."""
@@ -126,6 +121,21 @@ class Replicates(nn.Module):
             return function(network, *inputs)
 
         return apply
+
+
+@torch.no_grad()
+def copy_tensors(to: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None:
+    """Copy tensors by name, in place.
+
+    Raises:
+        ValueError: a name or a shape differs.
+    """
+    if to.keys() != source.keys():
+        raise ValueError(f"names differ: {sorted(to.keys() ^ source.keys())}")
+    for name, tensor in to.items():
+        if tensor.shape != source[name].shape:
+            raise ValueError(f"{name} is {list(source[name].shape)}, not {list(tensor.shape)}")
+        tensor.copy_(source[name])
 
 
 def default_batching(network: nn.Module, device: torch.device, count: int) -> Batching:
@@ -170,7 +180,9 @@ def _replace_tensors(
     for name, buffer in network.named_buffers():
         stacked[id(buffer)] = buffers[name]
     for module in network.modules():
-        own = [*module.named_parameters(recurse=False, remove_duplicate=False)]
+        own: list[tuple[str, Tensor]] = [
+            *module.named_parameters(recurse=False, remove_duplicate=False)
+        ]
         own += [*module.named_buffers(recurse=False, remove_duplicate=False)]
         for name, tensor in own:
             setattr(module, name, stacked[id(tensor)])

@@ -193,9 +193,17 @@ class Folder:
         if not path.exists():
             return {}
         manifest = parse_json(read_file(path), path)
-        if not isinstance(manifest, dict):
-            raise damaged(path, "it does not hold one object")
+        if not isinstance(manifest, dict) or not all(map(_is_entry, manifest.values())):
+            raise damaged(path, "it does not hold the size and SHA-256 of each file")
         return manifest
+
+
+def _is_entry(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("bytes"), int)
+        and isinstance(value.get("sha256"), str)
+    )
 
 
 @contextlib.contextmanager
@@ -208,8 +216,8 @@ def locked(root: Path) -> Iterator[None]:
     path = root / LOCK
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(path, timeout=0):
-            yield
+        lock = filelock.FileLock(path, timeout=0)
+        lock.acquire()
     except filelock.Timeout:
         raise LotteryError(
             f"Another process is at work in {root}; wait for it or choose another --out.",
@@ -217,3 +225,7 @@ def locked(root: Path) -> Iterator[None]:
         ) from None
     except OSError as error:
         raise disk_error(error, path) from error
+    try:
+        yield
+    finally:
+        lock.release()

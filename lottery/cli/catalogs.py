@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lottery.cli.options import as_json
+from lottery.cli.options import as_json, data_root_option
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table
 
@@ -16,9 +16,9 @@ from lottery.cli.showing import print_table
 @click.argument("name", required=False)
 @as_json
 def recipes(name: str | None, as_json: bool) -> None:
-    r"""List the recipes, or print one as TOML.
+    """List the recipes, or print one as TOML.
 
-    \b
+    \u0008
     Example: lottery recipes lth-lenet > mine.toml
     """
     from lottery.recipes import RECIPES, recipe
@@ -42,9 +42,9 @@ def recipes(name: str | None, as_json: bool) -> None:
 @click.argument("name", required=False)
 @as_json
 def networks(name: str | None, as_json: bool) -> None:
-    r"""List the networks, or show one with its sizes and parameters.
+    """List the networks, or show one with its sizes and parameters.
 
-    \b
+    \u0008
     Example: lottery networks enas-micro
     """
     from nas.catalog import NETWORKS, entry
@@ -73,7 +73,7 @@ def networks(name: str | None, as_json: bool) -> None:
 
 
 def _parameters(name: str, task: str) -> dict[str, int]:
-    """Exact parameters at the catalog's sizes, built without memory, for the data it was published on."""
+    """Exact parameters at the catalog's sizes, for data of the shape that it was published on."""
     import torch
 
     from nas.networks import build
@@ -94,13 +94,13 @@ def _parameters(name: str, task: str) -> dict[str, int]:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--data-root", type=click.Path(path_type=Path), metavar="FOLDER")
+@data_root_option
 @click.option("--download", is_flag=True, help="Fetch the files into the data root first.")
 @as_json
 def data(name: str | None, data_root: Path | None, download: bool, as_json: bool) -> None:
-    r"""List the data sets, or check one: counts, fingerprint, baselines.
+    """List the data sets, or check one: counts, fingerprint, baselines.
 
-    \b
+    \u0008
     Examples:
       lottery data
       lottery data mnist --data-root DATA

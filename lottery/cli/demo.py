@@ -36,13 +36,13 @@ def thorough(experiment: Experiment) -> Experiment:
 )
 @machine_options
 def demo(in_full: bool, out: Path | None, **options: object) -> None:
-    r"""A whole study in minutes: searched and designed networks, images and text, tickets and controls.
+    """A whole study in minutes: searched and designed networks, images and text, tickets and controls.
 
     Trains the ENAS micro cell and a residual network on handwritten digits, and an ENAS recurrent cell and an LSTM on
     Python's documentation, prunes each with rewinding beside its controls, and writes a report. Needs no network access
     and no GPU. The same command goes on where a stopped one left off.
 
-    \b
+    \u0008
     Example: lottery demo
     """
     from analysis.report import render_report

@@ -47,9 +47,9 @@ def _stop(message: str, code: ExitCode) -> None:
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lottery")
 def cli() -> None:
-    r"""Lottery-ticket studies of searched, hand-designed and own networks.
+    """Lottery-ticket studies of searched, hand-designed and own networks.
 
-    \b
+    \u0008
     lottery demo                         a whole study in minutes
     lottery recipes                      what can be run
     lottery prune lth-lenet-short        find winning tickets

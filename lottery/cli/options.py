@@ -36,6 +36,12 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where data files are; also LOTTERY_DATA.",
+)
 quiet = click.option("--quiet", is_flag=True, help="No progress display.")
 
 runs_argument = click.argument(
@@ -51,12 +57,7 @@ machine_options = _together(
         metavar="NAME",
         help="auto, cpu or cuda; auto takes CUDA where there is one.",
     ),
-    click.option(
-        "--data-root",
-        type=click.Path(path_type=Path),
-        metavar="FOLDER",
-        help="Where data files are; also LOTTERY_DATA.",
-    ),
+    data_root_option,
     click.option(
         "--batching",
         type=click.Choice(["stacked", "looped"]),

@@ -15,9 +15,9 @@ from lottery.cli.showing import print_levels, print_text_table, to_plain_rows
 @run_argument
 @as_json
 def show(run: Path, as_json: bool) -> None:
-    r"""Show a run's levels, arms and verdicts.
+    """Show a run's levels, arms and verdicts.
 
-    \b
+    \u0008
     Example: lottery show results/runs/demo-digits-enas
     """
     from analysis.tables import read_table
@@ -57,9 +57,9 @@ def show(run: Path, as_json: bool) -> None:
 def plot(
     figure: str, runs: tuple[Path, ...], out: Path, formats: tuple[str, ...], published: Path | None
 ) -> None:
-    r"""Draw a FIGURE of one or several runs; its data go beside it as CSV.
+    """Draw a FIGURE of one or several runs; its data go beside it as CSV.
 
-    \b
+    \u0008
     FIGURE is one of
       metric-vs-density       accuracy or perplexity per arm
       early-stop-vs-density   how soon each arm is at its best
@@ -92,9 +92,9 @@ def plot(
 )
 @as_json
 def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
-    r"""Compare the networks of several runs at matched budgets, with a verdict and its test.
+    """Compare the networks of several runs at matched budgets, with a verdict and its test.
 
-    \b
+    \u0008
     Example: lottery compare results/runs/demo-digits-enas results/runs/demo-digits-resnet
     """
     from analysis.frontier import comparison
@@ -111,9 +111,16 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
         rows = to_plain_rows(comparison(study.table, budget=budget))
         print_json({"levels": rows, "verdicts": verdicts})
         return
-    print_text_table(comparison_table(study.table, budget))
+    columns = ("budget", "network", "density", "parameters", "test metric", "n", "on front")
+    tables = {
+        str(data): comparison_table(of_data, budget).select(*columns)
+        for data, of_data in study.table.groupby("data", sort=False)
+    }
+    for data, table in tables.items():
+        click.echo(f"\n{data}, at matched {budget}")
+        print_text_table(table)
     for answer in answers:
-        click.echo(f"\n{answer.question}\n{answer.answer}")
+        click.echo(f"\n{answer.question}\n  {answer.answer}")
 
 
 @click.command()
@@ -126,9 +133,9 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
 )
 @click.option("--title", default="Lottery-ticket study", show_default=True, help="Its heading.")
 def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
-    r"""Write one self-contained HTML page: verdicts, tables, figures, and how it was done.
+    """Write one self-contained HTML page: verdicts, tables, figures, and how it was done.
 
-    \b
+    \u0008
     Example: lottery report results/runs/demo-digits-enas results/runs/demo-digits-resnet
     """
     from analysis.report import render_report

@@ -58,11 +58,11 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
 @experiment_options
 @machine_options
 def retrain(target: str, **options: Any) -> None:
-    r"""Train a network, dense, from scratch.
+    """Train a network, dense, from scratch.
 
     The same folder can be pruned afterwards: `lottery prune` with the same recipe goes on from the dense network.
 
-    \b
+    \u0008
     Example: lottery retrain demo-digits-enas --seeds 0,1,2
     """
     _train(target, 0, options)
@@ -74,11 +74,11 @@ def retrain(target: str, **options: Any) -> None:
 @experiment_options
 @machine_options
 def prune(target: str, levels: int | None, **options: Any) -> None:
-    r"""Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
+    """Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
 
     The same command again goes on where a stopped one left off; more --levels extend a finished run.
 
-    \b
+    \u0008
     Examples:
       lottery prune demo-digits-enas
       lottery prune lth-lenet --data-root DATA --seeds 0,1,2 --levels 8 --set training.steps=6000
@@ -93,9 +93,9 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
 @machine_options
 @as_json
 def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
-    r"""Train one more control beside every level of a finished RUN.
+    """Train one more control beside every level of a finished RUN.
 
-    \b
+    \u0008
     ARM is one of
       reinitialised            same mask, new initial weights
       reinitialised-same-sign  same mask, new weights with the ticket's signs

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lottery.cli.running import Machine, prepared, print_json
 from lottery.experiments import Experiment
 from lottery.progress import Watcher
+
+# Cells up to this many characters are never broken.
+SHORT = 26
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +29,9 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ():
         numeric = all(_is_number(row[name]) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        short = max(len(row[name]) for row in rows) <= SHORT
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=short)
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
     Console().print(table)
@@ -49,9 +54,8 @@ def print_levels(runs: Sequence[Path]) -> None:
     study = read_study(runs)
     for run in study.table["run"].unique():
         print(f"\n{run}")
-        columns = ("level", "density", "arm", "test metric", "95 % interval", "n")
-        table = levels_table(study.table, str(run))
-        print_text_table(table.select(*columns, "matching", "winning"))
+        columns = ("level", "density", "arm", "test metric", "95 % interval", "n", "verdict")
+        print_text_table(levels_table(study.table, str(run)).select(*columns))
 
 
 def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:

@@ -38,7 +38,7 @@ class _Counter(TorchDispatchMode):
     """Counts what is in `COUNTED`, and to which parameter's memory it belongs."""
 
     def __init__(self, owners: Mapping[int, str]) -> None:
-        super().__init__()
+        TorchDispatchMode.__init__(self)
         self.owners = owners
         self.counts: dict[str, int] = defaultdict(int)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,10 +127,11 @@ def load_mnist(root: Path | None, options: Mapping[str, int]) -> ImageData:
         for part in ("train", "t10k")
     }
     for part, (images, labels) in arrays.items():
+        path = folder / f"{part}-labels-idx1-ubyte"
         if len(images) != len(labels):
-            raise _bad(folder / part, f"{len(images)} images but {len(labels)} labels")
+            raise _bad(path, f"it holds {len(labels):,} labels for {len(images):,} images")
         if labels.max() > 9:
-            raise _bad(folder / part, f"label {labels.max()} is out of range 0 to 9")
+            raise _bad(path, f"label {labels.max()} is out of range 0 to 9")
     tensors = [
         (torch.from_numpy(images).float()[:, None] / 255.0, torch.from_numpy(labels).long())
         for images, labels in arrays.values()
@@ -149,16 +151,16 @@ def _idx(path: Path, shape: tuple[int, ...]) -> Bytes:
     try:
         raw = found.read_bytes()
         data = gzip.decompress(raw) if found.suffix == ".gz" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise _bad(found, f"it can't be read ({error})") from None
     dimensions = 1 + len(shape)
-    header = np.frombuffer(data[: 4 + 4 * dimensions], dtype=">u4")
-    if len(header) != 1 + dimensions or header[0] != 0x0800 + dimensions:
+    start = 4 + 4 * dimensions
+    if len(data) < start or int.from_bytes(data[:4], "big") != 0x0800 + dimensions:
         raise _bad(found, "it does not begin like an IDX file of bytes")
-    count = int(header[1])
-    if tuple(header[2:]) != shape:
-        raise _bad(found, f"its images are {tuple(map(int, header[2:]))}, not {shape}")
-    body = np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * dimensions)
+    count, *lengths = map(int, np.frombuffer(data[4:start], dtype=">u4"))
+    if tuple(lengths) != shape:
+        raise _bad(found, f"its images are {tuple(lengths)}, not {shape}")
+    body = np.frombuffer(data, dtype=np.uint8)[start:]
     if body.size != count * int(np.prod(shape, dtype=np.int64)) or count == 0:
         raise _bad(found, f"it holds {body.size:,} bytes, which is not {count:,} items")
     return body.reshape(count, *shape).copy()

@@ -108,7 +108,11 @@ def text_data(name: str, splits: Mapping[str, Sequence[str]], least_count: int) 
     """Cut splits of paragraphs into words at white space and number them by frequency in the training split."""
     streams = {split: _words(paragraphs) for split, paragraphs in splits.items()}
     counts = Counter(streams["train"])
-    kept = [word for word, count in counts.items() if count >= least_count and word != UNKNOWN]
+    kept = [
+        word
+        for word, count in counts.items()
+        if word == END or (count >= least_count and word != UNKNOWN)
+    ]
     words = (UNKNOWN, *sorted(kept, key=lambda word: (-counts[word], word)))
     number = {word: index for index, word in enumerate(words)}
     tokens = {

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from training.datasets.images import ImageData
 from training.errors import LotteryError
-
 from training.losses import cross_entropy
 from training.metrics import ACCURACY
 from training.noise import generator

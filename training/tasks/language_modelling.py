@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -104,7 +104,7 @@ class LanguageModelling(Task):
     def run_example(self, network: nn.Module) -> int:
         """One window of one column, `[T, 1]`."""
         tokens = self._inputs[: self.sequence, :1]
-        network(tokens, network.initial_state(1))
+        network(tokens, _initial_state(network, 1))
         return tokens.numel()
 
 
@@ -121,9 +121,13 @@ def _score(network: Network, state: Carry, tokens: Tensor, targets: Tensor) -> t
     return losses.view_as(targets), state
 
 
+def _initial_state(network: nn.Module, columns: int) -> Carry:
+    return cast("Callable[[int], Carry]", network.initial_state)(columns)
+
+
 def _zero_state(replicates: Replicates, columns: int) -> Carry:
-    state: Carry = replicates.network.initial_state(columns)
-    return _map(lambda t: t.expand(len(replicates), *t.shape), state)
+    state = _initial_state(replicates.network, columns)
+    return tuple(_map(lambda t: t.expand(len(replicates), *t.shape), item) for item in state)
 
 
 def _map(function: Callable[[Tensor], Tensor], state: Any) -> Any:

@@ -1,0 +1,504 @@
+"""Whole cycles on a tiny network: exact masks, exact resumption, exact controls."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery.cycle import (
+    Setting,
+    add_control,
+    check,
+    new_network,
+    pruned_tickets,
+    read_start,
+    replicate,
+    tensors_of,
+)
+from lottery.experiments import Experiment, NetworkConfig, PruningConfig
+from lottery.masks import kept
+from lottery.progress import Watcher
+from lottery.records import Record, read_history, read_records
+from lottery.runs import Run, open_run
+from lottery.stacks import read_masks, read_weights
+from tests.tiny_runs import (
+    PRUNABLE,
+    STEPS,
+    TINY,
+    TINY_TEXT,
+    StopAfter,
+    carry_out,
+    carry_out_in_pieces,
+    digits,
+    files,
+    rewinding_to,
+    text,
+)
+from training.configs import OptimizerConfig, override
+from training.errors import ExitCode, LotteryError
+from training.tasks.task import Task
+
+KEPT = (620, 310, 155)
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("cycle") / "tiny"
+    carry_out(TINY, root)
+    return Run(root)
+
+
+def of(records: list[Record], arm: str, level: int, seed: int = 0) -> Record:
+    return next(r for r in records if (r.arm, r.level, r.seed) == (arm, level, seed))
+
+
+def test_there_is_a_record_of_every_replicate(finished: Run) -> None:
+    records = read_records(finished.root)
+    found = Counter((r.level, r.arm) for r in records)
+    pruned = {(n, arm): 2 for n in (1, 2) for arm in ("ticket", "reinitialised", "random-mask")}
+    assert found == {(0, "ticket"): 2} | pruned
+    for record in records:
+        assert record.kept == KEPT[record.level]
+        assert (record.prunable, record.parameters, record.steps) == (
+            PRUNABLE,
+            PRUNABLE + 24,
+            STEPS,
+        )
+        assert sum(layer.kept for layer in record.layers) == record.kept
+        assert [layer.total for layer in record.layers] == [512, 48, 60]
+        assert record.multiply_adds == record.kept
+        mask_bytes = 78 if record.level else 0
+        assert record.bytes == 4 * (record.kept + 24) + mask_bytes
+        assert record.best_step in (6, 12, 18, 20)
+        assert record.diverged_at is None
+        assert {(v.at, v.split, v.metric) for v in record.values} == {
+            (at, split, metric)
+            for at in ("best", "end")
+            for split in ("validation", "test")
+            for metric in ("loss", "accuracy")
+        }
+        assert all(v.value is not None for v in record.values)
+
+
+def test_it_learns(finished: Run) -> None:
+    losses = [row for row in read_history(finished.root) if row.metric == "loss" and row.level == 0]
+    curve = [row.value for row in losses if row.seed == 0 and row.value is not None]
+    assert len(curve) == 4
+    assert curve == sorted(curve, reverse=True)
+    assert curve[-1] < math.log(10) - 0.05
+
+
+def test_masks_are_exact_and_nested_on_disk(finished: Run) -> None:
+    masks = [read_masks(finished, finished.level(n)) for n in range(3)]
+    for level, of_level in enumerate(masks):
+        assert all(kept(mask) == KEPT[level] for mask in of_level.values())
+    for seed in (0, 1):
+        for before, after in ((0, 1), (1, 2)):
+            for name, mask in masks[after]["ticket", seed].items():
+                assert not bool((mask & ~masks[before]["ticket", seed][name]).any())
+    for level in (1, 2):
+        ticket, reinitialised, random = (
+            masks[level][arm, 0] for arm in ("ticket", "reinitialised", "random-mask")
+        )
+        assert all(torch.equal(ticket[name], reinitialised[name]) for name in ticket)
+        assert any(not torch.equal(ticket[name], random[name]) for name in ticket)
+
+
+def test_the_mask_is_of_the_largest_weights_of_the_level_before(finished: Run) -> None:
+    final = read_weights(finished, finished.level(0))["ticket", 1]
+    mask = read_masks(finished, finished.level(1))["ticket", 1]
+    sizes = torch.cat([final[name].abs().flatten() for name in mask])
+    chosen = torch.cat([m.flatten() for m in mask.values()])
+    assert sizes[chosen].min() >= sizes[~chosen].max()
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_pruned_weights_are_exactly_zero_and_kept_ones_trained(finished: Run, level: int) -> None:
+    masks, weights = (read(finished, finished.level(level)) for read in (read_masks, read_weights))
+    for key, mask in masks.items():
+        for name, m in mask.items():
+            final = weights[key][name]
+            assert not final[~m].any()
+            assert bool((final[m] != 0).float().mean() > 0.9)
+
+
+def test_the_history_has_every_look(finished: Run) -> None:
+    rows = [row for row in read_history(finished.root) if row.metric == "accuracy"]
+    looks = Counter((row.level, row.arm, row.seed) for row in rows)
+    assert len(looks) == 2 + 2 * 6
+    assert set(looks.values()) == {4}
+    assert {row.step for row in rows} == {6, 12, 18, 20}
+
+
+def test_seeds_differ(finished: Run) -> None:
+    assert not torch.equal(*(read_start(finished, s)["layers.0.weight"] for s in (0, 1)))
+
+
+def test_start_is_the_initial_network(finished: Run) -> None:
+    initial = tensors_of(new_network(TINY, digits(), 1))
+    start = read_start(finished, 1)
+    assert start.keys() == initial.keys()
+    assert all(torch.equal(start[name], initial[name]) for name in initial)
+
+
+@pytest.mark.parametrize(
+    "arm", ["ticket", "random-mask", "shuffled-mask", "inverted-mask", "dense"]
+)
+def test_an_arm_starts_from_the_whole_network_times_its_mask(finished: Run, arm: str) -> None:
+    # Not from what the ticket's mask left of it: a control keeps weights that the ticket lost.
+    ticket = pruned_tickets(TINY, finished, 2)[1]
+    made = replicate(TINY, digits(), ticket, level=2, arm=arm, seed=1)
+    start = read_start(finished, 1)
+    for name, mask in made.mask.items():
+        assert torch.equal(made.start[name], start[name] * mask)
+        assert bool((made.start[name] != 0).equal(mask))
+    assert torch.equal(made.start["layers.0.bias"], start["layers.0.bias"])
+
+
+def test_controls_draw_anew_for_each_arm_seed_and_level(finished: Run) -> None:
+    tickets = pruned_tickets(TINY, finished, 1)
+
+    def first_layer(arm: str, seed: int, level: int) -> torch.Tensor:
+        made = replicate(TINY, digits(), tickets[0], level=level, arm=arm, seed=seed)
+        return made.start["layers.0.weight"]
+
+    base = first_layer("reinitialised", 0, 1)
+    assert torch.equal(base, first_layer("reinitialised", 0, 1))
+    assert not torch.equal(base, first_layer("reinitialised", 1, 1))
+    assert not torch.equal(base, first_layer("reinitialised", 0, 2))
+    # The same signs on the same draws would have the same magnitudes.
+    same_sign = first_layer("reinitialised-same-sign", 0, 1)
+    assert not torch.equal(base.abs(), same_sign.abs())
+
+
+def test_nothing_pruned_is_the_dense_run_bit_for_bit(tmp_path: Path) -> None:
+    same = dataclasses.replace(TINY, pruning=PruningConfig(rate=0.0), arms=(), levels=1)
+    records = carry_out(same, tmp_path / "a")
+    run = Run(tmp_path / "a")
+    dense, again = (read_weights(run, run.level(n)) for n in (0, 1))
+    for key, tensors in dense.items():
+        assert all(torch.equal(tensor, again[key][name]) for name, tensor in tensors.items())
+    for seed in (0, 1):
+        assert of(records, "ticket", 0, seed).values == of(records, "ticket", 1, seed).values
+
+
+def test_a_run_repeats_byte_for_byte(finished: Run, tmp_path: Path) -> None:
+    carry_out(TINY, tmp_path / "tiny")
+    assert files(tmp_path / "tiny") == files(finished.root)
+
+
+@pytest.mark.parametrize("every", [1, 7, 20, 45])
+def test_stopped_and_resumed_is_uninterrupted(finished: Run, tmp_path: Path, every: int) -> None:
+    # Steps 20, 40 and 60 end a level; 45 stops once, in the last level.
+    root = tmp_path / "tiny"
+    stops = carry_out_in_pieces(TINY, root, every=every)
+    assert stops == {1: 60, 7: 8, 20: 3, 45: 1}[every]
+    assert files(root) == files(finished.root)
+
+
+def test_it_is_so_for_chunks_too(tmp_path: Path) -> None:
+    experiment = dataclasses.replace(TINY, levels=1, arms=("reinitialised",))
+    carry_out(experiment, tmp_path / "a" / "tiny", at_once=1)
+    stops = carry_out_in_pieces(experiment, tmp_path / "b" / "tiny", every=13, at_once=1)
+    assert stops == 9  # 6 networks of 20 steps
+    assert files(tmp_path / "b" / "tiny") == files(tmp_path / "a" / "tiny")
+
+
+def test_a_run_may_go_on_with_other_chunks(finished: Run, tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="Stopped at step 9 of level 0"):
+        carry_out(TINY, tmp_path / "tiny", at_once=1, watcher=StopAfter(9))
+    carry_out(TINY, tmp_path / "tiny")
+    assert files(tmp_path / "tiny") == files(finished.root)
+
+
+def test_chunks_give_the_same_ticket_but_for_rounding(finished: Run, tmp_path: Path) -> None:
+    carry_out(TINY, tmp_path / "tiny", at_once=4)
+    run = Run(tmp_path / "tiny")
+    for level in range(3):
+        one, other = (read_weights(r, r.level(level)) for r in (finished, run))
+        masks = [read_masks(r, r.level(level)) for r in (finished, run)]
+        assert list(one) == list(other)
+        for key, tensors in one.items():
+            agree = [torch.equal(masks[0][key][n], masks[1][key][n]) for n in masks[0][key]]
+            assert all(agree)
+            for name, tensor in tensors.items():
+                torch.testing.assert_close(other[key][name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_a_killed_process_resumes(finished: Run, tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    code = (
+        "import sys, time, torch; from pathlib import Path; import lottery.stacks as stacks\n"
+        "from lottery.progress import Watcher; from tests.tiny_runs import TINY, carry_out\n"
+        "torch.set_num_threads(1); stacks.CHECKPOINT_SECONDS = 0.0\n"
+        "class Slow(Watcher):\n"
+        "    def steps(self, count):\n"
+        "        time.sleep(0.02)\n"
+        "carry_out(TINY, Path(sys.argv[1]), watcher=Slow())\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", code, str(root)], env=environment) as process:
+        while not list(root.glob("level-01/checkpoint-*-00000000[5-9]*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert not (root / "level-01" / "records.json").exists()
+    carry_out(TINY, root)
+    # What was cut off half-written may be left beside the run's own files.
+    held = {
+        n: d for n, d in files(root).items() if "checkpoint" not in n and not n.endswith(".tmp")
+    }
+    assert held == files(finished.root)
+
+
+def test_a_full_disk_loses_nothing(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, calls = os.fsync, Counter[str]()
+
+    def fsync(handle: int) -> None:
+        calls["made"] += 1
+        if calls["made"] == calls["failing"]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    carry_out(TINY, tmp_path / "whole" / "tiny")
+    total = calls["made"]
+    assert total > 60
+    for failing in [1, 3, 5, 6, 7, 11, total // 2, total // 2 + 1, total - 9, total - 5]:
+        calls.clear()
+        calls["failing"] = failing
+        root = tmp_path / str(failing) / "tiny"
+        with pytest.raises(LotteryError, match=r"^The disk is full: .* could not be written") as e:
+            carry_out(TINY, root)
+        assert e.value.exit_code == ExitCode.DISK
+        carry_out(TINY, root)
+        assert files(root) == files(finished.root)
+
+
+@pytest.mark.parametrize(
+    ("step", "weights", "schedule", "steps"),
+    [(5, "start", "rewind", 15), (12, "keep", "rewind", 8), (15, "keep", "continue", 5)],
+)
+def test_late_rewinding_learning_rate_rewinding_and_fine_tuning(
+    tmp_path: Path, step: int, weights: str, schedule: str, steps: int
+) -> None:
+    rewinding = rewinding_to(step, weights, schedule)
+    experiment = dataclasses.replace(TINY, rewinding=rewinding, arms=("random-mask",))
+    records = carry_out(experiment, tmp_path / "a" / "tiny")
+    assert {(r.level > 0, r.steps) for r in records} == {(False, STEPS), (True, steps)}
+    assert [of(records, "ticket", n).kept for n in range(3)] == list(KEPT)
+    run = Run(tmp_path / "a" / "tiny")
+    initial = tensors_of(new_network(TINY, digits(), 0))
+    assert not torch.equal(read_start(run, 0)["layers.0.weight"], initial["layers.0.weight"])
+    assert {row.step for row in read_history(run.root) if row.level} == {
+        s for s in (6, 12, 18, 20) if s > step
+    }
+    carry_out_in_pieces(experiment, tmp_path / "b" / "tiny", every=step)
+    assert files(tmp_path / "b" / "tiny") == files(run.root)
+
+
+def test_fine_tuning_goes_on_from_the_trained_weights_at_the_last_rate(tmp_path: Path) -> None:
+    # The cosine's last rate is 0.6 % of the first: Adam moves no weight further than 5 x 6e-5.
+    experiment = dataclasses.replace(
+        TINY, rewinding=rewinding_to(15, "keep", "continue"), arms=(), levels=1
+    )
+    carry_out(experiment, tmp_path / "a")
+    run = Run(tmp_path / "a")
+    dense, tuned = (read_weights(run, run.level(n))["ticket", 0] for n in (0, 1))
+    for name, mask in read_masks(run, run.level(1))["ticket", 0].items():
+        moved = (tuned[name] - dense[name])[mask].abs().max()
+        assert 0 < float(moved) < 5 * 1e-2 * 0.0062 * 1.5
+
+
+def test_text_with_dropout_and_carried_state(tmp_path: Path) -> None:
+    experiment = dataclasses.replace(TINY_TEXT, rewinding=rewinding_to(3))
+    records = carry_out(experiment, tmp_path / "a" / "tiny", text())
+    assert {r.metric.name for r in records} == {"perplexity"}
+    assert [of(records, "reinitialised", n).kept for n in (1, 2)] == [100, 50]
+    carry_out_in_pieces(experiment, tmp_path / "b" / "tiny", text(), every=6)
+    assert files(tmp_path / "b" / "tiny") == files(tmp_path / "a" / "tiny")
+
+
+def test_a_control_is_added_and_nothing_else_touched(tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    carry_out(TINY, root)
+    before = files(root)
+    setting = Setting(task=digits())
+    records = add_control(TINY, Run(root), setting, "shuffled-mask")
+    after = files(root)
+    assert {(r.level, r.arm, r.seed) for r in records} == {
+        (n, "shuffled-mask", seed) for n in (1, 2) for seed in (0, 1)
+    }
+    assert [r.kept for r in records] == [310, 310, 155, 155]
+    of_the_run = ("manifest.json", "metrics.jsonl", "progress.json")
+    assert {n: d for n, d in after.items() if n in before and n not in of_the_run} == {
+        n: d for n, d in before.items() if n not in of_the_run
+    }
+    assert after["metrics.jsonl"].startswith(before["metrics.jsonl"])
+    assert {n.split("/")[1] for n in after.keys() - before.keys()} == {"shuffled-mask"}
+    assert len(read_records(root)) == 14 + 4
+    assert add_control(TINY, Run(root), setting, "shuffled-mask") == records
+    assert files(root) == after
+
+
+def test_an_added_control_equals_one_that_was_there_from_the_start(
+    finished: Run, tmp_path: Path
+) -> None:
+    without = dataclasses.replace(TINY, arms=("reinitialised",))
+    carry_out(without, tmp_path / "tiny")
+    added = add_control(without, Run(tmp_path / "tiny"), Setting(task=digits()), "random-mask")
+    own = [r for r in read_records(finished.root) if r.arm == "random-mask"]
+    assert [r.layers for r in added] == [r.layers for r in own]
+    for one, other in zip(added, own, strict=True):
+        for a, b in zip(one.values, other.values, strict=True):
+            assert a.value == pytest.approx(b.value, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arm", "words"),
+    [("shufled-mask", "did you mean shuffled-mask"), ("random-mask", "at every level already")],
+)
+def test_controls_that_can_not_be_added(finished: Run, arm: str, words: str) -> None:
+    with pytest.raises(LotteryError, match=words):
+        add_control(TINY, finished, Setting(task=digits()), arm)
+
+
+def test_a_run_without_a_pruned_level_takes_no_control(tmp_path: Path) -> None:
+    dense = dataclasses.replace(TINY, levels=0)
+    carry_out(dense, tmp_path / "a")
+    with pytest.raises(LotteryError, match="no finished level above 0"):
+        add_control(dense, Run(tmp_path / "a"), Setting(task=digits()), "dense")
+
+
+def test_more_levels_extend_a_finished_run(finished: Run, tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    for levels in (0, 1):
+        carry_out(dataclasses.replace(TINY, levels=levels), root)
+    before = files(root)
+    carry_out(TINY, root)
+    after = files(root)
+    assert all(after[n] == d for n, d in before.items() if n.startswith(("level-", "start/")))
+    assert after == files(finished.root)
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["level-01/masks.safetensors", "level-01/weights.safetensors", "start/seed-0.safetensors"],
+)
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_damage_is_refused(tmp_path: Path, place: str, damage: str) -> None:
+    root = tmp_path / "tiny"
+    carry_out(dataclasses.replace(TINY, levels=1), root)
+    data = bytearray((root / place).read_bytes())
+    data[-1] ^= 1
+    if damage == "remove":
+        (root / place).unlink()
+    else:
+        (root / place).write_bytes(data if damage == "flip" else data[:-1])
+    with pytest.raises(LotteryError) as error:
+        carry_out(TINY, root)
+    assert error.value.exit_code == ExitCode.BAD_DATA
+    assert str(root / place) in str(error.value)
+    assert not (root / "level-02" / "records.json").exists()
+
+
+def test_swapped_masks_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    carry_out(TINY, root)
+    one, other = (root / f"level-0{n}" / "masks.safetensors" for n in (1, 2))
+    first, second = one.read_bytes(), other.read_bytes()
+    assert len(first) == len(second)
+    one.write_bytes(second)
+    other.write_bytes(first)
+    with pytest.raises(LotteryError, match="SHA-256 differs") as error:
+        carry_out(dataclasses.replace(TINY, levels=3), root)
+    assert error.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="Stopped"):
+        carry_out(TINY, tmp_path / "tiny", watcher=StopAfter(9))
+    (path,) = (tmp_path / "tiny" / "level-00").glob("checkpoint-*")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LotteryError, match=r"checkpoint-0-2-000000009.safetensors is damaged"):
+        carry_out(TINY, tmp_path / "tiny")
+
+
+def test_a_network_that_diverges_is_recorded_and_the_run_goes_on(tmp_path: Path) -> None:
+    optimizer = OptimizerConfig(name="sgd", learning_rate=1e30)
+    training = dataclasses.replace(TINY.training, optimizer=optimizer)
+    experiment = dataclasses.replace(TINY, training=training, levels=1, arms=())
+    records = carry_out(experiment, tmp_path / "a")
+    assert all(r.diverged_at is not None for r in records)
+    assert {v.value for r in records for v in r.values if v.at == "end"} == {None}
+    assert [of(records, "ticket", 1, seed).kept for seed in (0, 1)] == [310, 310]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("pruning.criterion=magnitud", "did you mean magnitude"),
+        ("arms=['reinitialized']", "did you mean reinitialised"),
+        ("network.name=lenet-300-10", "did you mean lenet-300-100"),
+        ("network.size.width=3", "did you mean widths"),
+        ("network.name=lstm", "for text"),
+    ],
+)
+def test_what_can_not_be_carried_out_is_refused_first(assignment: str, words: str) -> None:
+    experiment: Experiment = TINY
+    if "network.name" in assignment:
+        experiment = dataclasses.replace(TINY, network=NetworkConfig(name="x"))
+    with pytest.raises(LotteryError, match=words):
+        check(override(experiment, assignment), digits())
+
+
+@pytest.mark.parametrize("task", [digits, text])
+def test_what_can_be_is_not(task: object) -> None:
+    chosen: Task = digits() if task is digits else text()
+    check(TINY if task is digits else TINY_TEXT, chosen)
+
+
+def test_a_watcher_is_told_every_step_of_every_network(tmp_path: Path) -> None:
+    class Counting(Watcher):
+        def __init__(self) -> None:
+            self.total = self.taken = 0
+
+        def begin(self, run: str, total: int) -> None:
+            self.total = total
+
+        def steps(self, count: int) -> None:
+            self.taken += count
+
+    for _ in range(2):
+        watcher = Counting()
+        carry_out(TINY, tmp_path / "tiny", watcher=watcher)
+        assert watcher.taken == watcher.total == 14 * STEPS
+
+
+def test_a_new_setting_has_a_watcher_of_its_own() -> None:
+    first, second = (Setting(task=digits()) for _ in range(2))
+    first.watcher.request_stop()
+    assert not second.watcher.stop_requested()
+
+
+def test_a_killed_beginning_goes_on(tmp_path: Path) -> None:
+    root = tmp_path / "tiny"
+    open_run(root, TINY, digits().facts())
+    (root / "experiment.json").unlink()
+    carry_out(dataclasses.replace(TINY, levels=0), root)
+    assert len(read_records(root)) == 2

@@ -1,0 +1,33 @@
+"""The one error, and names that do not exist."""
+
+from __future__ import annotations
+
+from training.errors import ExitCode, LotteryError, unknown
+
+
+def test_exit_codes_are_the_documented_ones() -> None:
+    assert {code.name: int(code) for code in ExitCode} == {
+        "DONE": 0,
+        "ERROR": 1,
+        "USAGE": 2,
+        "BAD_DATA": 3,
+        "DISK": 4,
+        "OUT_OF_MEMORY": 5,
+        "RESUMABLE": 75,
+        "ABORTED": 130,
+    }
+
+
+def test_an_error_carries_its_message_and_exit_code() -> None:
+    assert LotteryError("x").exit_code is ExitCode.ERROR
+    error = LotteryError("The file is cut short.", ExitCode.BAD_DATA)
+    assert (str(error), error.exit_code) == ("The file is cut short.", ExitCode.BAD_DATA)
+
+
+def test_unknown_names_offer_the_near_and_list_the_known() -> None:
+    assert str(unknown("recipe", "lenett", ["text", "lenet"])) == (
+        "There is no recipe 'lenett'; did you mean lenet? Known: lenet, text."
+    )
+    assert str(unknown("recipe", "zzz", ["text", "lenet"])) == (
+        "There is no recipe 'zzz'. Known: lenet, text."
+    )

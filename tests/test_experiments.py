@@ -1,0 +1,117 @@
+"""The configuration of a run: what it refuses, and how it is written and read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+from lottery.experiments import Experiment, PruningConfig
+from tests.tiny_runs import TINY, TINY_TEXT, TOML, rewinding_to
+from training.configs import Steps, from_plain, from_toml, override, to_plain, to_toml
+from training.errors import LotteryError
+
+
+@pytest.mark.parametrize("experiment", [TINY, TINY_TEXT])
+def test_toml_and_json_come_back(experiment: Experiment) -> None:
+    assert from_toml(Experiment, to_toml(experiment), "x.toml") == experiment
+    assert from_plain(Experiment, json.loads(json.dumps(to_plain(experiment)))) == experiment
+
+
+def test_a_written_file_is_read() -> None:
+    assert from_toml(Experiment, TOML, "tiny.toml").resolved(20) == TINY
+
+
+def test_the_stored_form_is_pinned() -> None:
+    stored = to_plain(TINY)
+    assert list(stored) == [
+        *("name", "source", "seeds", "levels", "arms", "margin"),
+        *("network", "data", "training", "pruning", "rewinding"),
+    ]
+    assert stored["pruning"] == {
+        "criterion": "magnitude",
+        "scope": "global",
+        "rate": 0.5,
+        "output_rate": None,
+        "convolution_rate": None,
+        "embeddings": False,
+    }
+    assert stored["rewinding"] == {"step": "0it", "weights": "start", "schedule": "rewind"}
+
+
+def test_equal_meanings_are_equal_once_resolved() -> None:
+    epochs = dataclasses.replace(TINY.training, steps=Steps(epochs=1))
+    assert dataclasses.replace(TINY, training=epochs) != TINY
+    assert dataclasses.replace(TINY, training=epochs).resolved(20) == TINY.resolved(20)
+
+
+def test_every_number_of_steps_is_resolved() -> None:
+    schedule = {"name": "step", "milestones": ["1ep", "1ep5it"], "warmup": "1ep"}
+    plain = {**to_plain(TINY), "rewinding": {"step": "1ep"}}
+    plain["training"] = {
+        **plain["training"],
+        "steps": "3ep",
+        "eval_every": "1ep",
+        "schedule": schedule,
+    }
+    found = from_plain(Experiment, plain).resolved(20)
+    assert found.training.steps == Steps(iterations=60)
+    assert found.training.eval_every == Steps(iterations=20)
+    assert found.training.schedule.milestones == (Steps(iterations=20), Steps(iterations=25))
+    assert found.training.schedule.warmup == Steps(iterations=20)
+    assert found.rewinding.step == Steps(iterations=20)
+
+
+@pytest.mark.parametrize("step", [20, 21])
+def test_the_rewind_step_comes_before_the_last(step: int) -> None:
+    with pytest.raises(LotteryError, match="before the last step, 20"):
+        dataclasses.replace(TINY, rewinding=rewinding_to(step)).resolved(20)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"levels": -1}, "levels = -1 is out of range; it must be 0 or more."),
+        ({"seeds": ()}, "seeds = none is out of range"),
+        ({"seeds": (1, 1)}, "each named once"),
+        ({"arms": ("dense", "dense")}, "each named once"),
+        ({"seeds": (2**31,)}, "within 32 bits"),
+        ({"margin": -0.1}, "margin = -0.1 is out of range"),
+    ],
+)
+def test_out_of_range_is_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(LotteryError, match=words):
+        dataclasses.replace(TINY, **change)
+
+
+@pytest.mark.parametrize("rate", [1.0, -0.1])
+@pytest.mark.parametrize("name", ["rate", "output_rate", "convolution_rate"])
+def test_rates_lie_from_0_to_below_1(name: str, rate: float) -> None:
+    given: dict[str, Any] = {"scope": "layerwise", name: rate}
+    with pytest.raises(LotteryError, match=f"{name} = {rate} is out of range"):
+        PruningConfig(**given)
+
+
+def test_rates_of_layers_need_the_layerwise_scope() -> None:
+    with pytest.raises(LotteryError, match="left out unless scope is layerwise"):
+        PruningConfig(output_rate=0.1)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("pruning.rat=0.5", "did you mean pruning.rate"),
+        ("prunning.rate=0.5", "did you mean pruning"),
+        ("pruning.scope=globl", "did you mean global"),
+        ("pruning.rate=nan", "not finite"),
+        ("training.optimizer.learning_rate=inf", "not finite"),
+        ("margin=nan", "not finite"),
+        ("levels=2.5", "not a whole number"),
+        ("seeds=7", "not a list"),
+    ],
+)
+def test_overrides_that_do_not_fit_are_refused(assignment: str, words: str) -> None:
+    with pytest.raises(LotteryError, match=words):
+        override(TINY, assignment)

@@ -1,0 +1,162 @@
+"""Optimizers, schedules and clipping, worked out by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import pytest
+import torch
+from torch import nn
+
+from training.configs import OptimizerConfig, ScheduleConfig, Steps
+from training.optimizers import (
+    OPTIMIZERS,
+    clip_per_replicate,
+    gradient_norms,
+    gradients,
+    make_optimizer,
+    schedule_factor,
+    set_learning_rate,
+)
+
+
+def parameter(*values: float) -> nn.Parameter:
+    """A stack of one replicate."""
+    return nn.Parameter(torch.tensor([values]))
+
+
+def after(config: OptimizerConfig, steps: int = 1, start: float = 1.0, grad: float = 0.5) -> float:
+    """A weight after some steps with a constant gradient."""
+    weight = parameter(start)
+    optimizer = make_optimizer(config, [weight])
+    for _ in range(steps):
+        weight.grad = torch.full_like(weight, grad)
+        optimizer.step()
+    return float(weight.detach())
+
+
+def test_sgd() -> None:
+    assert after(OptimizerConfig(name="sgd", learning_rate=0.1)) == pytest.approx(0.95)
+    # The decay adds 0.2 * 1.0 to the gradient.
+    decayed = OptimizerConfig(name="sgd", learning_rate=0.1, weight_decay=0.2)
+    assert after(decayed) == pytest.approx(1 - 0.1 * 0.7)
+    # Velocities 0.5 and 0.9 * 0.5 + 0.5.
+    momentum = OptimizerConfig(name="sgd", learning_rate=0.1, momentum=0.9)
+    assert after(momentum, 2) == pytest.approx(1 - 0.1 * (0.5 + 0.95))
+    # Looking ahead: 0.5 + 0.9 * 0.5 and 0.5 + 0.9 * 0.95.
+    nesterov = OptimizerConfig(name="sgd", learning_rate=0.1, momentum=0.9, nesterov=True)
+    assert after(nesterov, 2) == pytest.approx(1 - 0.1 * (0.95 + 1.355))
+
+
+def test_adam_and_adamw() -> None:
+    # At a constant gradient both averages, corrected, are it and its square: a step of lr.
+    adam = OptimizerConfig(name="adam", learning_rate=0.1)
+    assert after(adam, 3) == pytest.approx(0.7, abs=1e-5)
+    # A large epsilon shows where it stands: 0.5 / (0.5 + 0.5).
+    assert after(OptimizerConfig(name="adam", learning_rate=0.1, epsilon=0.5)) == pytest.approx(
+        0.95
+    )
+    # Decoupled decay: 1 - 0.1 * 0.2 first, then the step.
+    adamw = OptimizerConfig(name="adamw", learning_rate=0.1, weight_decay=0.2)
+    assert after(adamw) == pytest.approx(0.98 - 0.1, abs=1e-5)
+    # Adam's decay is in the gradient, whose size it cancels.
+    coupled = OptimizerConfig(name="adam", learning_rate=0.1, weight_decay=0.2)
+    assert after(coupled) == pytest.approx(0.9, abs=1e-5)
+
+
+def test_the_decay_rates_of_adam_are_used() -> None:
+    def averages(config: OptimizerConfig) -> tuple[float, float]:
+        weight = parameter(1.0)
+        optimizer = make_optimizer(config, [weight])
+        weight.grad = torch.full_like(weight, 2.0)
+        optimizer.step()
+        state = optimizer.state[weight]
+        return float(state["exp_avg"]), float(state["exp_avg_sq"])
+
+    names: tuple[Literal["adam", "adamw"], ...] = ("adam", "adamw")
+    for name in names:
+        config = OptimizerConfig(name=name, learning_rate=0.1, beta1=0.75, beta2=0.5)
+        assert averages(config) == pytest.approx((0.25 * 2, 0.5 * 4))
+
+
+def test_every_name_has_an_optimizer() -> None:
+    assert set(OPTIMIZERS) == {"sgd", "adam", "adamw"}
+
+
+def test_what_is_not_trained_is_left_out() -> None:
+    frozen = nn.Parameter(torch.zeros(1, 2), requires_grad=False)
+    optimizer = make_optimizer(
+        OptimizerConfig(name="sgd", learning_rate=1.0), [parameter(1.0), frozen]
+    )
+    assert [len(group["params"]) for group in optimizer.param_groups] == [1]
+
+
+def test_a_learning_rate_holds_from_the_next_step() -> None:
+    weight = parameter(1.0)
+    optimizer = make_optimizer(OptimizerConfig(name="sgd", learning_rate=1.0), [weight])
+    set_learning_rate(optimizer, 0.25)
+    weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    assert float(weight.detach()) == 0.75
+
+
+def test_constant_schedule() -> None:
+    factors = [schedule_factor(ScheduleConfig(), step, 10, 5) for step in (0, 5, 9, 10, 100)]
+    assert factors == [1.0] * 5
+
+
+def test_step_schedule_with_milestones_in_epochs_and_iterations() -> None:
+    schedule = ScheduleConfig(
+        name="step", milestones=(Steps(epochs=2), Steps(epochs=2, iterations=3)), factor=0.5
+    )
+    factors = [schedule_factor(schedule, step, 30, 5) for step in (0, 9, 10, 12, 13, 29)]
+    assert factors == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_cosine_schedule() -> None:
+    schedule = ScheduleConfig(name="cosine")
+    factors = [schedule_factor(schedule, step, 12, 5) for step in (0, 4, 6, 8, 12, 20)]
+    # cos of 0, 60, 90, 120 and 180 degrees.
+    assert factors == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
+
+
+def test_warmup_rises_in_equal_parts_and_multiplies_the_schedule() -> None:
+    warm = ScheduleConfig(warmup=Steps(iterations=4))
+    assert [schedule_factor(warm, step, 10, 5) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    both = ScheduleConfig(name="cosine", warmup=Steps(epochs=1))
+    assert schedule_factor(both, 2, 12, 5) == pytest.approx(0.6 * 0.5 * (1 + math.cos(math.pi / 6)))
+
+
+def test_norms_are_per_replicate_over_all_parameters() -> None:
+    grads = [
+        torch.tensor([[3.0, 0.0], [1.0, 2.0]]),
+        torch.tensor([[[4.0], [0.0]], [[2.0], [4.0]]]),
+    ]
+    assert gradient_norms(grads).tolist() == [5.0, 5.0]
+
+
+def test_clipping_is_per_replicate() -> None:
+    grads = [torch.tensor([[3.0], [0.3], [0.0]]), torch.tensor([[4.0], [0.4], [0.0]])]
+    clip_per_replicate(grads, 1.0)
+    # Norms 5, 0.5 and 0: the first is scaled to 1, the others are left alone.
+    torch.testing.assert_close(grads[0], torch.tensor([[0.6], [0.3], [0.0]]))
+    torch.testing.assert_close(grads[1], torch.tensor([[0.8], [0.4], [0.0]]))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_gradient_that_is_not_finite_leaves_its_neighbours_alone(value: float) -> None:
+    grads = [torch.tensor([[value, 1.0], [3.0, 4.0], [0.3, 0.4]])]
+    expected = [torch.tensor([[3.0, 4.0], [0.3, 0.4]])]
+    clip_per_replicate(grads, 1.0)
+    clip_per_replicate(expected, 1.0)
+    assert torch.equal(grads[0][1:], expected[0])
+    assert bool(grads[0][0].isnan().any())
+
+
+def test_gradients_leaves_out_parameters_that_have_none() -> None:
+    with_one, without = parameter(1.0), parameter(2.0)
+    with_one.grad = torch.ones_like(with_one)
+    found = gradients([without, with_one])
+    assert len(found) == 1
+    assert found[0] is with_one.grad

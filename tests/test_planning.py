@@ -1,0 +1,42 @@
+"""What a run would do."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from lottery.cycle import Setting
+from lottery.planning import plan
+from tests.tiny_runs import PRUNABLE, STEPS, TINY, carry_out, digits, rewinding_to
+
+
+def test_levels_networks_and_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    planned = plan(dataclasses.replace(TINY, rewinding=rewinding_to(5)), Setting(task=digits()))
+    assert [level.level for level in planned.levels] == [0, 1, 2]
+    assert [level.density * PRUNABLE for level in planned.levels] == [620, 310, 155]
+    assert [level.replicates for level in planned.levels] == [2, 6, 6]
+    assert [level.steps for level in planned.levels] == [STEPS, STEPS - 5, STEPS - 5]
+    assert all(level.seconds > 0 for level in planned.levels)
+    ratio = planned.levels[1].seconds / planned.levels[0].seconds
+    assert ratio == pytest.approx(6 * (STEPS - 5) / (2 * STEPS))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bytes_are_those_on_disk_but_for_headers(tmp_path: Path) -> None:
+    # 620 weights and 24 biases at 4 bytes, 78 bytes of mask; 14 networks and 2 starts.
+    planned = plan(TINY, Setting(task=digits()))
+    assert planned.bytes == 14 * (4 * 644 + 78) + 2 * 4 * 644
+    carry_out(TINY, tmp_path / "a")
+    names = ("masks.safetensors", "weights.safetensors")
+    stored = [p for p in (tmp_path / "a").rglob("*.safetensors") if p.name in names]
+    stored += (tmp_path / "a" / "start").iterdir()
+    assert planned.bytes < sum(path.stat().st_size for path in stored) < 1.5 * planned.bytes
+
+
+def test_replicates_at_once_are_timed_together() -> None:
+    planned = plan(TINY, Setting(task=digits(), at_once=1))
+    assert planned.levels[1].replicates == 6
+    assert planned.levels[1].seconds > 0

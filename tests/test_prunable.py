@@ -1,0 +1,61 @@
+"""What may be pruned."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from lottery.prunable import prunable_names
+from nas.networks import build
+from training.errors import LotteryError
+from training.specs import ImageSpec, TextSpec
+
+IMAGES = ImageSpec(channels=1, height=8, width=8, classes=10)
+
+
+def network(name: str, size: dict[str, object]) -> nn.Module:
+    spec = TextSpec(vocabulary=9) if name in ("lstm", "enas-lm") else IMAGES
+    return build(name, size, spec, torch.Generator())
+
+
+def test_matrices_are_and_biases_are_not() -> None:
+    names = prunable_names(network("lenet-300-100", {"widths": (8, 6)}), embeddings=False)
+    assert names == ["layers.0.weight", "layers.1.weight", "layers.2.weight"]
+
+
+def test_kernels_are_and_norms_are_not() -> None:
+    small = network("resnet", {"depth": 8, "width": 2})
+    norms = {
+        f"{name}.{own}"
+        for name, module in small.named_modules()
+        if isinstance(module, nn.BatchNorm2d)
+        for own, _ in module.named_parameters()
+    }
+    names = prunable_names(small, embeddings=False)
+    assert norms
+    assert not norms & set(names)
+    assert {dict(small.named_parameters())[name].dim() for name in names} == {2, 4}
+
+
+def test_a_tied_embedding_stands_once_and_only_when_asked_for() -> None:
+    model = network("lstm", {"embedding": 4, "hidden": 5, "layers": 2})
+    without, with_it = (prunable_names(model, embeddings=e) for e in (False, True))
+    assert without == [
+        "cores.0.weight_input",
+        "cores.0.weight_hidden",
+        "cores.1.weight_input",
+        "cores.1.weight_hidden",
+    ]
+    assert with_it == ["embedding.weight", *without]
+
+
+def test_frozen_weights_are_not() -> None:
+    pair = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    pair[0].requires_grad_(False)
+    assert prunable_names(pair, embeddings=False) == ["1.weight"]
+
+
+def test_nothing_to_prune_is_an_error() -> None:
+    with pytest.raises(LotteryError, match=r"^BatchNorm1d has no weights to prune"):
+        prunable_names(nn.BatchNorm1d(3), embeddings=False)

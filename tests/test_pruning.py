@@ -1,0 +1,146 @@
+"""Exact counts, ties by position, nothing revived."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.experiments import PruningConfig
+from lottery.masks import Mask, Tensors, dense_mask, kept
+from lottery.pruning import SCOPES, keep_count, layer_rates, prune
+from training.errors import LotteryError
+
+
+def flat(mask: Mask) -> list[int]:
+    return [int(x) for m in mask.values() for x in m.flatten()]
+
+
+def test_the_highest_scores_stay() -> None:
+    scores = {"a": torch.tensor([[0.3, 0.1], [0.4, 0.2]]), "b": torch.tensor([0.05, 0.5])}
+    mask = prune(scores, dense_mask(scores), 3)
+    assert mask["a"].tolist() == [[True, False], [True, False]]
+    assert mask["b"].tolist() == [False, True]
+
+
+def test_of_equal_scores_the_first_stay() -> None:
+    scores = {"a": torch.ones(6), "b": torch.ones(4)}
+    eight = prune(scores, dense_mask(scores), 8)
+    six = prune(scores, eight, 6)
+    assert flat(eight) == [1, 1, 1, 1, 1, 1, 1, 1, 0, 0]
+    assert flat(six) == [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
+
+
+def test_it_is_so_for_many_weights_of_few_values() -> None:
+    scores = {"w": torch.arange(30_000) % 3}
+    mask = prune(scores, dense_mask(scores), 15_000)["w"]
+    # All 10,000 of score 2, and of the score 1 the first 5,000: up to position 3 x 5,000.
+    assert torch.equal(
+        mask, (scores["w"] == 2) | ((scores["w"] == 1) & (torch.arange(30_000) < 15_000))
+    )
+
+
+def test_nothing_is_revived() -> None:
+    scores = {"w": torch.tensor([9.0, 1.0, 8.0, 2.0])}
+    assert flat(prune(scores, {"w": torch.tensor([False, True, False, True])}, 1)) == [0, 0, 0, 1]
+
+
+def test_all_and_none_can_be_kept() -> None:
+    scores = {"w": torch.tensor([1.0, 2.0])}
+    assert flat(prune(scores, dense_mask(scores), 2)) == [1, 1]
+    assert flat(prune(scores, dense_mask(scores), 0)) == [0, 0]
+
+
+def test_more_than_there_are_is_misuse() -> None:
+    scores = {"w": torch.tensor([1.0, 2.0])}
+    with pytest.raises(ValueError, match="2 of 1 kept"):
+        prune(scores, {"w": torch.tensor([True, False])}, 2)
+
+
+def test_a_score_that_is_not_a_number_is_refused_unless_it_was_pruned() -> None:
+    scores = {"w": torch.tensor([1.0, float("nan"), 2.0])}
+    with pytest.raises(LotteryError, match=r"^A score of a kept weight is not a number[^.]*\."):
+        prune(scores, dense_mask(scores), 2)
+    assert flat(prune(scores, {"w": torch.tensor([True, False, True])}, 1)) == [0, 0, 1]
+
+
+def test_infinite_scores_stay_longest() -> None:
+    scores = {"w": torch.tensor([float("-inf"), 1.0, float("inf")])}
+    assert flat(prune(scores, dense_mask(scores), 1)) == [0, 0, 1]
+
+
+def test_counts_come_from_the_dense_network() -> None:
+    # 10 x 0.8^n = 10, 8, 6.4, 5.12, 4.096, 3.2768, 2.62: rounding each level's own count would give 8, 6, 5, 4, 3, 2.
+    assert [keep_count(10, 0.2, level) for level in range(7)] == [10, 8, 6, 5, 4, 3, 3]
+    # Frankle & Carbin 2019, figure 2: 266,200 weights; after 7 levels 21.0 % are left.
+    assert keep_count(266_200, 0.2, 7) == 55_826
+    assert keep_count(620, 0.0, 9) == 620
+
+
+def test_layerwise_has_rates_of_its_own_for_output_and_convolutions() -> None:
+    mask = {
+        "conv": torch.ones(2, 1, 5, 2, dtype=torch.bool),
+        "hidden": torch.ones(10, 10, dtype=torch.bool),
+        "output": torch.ones(10, 2, dtype=torch.bool),
+    }
+    config = PruningConfig(scope="layerwise", rate=0.2, output_rate=0.1, convolution_rate=0.5)
+    assert layer_rates(mask, config) == {"conv": 0.5, "hidden": 0.2, "output": 0.1}
+    scores = {name: torch.ones(m.shape) for name, m in mask.items()}
+    pruned = SCOPES["layerwise"](scores, mask, 1, config)
+    assert {name: int(m.sum()) for name, m in pruned.items()} == {
+        "conv": 10,
+        "hidden": 80,
+        "output": 18,
+    }
+    plain = PruningConfig(scope="layerwise", rate=0.2)
+    assert set(layer_rates(mask, plain).values()) == {0.2}
+
+
+def test_global_ranks_over_all_layers() -> None:
+    scores = {"small": torch.full((4,), 0.1), "large": torch.full((4,), 5.0)}
+    pruned = SCOPES["global"](scores, dense_mask(scores), 1, PruningConfig(rate=0.5))
+    assert flat(pruned) == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def draw(sizes: list[int], seed: int, distinct: int) -> Tensors:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        f"layer.{i}": torch.randint(distinct, (n,), generator=generator).float()
+        for i, n in enumerate(sizes)
+    }
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    seed=st.integers(0, 2**32),
+    distinct=st.sampled_from([1, 2, 5, 10**6]),
+    rate=st.floats(0.0, 0.9),
+    scope=st.sampled_from(sorted(SCOPES)),
+)
+def test_exact_nested_and_never_revived(
+    sizes: list[int], seed: int, distinct: int, rate: float, scope: str
+) -> None:
+    config = PruningConfig(scope="global" if scope == "global" else "layerwise", rate=rate)
+    mask = dense_mask(draw(sizes, seed, distinct))
+    for level in range(1, 5):
+        scores = draw(sizes, seed + level, distinct)
+        new = SCOPES[scope](scores, mask, level, config)
+        if scope == "global":
+            assert kept(new) == keep_count(sum(sizes), rate, level)
+        else:
+            counts = [int(m.sum()) for m in new.values()]
+            assert counts == [keep_count(n, rate, level) for n in sizes]
+        for name, m in new.items():
+            assert not bool((m & ~mask[name]).any())
+        mask = new
+
+
+@given(seed=st.integers(0, 2**32), keep=st.integers(0, 30))
+def test_no_pruned_score_is_above_a_kept_one(seed: int, keep: int) -> None:
+    scores = draw([17, 13], seed, 6)
+    values = torch.cat(list(scores.values()))
+    chosen = torch.tensor(flat(prune(scores, dense_mask(scores), keep)), dtype=torch.bool)
+    assert int(chosen.sum()) == keep
+    if 0 < keep < 30:
+        assert values[chosen].min() >= values[~chosen].max()

@@ -1,0 +1,75 @@
+"""The README names what there is, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from analysis.plots import FIGURES, FORMATS
+from lottery.cli.main import cli
+from lottery.recipes import RECIPES
+from training.errors import ExitCode
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [
+    match
+    for language, block in BLOCKS
+    if language == "sh"
+    for match in re.findall(r"^lottery (\S+) ?([^#\n]*)", block, re.MULTILINE)
+]
+MAP = next(block for _, block in BLOCKS if block.startswith("training/"))
+PACKAGES = ("training", "nas", "lottery", "analysis")
+
+
+def mapped() -> dict[str, set[str]]:
+    """What the file map names in each package."""
+    found: dict[str, set[str]] = {}
+    package = ""
+    for line in MAP.splitlines():
+        if not line.startswith(" "):
+            package = line.split("/")[0]
+        names = re.findall(r"(?<=\s\s)([\w]+(?:\.py|/))(?=\s|$)", line)
+        found.setdefault(package, set()).update(names)
+    return found
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_file_map_is_what_is_there(package: str) -> None:
+    folder = ROOT / package
+    modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.name}/" for path in folder.iterdir() if path.is_dir()} - {"__pycache__/"}
+    assert mapped()[package] == modules | folders
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_stands_in_the_readme(name: str) -> None:
+    assert name in {command for command, _ in COMMANDS}
+
+
+def test_every_command_line_can_be_parsed() -> None:
+    assert len(COMMANDS) > 10
+    for name, rest in COMMANDS:
+        command = cli.commands[name]
+        words = rest.split(">")[0].split()
+        context = command.make_context(name, [*words])
+        assert isinstance(context, click.Context)
+        for word in ("recipes", "prune", "retrain"):
+            if name == word and words and not words[0].endswith(".toml"):
+                assert words[0] in RECIPES
+        if name == "plot":
+            assert words[0] in FIGURES
+
+
+@pytest.mark.parametrize("name", [*FIGURES, *(f.upper() for f in FORMATS)])
+def test_every_figure_and_format_is_named(name: str) -> None:
+    assert name in README
+
+
+def test_every_exit_code_is_explained() -> None:
+    for code in set(ExitCode):
+        assert re.search(rf"\b{int(code)} \w", README), code

@@ -1,0 +1,167 @@
+"""Records: written, read, derived and refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lottery.records import (
+    HISTORY,
+    LayerCount,
+    Record,
+    Value,
+    read_facts,
+    read_history,
+    read_records,
+    records_from_json,
+    records_to_json,
+)
+from tests.fake_runs import write_run
+from training.errors import ExitCode, LotteryError
+from training.metrics import ACCURACY, PERPLEXITY
+
+PATH = Path("records.json")
+RECORD = Record(
+    run="r",
+    network="lenet-300-100",
+    origin="designed",
+    recipe="demo",
+    data="mnist",
+    arm="ticket",
+    seed=3,
+    level=1,
+    kept=80,
+    prunable=100,
+    parameters=110,
+    multiply_adds=80,
+    bytes=373,
+    steps=20,
+    best_step=12,
+    diverged_at=None,
+    metric=ACCURACY,
+    values=(Value(at="best", split="test", metric="accuracy", value=97.5),),
+    layers=(LayerCount(name="w", kept=80, total=100),),
+)
+
+
+def test_what_follows_from_the_counts() -> None:
+    assert RECORD.density == 0.8
+    assert RECORD.remaining == 90
+    assert RECORD.density_of_all == 90 / 110
+
+
+@given(
+    kept=st.integers(0, 100),
+    value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    seed=st.integers(-(2**31), 2**31 - 1),
+    diverged=st.none() | st.integers(0, 10**9),
+    name=st.text(min_size=1),
+)
+def test_what_is_written_comes_back(
+    kept: int, value: float | None, seed: int, diverged: int | None, name: str
+) -> None:
+    record = dataclasses.replace(
+        RECORD,
+        run=name,
+        kept=kept,
+        seed=seed,
+        diverged_at=diverged,
+        metric=PERPLEXITY,
+        values=(Value(at="end", split="validation", metric="perplexity", value=value),),
+    )
+    assert records_from_json(records_to_json([record, RECORD]), PATH) == [record, RECORD]
+
+
+def spoiled(change: Callable[[dict[str, Any]], object]) -> bytes:
+    plain = json.loads(records_to_json([RECORD]))
+    change(plain)
+    return json.dumps(plain).encode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain: plain.pop("records"),
+        lambda plain: plain.update(records=7),
+        lambda plain: plain["records"][0].pop("seed"),
+        lambda plain: plain["records"][0].update(more=1),
+        lambda plain: plain["records"][0].update(kept=101),
+        lambda plain: plain["records"][0].update(prunable=111),
+        lambda plain: plain["records"][0].update(kept="80"),
+        lambda plain: plain["records"][0].update(metric=None),
+        lambda plain: plain["records"][0].update(layers=[[]]),
+        lambda plain: plain["records"][0]["values"][0].update(value=float("nan")),
+    ],
+)
+def test_damage_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
+    with pytest.raises(
+        LotteryError, match=r"^records.json is damaged: a record can't be read"
+    ) as e:
+        records_from_json(spoiled(change), PATH)
+    assert e.value.exit_code == ExitCode.BAD_DATA
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_what_is_not_json_is_refused(data: bytes) -> None:
+    with pytest.raises(LotteryError, match="not valid JSON"):
+        records_from_json(data, PATH)
+
+
+def test_a_newer_schema_says_so() -> None:
+    data = spoiled(lambda plain: plain.update(schema=2))
+    with pytest.raises(LotteryError, match="schema 2; this version reads schema 1"):
+        records_from_json(data, PATH)
+
+
+def test_a_run_is_read_level_by_level_with_the_ticket_first(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=2, seeds=(1, 0))
+    found = [(r.level, r.arm, r.seed) for r in read_records(run)]
+    pruned = [(arm, seed) for arm in ("ticket", "random-mask", "reinitialised") for seed in (0, 1)]
+    assert found == [(0, "ticket", 0), (0, "ticket", 1)] + [(n, *p) for n in (1, 2) for p in pruned]
+
+
+@pytest.mark.parametrize("read", [read_records, read_history, read_facts])
+def test_what_is_no_run_is_refused(read: Callable[[Path], object], tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="is not a run: it has no experiment.json"):
+        read(tmp_path)
+
+
+def test_a_flipped_bit_of_a_run_is_refused(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=1)
+    path = run / "level-01" / "records.json"
+    path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
+    with pytest.raises(LotteryError, match="SHA-256 differs") as error:
+        read_records(run)
+    assert error.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_a_line_cut_short_at_the_end_of_the_history_is_passed_over(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=0, seeds=(0,))
+    before = read_history(run)
+    with (run / HISTORY).open("ab") as file:
+        file.write(b'{"level": 0, "arm"')
+    assert read_history(run) == before
+    assert [row.step for row in before] == list(range(0, 1001, 50))
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"not json\n"])
+def test_a_line_that_can_not_be_read_is_named(line: bytes, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=0, seeds=(0,))
+    with (run / HISTORY).open("ab") as file:
+        file.write(line)
+    with pytest.raises(LotteryError, match="line 22 can't be read"):
+        read_history(run)
+
+
+def test_facts_that_were_not_written_are_empty(tmp_path: Path) -> None:
+    facts = read_facts(write_run(tmp_path / "a", levels=0))
+    assert facts["environment"] == {}
+    assert facts["data"]["fingerprint"] == "d41d8cd9"
+    assert facts["experiment"]["name"] == "demo"

@@ -1,0 +1,123 @@
+"""A run on disk: its names, and the refusal to mix two experiments."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from lottery.experiments import NetworkConfig
+from lottery.records import HISTORY, HistoryRow, read_history
+from lottery.runs import Run, append_history, keep_history, open_run, stored_experiment
+from tests.tiny_runs import TINY
+from training.configs import override
+from training.errors import ExitCode, LotteryError
+
+FACTS: dict[str, object] = {"name": "digits", "fingerprint": "0123456789abcdef"}
+
+
+def test_the_names_of_the_files() -> None:
+    run = Run(Path("results/runs/a"))
+    assert run.name == "a"
+    assert run.start(-3) == "start/seed--3.safetensors"
+    assert run.level(2) == "level-02"
+    assert run.level(12, "dense") == "level-12/dense"
+    assert run.masks("level-02") == "level-02/masks.safetensors"
+    assert run.weights("level-02") == "level-02/weights.safetensors"
+    assert run.predictions("level-02") == "level-02/predictions.safetensors"
+    assert run.records("level-02/dense") == "level-02/dense/records.json"
+
+
+def test_checkpoints_are_told_apart_by_what_they_hold(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    one, ten, late = (
+        run.checkpoint("level-01", range(0, 1), 5),
+        run.checkpoint("level-01", range(0, 10), 5),
+        run.checkpoint("level-01", range(0, 1), 1_000),
+    )
+    for name in (late, ten, one, run.checkpoint("level-01/dense", range(0, 1), 7)):
+        run.folder.write(name, b"x")
+    assert run.checkpoints("level-01", range(0, 1)) == [one, late]
+    assert run.checkpoints("level-01", range(0, 10)) == [ten]
+    assert set(run.checkpoints("level-01")) == {one, ten, late}
+
+
+def test_a_new_run_stores_its_experiment(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "a", TINY, FACTS)
+    assert stored_experiment(run) == TINY
+    assert not run.is_done(run.level(0))
+    assert stored_experiment(open_run(tmp_path / "a", TINY, FACTS)) == TINY
+
+
+def test_another_experiment_is_refused_with_both_values(tmp_path: Path) -> None:
+    open_run(tmp_path / "a", TINY, FACTS)
+    other = override(override(TINY, "pruning.rate=0.25"), "training.batch_size=32")
+    with pytest.raises(LotteryError) as error:
+        open_run(tmp_path / "a", other, FACTS)
+    assert str(error.value) == (
+        f"{tmp_path / 'a'} holds another experiment: pruning.rate is 0.5 there and 0.25 now; "
+        "training.batch_size is 50 there and 32 now. Choose another --out."
+    )
+    wider = dataclasses.replace(TINY, network=NetworkConfig(name="resnet"))
+    with pytest.raises(
+        LotteryError, match=r"network.name is 'lenet-300-100' there and 'resnet' now"
+    ):
+        open_run(tmp_path / "a", wider, FACTS)
+
+
+def test_more_levels_extend_and_fewer_change_nothing(tmp_path: Path) -> None:
+    for levels, stored in ((2, 2), (5, 5), (1, 5)):
+        run = open_run(tmp_path / "a", dataclasses.replace(TINY, levels=levels), FACTS)
+        assert stored_experiment(run).levels == stored
+
+
+def test_other_data_are_refused(tmp_path: Path) -> None:
+    open_run(tmp_path / "a", TINY, FACTS)
+    with pytest.raises(LotteryError, match="fingerprint 0123456789ab, not ffff"):
+        open_run(tmp_path / "a", TINY, {**FACTS, "fingerprint": "ffff"})
+
+
+def test_a_folder_with_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(LotteryError, match="is not empty and is not a run"):
+        open_run(tmp_path, TINY, FACTS)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_start_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
+    Run(tmp_path).folder.write("data.json", b"{}\n")
+    (tmp_path / "lock").touch()
+    (tmp_path / ".experiment.json.abc.tmp").touch()
+    assert stored_experiment(open_run(tmp_path, TINY, FACTS)) == TINY
+
+
+def test_a_damaged_experiment_is_refused(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "a", TINY, FACTS)
+    path = run.root / "experiment.json"
+    path.write_bytes(path.read_bytes().replace(b"0.5", b"0.6"))
+    with pytest.raises(LotteryError, match="SHA-256") as error:
+        stored_experiment(run)
+    assert error.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_what_is_no_run_has_no_experiment(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="is not a run"):
+        stored_experiment(Run(tmp_path))
+
+
+def test_history_is_added_to_and_rewritten(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "a", TINY, FACTS)
+    rows = [
+        HistoryRow(level=level, arm="ticket", seed=0, step=6, metric="loss", value=value)
+        for level, value in ((0, 1.25), (1, None))
+    ]
+    append_history(run, rows[:1])
+    append_history(run, rows[1:])
+    assert read_history(run.root) == rows
+    with (run.root / HISTORY).open("ab") as file:
+        file.write(b'{"cut')
+    keep_history(run, lambda row: row.level == 1)
+    assert (run.root / HISTORY).read_text() == (
+        '{"arm": "ticket", "level": 1, "metric": "loss", "seed": 0, "step": 6, "value": null}\n'
+    )

@@ -1,0 +1,337 @@
+"""Tasks: data order, losses and metrics, against plain loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from nas.language_model import LanguageModel
+from tests.tiny_tasks import image_task as make_image_task
+from tests.tiny_tasks import network, some_text, stack
+from training.configs import DataConfig
+from training.datasets.images import ImageData, LabelledImages
+from training.errors import LotteryError
+from training.metrics import ACCURACY, PERPLEXITY
+from training.replicates import Replicates
+from training.specs import ImageSpec, TextSpec
+from training.tasks.catalog import load_task
+from training.tasks.image_classification import ImageClassification
+from training.tasks.language_modelling import LanguageModelling
+from training.tasks.task import Task
+
+CPU = torch.device("cpu")
+
+
+def numbered_images(count: int, batch_size: int) -> ImageClassification:
+    """Images of one pixel that holds their number; the label is the number too."""
+
+    def split(first: int, length: int) -> LabelledImages:
+        numbers = torch.arange(first, first + length)
+        return LabelledImages(numbers.float().view(-1, 1, 1, 1), numbers % 3)
+
+    data = ImageData(
+        name="numbered",
+        fingerprint="",
+        spec=ImageSpec(channels=1, height=1, width=1, classes=3),
+        train=split(0, count),
+        validation=split(100, 4),
+        test=split(200, 4),
+        mean=0.0,
+        deviation=1.0,
+    )
+    return ImageClassification(data, batch_size)
+
+
+def numbers(task: Task, seed: int, steps: range) -> list[int]:
+    """Which images a replicate sees."""
+    batch = task.batches([seed])
+    return [int(n) for step in steps for n in batch(step)[0].flatten().tolist()]
+
+
+# --- images
+
+
+@given(st.integers(-(2**31), 2**31 - 1), st.integers(0, 3))
+def test_the_order_is_a_permutation_and_a_function_of_seed_and_epoch(seed: int, epoch: int) -> None:
+    task = numbered_images(12, 4)
+    steps = range(3 * epoch, 3 * epoch + 3)
+    seen = numbers(task, seed, steps)
+    assert sorted(seen) == list(range(12))
+    assert numbers(task, seed, steps) == seen
+    assert numbers(numbered_images(12, 4), seed, range(3 * epoch, 3 * epoch + 1)) == seen[:4]
+
+
+def test_seeds_and_epochs_differ_in_their_order() -> None:
+    task = numbered_images(12, 4)
+    orders = {
+        tuple(numbers(task, seed, range(3 * e, 3 * e + 3))) for seed in (0, 1) for e in (0, 1)
+    }
+    assert len(orders) == 4
+
+
+def test_an_epoch_leaves_out_what_fills_no_batch() -> None:
+    task = numbered_images(14, 4)
+    assert task.steps_per_epoch == 3
+    first, second = numbers(task, 0, range(3)), numbers(task, 0, range(3, 6))
+    assert len(set(first)) == len(set(second)) == 12
+    assert set(first) != set(second)
+
+
+def test_replicates_of_equal_seeds_see_equal_batches(image_task: ImageClassification) -> None:
+    batch = image_task.batches([7, 3, 7])
+    for step in range(9):
+        images, labels = batch(step)
+        assert images.shape == (3, 6, 1, 8, 8)
+        assert labels.shape == (3, 6)
+        assert torch.equal(images[0], images[2])
+        assert torch.equal(labels[0], labels[2])
+        assert not torch.equal(images[0], images[1])
+        alone = image_task.batches([3])(step)
+        assert torch.equal(alone[0][0], images[1])
+
+
+def test_images_keep_their_labels() -> None:
+    images, labels = numbered_images(12, 4).batches([0, 1])(1)
+    assert torch.equal(images.flatten(1).long() % 3, labels)
+
+
+class Fixed(nn.Module):
+    """Logits that depend on nothing but a weight."""
+
+    def __init__(self, *logits: float) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor(logits))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The same row for each image."""
+        return self.logits.expand(len(images), -1)
+
+
+def test_accuracy_of_a_network_that_always_says_the_same() -> None:
+    task = numbered_images(12, 4)
+    # Validation labels are 100 to 103 modulo 3: 1, 2, 0, 1.
+    replicates = Replicates([Fixed(0.0, 1.0, 0.0), Fixed(9.0, 0.0, 0.0)], [0, 1], "stacked").eval()
+    assert isinstance(replicates, Replicates)
+    scored = task.evaluate(replicates, "validation")
+    assert task.metric is ACCURACY
+    assert scored.scores.tolist() == [[1, 0, 0, 1], [0, 0, 1, 0]]
+    assert scored.scores.dtype == torch.uint8
+    assert scored.metric.tolist() == [50.0, 25.0]
+    # The cross-entropies are log(e + 2) less the label's logit.
+    total = torch.tensor([1.0, 0.0, 0.0]).exp().sum().log()
+    assert float(scored.loss[0]) == pytest.approx(float(total) - 0.5)
+    assert scored.loss.dtype == torch.float64
+
+
+def test_images_are_scored_as_a_plain_loop_scores_them(image_task: ImageClassification) -> None:
+    replicates = stack("resnet", (0, 1))
+    replicates.eval()
+    for name, split in (("validation", image_task.data.validation), ("test", image_task.data.test)):
+        scored = image_task.evaluate(replicates, name)
+        for r, seed in enumerate((0, 1)):
+            plain = network("resnet", seed).eval()
+            with torch.no_grad():
+                logits = plain(split.images)
+            loss = F.cross_entropy(logits, split.labels)
+            right = logits.argmax(1) == split.labels
+            assert float(scored.loss[r]) == pytest.approx(float(loss), rel=1e-4)
+            assert scored.scores[r].bool().tolist() == right.tolist()
+            assert float(scored.metric[r]) == pytest.approx(100 * float(right.double().mean()))
+
+
+def test_the_loss_of_images_is_the_mean_cross_entropy(image_task: ImageClassification) -> None:
+    plain = network("lenet-300-100", 0).eval()
+    images, labels = image_task.batches([0])(0)
+    loss, carry = image_task.loss(plain, (), images[0], labels[0])
+    torch.testing.assert_close(loss, F.cross_entropy(plain(images[0]), labels[0]))
+    assert carry == ()
+
+
+def test_unknown_splits_are_refused(
+    image_task: ImageClassification, text_task: LanguageModelling
+) -> None:
+    with pytest.raises(KeyError):
+        image_task.evaluate(stack("resnet", (0,)), "train")
+    with pytest.raises(KeyError):
+        text_task.evaluate(stack("enas-lm", (0,)), "train")
+
+
+# --- text
+
+
+def predicted_once(task: LanguageModelling, model: LanguageModel, split: str) -> list[float]:
+    """Each token's loss by a loop over columns and tokens, one at a time."""
+    stream = {"validation": task.data.validation, "test": task.data.test}[split].tolist()
+    columns = min(task.evaluation_columns, len(stream))
+    height = -(-len(stream) // columns)
+    losses = []
+    before = task.data.words.index("<eos>")
+    for first in range(0, len(stream), height):
+        state = model.initial_state(1)
+        for token in stream[first : first + height]:
+            logits, state = model(torch.tensor([[before]]), state)
+            losses.append(float(F.cross_entropy(logits[0], torch.tensor([token]))))
+            before = token
+    return losses
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+@pytest.mark.parametrize("columns", [1, 3, 5, 100])
+@pytest.mark.parametrize("sequence", [1, 7, 50])
+def test_every_token_is_predicted_once_with_carried_state(
+    split: str, columns: int, sequence: int
+) -> None:
+    task = LanguageModelling(some_text(), 3, sequence, columns)
+    replicates = stack("awd-lstm", (0, 1))
+    replicates.eval()
+    scored = task.evaluate(replicates, split)
+    model = network("awd-lstm", 1).eval()
+    assert isinstance(model, LanguageModel)
+    with torch.no_grad():
+        losses = torch.tensor(predicted_once(task, model, split))
+    assert task.metric is PERPLEXITY
+    assert scored.scores.shape == (2, len(losses))
+    torch.testing.assert_close(scored.scores[1], losses, rtol=1e-4, atol=1e-5)
+    mean = losses.double().mean()
+    assert float(scored.loss[1]) == pytest.approx(float(mean), rel=1e-5)
+    assert float(scored.metric[1]) == pytest.approx(float(mean.exp()), rel=1e-5)
+
+
+class Uniform(nn.Module):
+    """Knows nothing: every word is as likely."""
+
+    def __init__(self, vocabulary: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def initial_state(self, batch: int) -> tuple[Tensor, ...]:
+        """Nothing is remembered."""
+        return (torch.zeros(batch, 1),)
+
+    def forward(
+        self, tokens: Tensor, state: tuple[Tensor, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Equal logits."""
+        return self.bias.expand(*tokens.shape, -1), state
+
+
+def test_a_network_that_knows_nothing_has_the_vocabulary_as_its_perplexity(
+    text_task: LanguageModelling,
+) -> None:
+    words = len(text_task.data.words)
+    replicates = Replicates([Uniform(words)], [0], "stacked")
+    scored = text_task.evaluate(replicates, "test")
+    assert float(scored.metric[0]) == pytest.approx(words)
+
+
+def windows(task: LanguageModelling, steps: range) -> Iterator[tuple[Tensor, Tensor]]:
+    batch = task.batches([0])
+    for step in steps:
+        tokens, targets = batch(step)
+        yield tokens[0], targets[0]
+
+
+def test_the_columns_read_the_text_in_order(text_task: LanguageModelling) -> None:
+    # 92 tokens: 3 columns of (92 - 1) // 3 = 30, in windows of 7, 7, 7, 7 and 2.
+    assert text_task.steps_per_epoch == 5
+    parts = list(windows(text_task, range(5)))
+    assert [tuple(tokens.shape) for tokens, _ in parts] == [(7, 3)] * 4 + [(2, 3)]
+    stream = text_task.data.train
+    for column in range(3):
+        inputs = torch.cat([tokens[:, column] for tokens, _ in parts])
+        targets = torch.cat([following[:, column] for _, following in parts])
+        assert torch.equal(inputs, stream[30 * column : 30 * column + 30])
+        assert torch.equal(targets, stream[30 * column + 1 : 30 * column + 31])
+
+
+def test_every_epoch_and_every_replicate_reads_the_same_text(text_task: LanguageModelling) -> None:
+    for (a, _), (b, _) in zip(
+        windows(text_task, range(5)), windows(text_task, range(5, 10)), strict=True
+    ):
+        assert torch.equal(a, b)
+    tokens, _ = text_task.batches([0, 1])(2)
+    assert torch.equal(tokens[0], tokens[1])
+
+
+def test_the_state_is_carried_and_cut_off_from_the_gradient(text_task: LanguageModelling) -> None:
+    replicates = stack("enas-lm", (0, 1))
+    replicates.eval()
+    carry = text_task.first_carry(replicates)
+    assert [tuple(t.shape) for t in carry] == [(2, 3, 5)]
+    assert not carry[0].any()
+    losses, after = replicates(text_task.loss, carry, *text_task.batches([0, 1])(0))
+    assert losses.requires_grad
+    assert bool(after[0].any())
+    assert not after[0].requires_grad
+    again, _ = replicates(text_task.loss, after, *text_task.batches([0, 1])(0))
+    assert not torch.equal(again, losses)
+
+
+def test_the_loss_of_text_is_the_mean_over_the_window(text_task: LanguageModelling) -> None:
+    model = network("awd-lstm", 0).eval()
+    assert isinstance(model, LanguageModel)
+    tokens, targets = (part[0] for part in text_task.batches([0])(0))
+    loss, _ = text_task.loss(model, model.initial_state(3), tokens, targets)
+    logits, _ = model(tokens, model.initial_state(3))
+    torch.testing.assert_close(loss, F.cross_entropy(logits.flatten(0, 1), targets.flatten()))
+
+
+def test_the_example_is_one_image_or_one_window(
+    image_task: ImageClassification, text_task: LanguageModelling
+) -> None:
+    shapes = []
+
+    def note(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+        shapes.append(tuple(given[0].shape))
+
+    for task, name, count in ((image_task, "resnet", 1), (text_task, "enas-lm", 7)):
+        run = network(name, 0).eval()
+        run.register_forward_pre_hook(note)
+        assert cast(Task, task).run_example(run) == count
+    assert shapes == [(1, 1, 8, 8), (7, 1)]
+
+
+# --- from configurations
+
+
+def test_tasks_are_loaded_by_name() -> None:
+    images = load_task(DataConfig(name="digits"), 64, None, CPU)
+    assert isinstance(images, ImageClassification)
+    assert images.steps_per_epoch == 1000 // 64
+    assert images.facts()["name"] == "digits"
+    text = load_task(DataConfig(name="pydoc", options={"sequence": 20}), 64, None, CPU)
+    assert isinstance(text, LanguageModelling)
+    assert text.sequence == 20
+    assert isinstance(text.spec, TextSpec)
+
+
+def test_rare_words_may_all_be_left_out() -> None:
+    options = {"least_count": 10**6, "sequence": 20}
+    task = load_task(DataConfig(name="pydoc", options=options), 64, None, CPU)
+    assert isinstance(task, LanguageModelling)
+    assert task.data.words == ("<unk>", "<eos>")
+
+
+@pytest.mark.parametrize("size", [27, 10**6])
+def test_a_batch_larger_than_the_data_is_refused(size: int) -> None:
+    images = make_image_task().data
+    with pytest.raises(
+        LotteryError, match=rf"training\.batch_size = {size} is more than the 26 tr"
+    ):
+        ImageClassification(images, size)
+    with pytest.raises(LotteryError, match=r"training\.batch_size = 92 is more than the 92 train"):
+        LanguageModelling(some_text(), 92, 7)
+
+
+def test_a_missing_data_root_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOTTERY_DATA", raising=False)
+    with pytest.raises(LotteryError, match="was not found"):
+        load_task(DataConfig(name="mnist"), 60, Path("nowhere"), CPU)

@@ -1,0 +1,72 @@
+"""The portable ticket: out of a run, into a file, and into a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery.cycle import read_start
+from lottery.masks import kept
+from lottery.runs import Run
+from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
+from tests.tiny_runs import TINY, carry_out, digits
+from training.errors import ExitCode, LotteryError
+from training.specs import ImageSpec
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("tickets") / "a"
+    carry_out(TINY, root)
+    return Run(root)
+
+
+def test_a_ticket_is_the_start_times_the_mask(run: Run) -> None:
+    ticket = ticket_of(run, level=2, seed=1)
+    assert kept(ticket.mask) == 155
+    start = read_start(run, 1)
+    for name, mask in ticket.mask.items():
+        assert torch.equal(ticket.start[name], start[name] * mask)
+
+
+def test_what_is_saved_comes_back_and_can_be_built(run: Run, tmp_path: Path) -> None:
+    ticket = ticket_of(run, level=1, seed=0)
+    save_ticket(ticket, tmp_path / "t.safetensors")
+    found = load_ticket(tmp_path / "t.safetensors")
+    assert (found.network, found.origin) == (ticket.network, "tiny, level 1, seed 0")
+    assert list(found.mask) == list(ticket.mask)
+    assert all(torch.equal(found.mask[name], m) for name, m in ticket.mask.items())
+    network = build_ticket(found, digits().spec)
+    for name, tensor in network.named_parameters():
+        assert torch.equal(tensor, ticket.start[name])
+
+
+def test_a_ticket_that_does_not_fit_is_refused(run: Run) -> None:
+    other = ImageSpec(channels=1, height=9, width=8, classes=10)
+    with pytest.raises(
+        LotteryError, match=r"layers.0.weight is \(8, 64\) and the network's is \(8, 72\)"
+    ):
+        build_ticket(ticket_of(run, level=1, seed=0), other)
+
+
+def test_every_flipped_byte_is_noticed(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "t.safetensors"
+    save_ticket(ticket_of(run, level=1, seed=0), path)
+    data = path.read_bytes()
+    for place in [*range(0, 700, 7), *range(700, len(data), 101), len(data) - 1]:
+        broken = bytearray(data)
+        broken[place] ^= 0x10
+        path.write_bytes(broken)
+        with pytest.raises(LotteryError) as error:
+            load_ticket(path)
+        assert error.value.exit_code in (ExitCode.BAD_DATA, ExitCode.ERROR)
+
+
+@pytest.mark.parametrize(
+    ("level", "seed", "words"), [(0, 0, "count from 1"), (3, 0, "level 3"), (1, 9, "no seed 9")]
+)
+def test_what_a_run_does_not_have_is_refused(run: Run, level: int, seed: int, words: str) -> None:
+    with pytest.raises(LotteryError, match=words):
+        ticket_of(run, level, seed)

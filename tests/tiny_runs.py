@@ -1,0 +1,162 @@
+"""Experiments so small that a whole cycle takes a second, and what tests do with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import torch
+
+from lottery.cycle import Setting, find_tickets
+from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
+from lottery.progress import Watcher
+from lottery.records import ENVIRONMENT, Record
+from lottery.runs import open_run
+from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, Steps, TrainingConfig
+from training.datasets.text import text_data
+from training.errors import ExitCode, LotteryError
+from training.storage import LOCK, MANIFEST, to_json
+from training.tasks.catalog import load_task
+from training.tasks.language_modelling import LanguageModelling
+from training.tasks.task import Task
+
+STEPS = 20
+# 64 x 8 + 8 x 6 + 6 x 10 weights in matrices.
+PRUNABLE = 620
+TINY = Experiment(
+    name="tiny",
+    seeds=(0, 1),
+    levels=2,
+    arms=("reinitialised", "random-mask"),
+    network=NetworkConfig(name="lenet-300-100", size={"widths": (8, 6)}),
+    data=DataConfig(name="digits"),
+    training=TrainingConfig(
+        steps=Steps(iterations=STEPS),
+        batch_size=50,
+        eval_every=Steps(iterations=6),
+        optimizer=OptimizerConfig(name="adam", learning_rate=1e-2),
+        schedule=ScheduleConfig(name="cosine"),
+    ),
+    pruning=PruningConfig(rate=0.5),
+)
+TINY_TEXT = dataclasses.replace(
+    TINY,
+    name="tiny-text",
+    arms=("reinitialised",),
+    network=NetworkConfig(
+        name="awd-lstm",
+        size={"embedding": 5, "hidden": 5, "layers": 1, "dropout_output": 0.1, "dropconnect": 0.1},
+    ),
+    data=DataConfig(name="pydoc"),
+    training=dataclasses.replace(TINY.training, batch_size=4),
+)
+TOML = """\
+name = "tiny"
+seeds = [0, 1]
+levels = 2
+arms = ["reinitialised", "random-mask"]
+
+[network]
+name = "lenet-300-100"
+[network.size]
+widths = [8, 6]
+
+[data]
+name = "digits"
+
+[training]
+steps = "1ep"
+batch_size = 50
+eval_every = "6it"
+[training.optimizer]
+name = "adam"
+learning_rate = 0.01
+[training.schedule]
+name = "cosine"
+
+[pruning]
+rate = 0.5
+"""
+
+
+@functools.cache
+def digits() -> Task:
+    """The embedded digits; an epoch has 20 steps."""
+    return load_task(TINY.data, TINY.training.batch_size, None, torch.device("cpu"))
+
+
+@functools.cache
+def text() -> Task:
+    """Invented sentences; an epoch has 8 steps, so that a run crosses its border."""
+    sentences = [" ".join("abcdefgh"[(i * j) % 7 + j % 2] for j in range(1, 9)) for i in range(28)]
+    splits = {"train": sentences[:20], "validation": sentences[20:24], "test": sentences[24:]}
+    return LanguageModelling(text_data("invented", splits, 1), 4, 6, evaluation_columns=3)
+
+
+def rewinding_to(step: int, weights: str = "start", schedule: str = "rewind") -> RewindingConfig:
+    """A rewinding configuration."""
+    return RewindingConfig(
+        step=Steps(iterations=step),
+        weights="keep" if weights == "keep" else "start",
+        schedule="continue" if schedule == "continue" else "rewind",
+    )
+
+
+def carry_out(
+    experiment: Experiment,
+    root: Path,
+    task: Task | None = None,
+    *,
+    watcher: Watcher | None = None,
+    at_once: int | None = None,
+) -> list[Record]:
+    """Begin a run, or go on with it."""
+    task = digits() if task is None else task
+    run = open_run(root, experiment, task.facts())
+    setting = Setting(task=task, at_once=at_once, watcher=watcher or Watcher())
+    return find_tickets(experiment, run, setting)
+
+
+class StopAfter(Watcher):
+    """Asks to stop after so many steps of stacks."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def stop_requested(self) -> bool:
+        """Count one step."""
+        self.left -= 1
+        return self.left <= 0
+
+
+def carry_out_in_pieces(
+    experiment: Experiment,
+    root: Path,
+    task: Task | None = None,
+    *,
+    every: int,
+    at_once: int | None = None,
+) -> int:
+    """Stop and go on, `every` steps at a time, until the run is done; returns how often it was stopped."""
+    stops = 0
+    while True:
+        try:
+            carry_out(experiment, root, task, watcher=StopAfter(every), at_once=at_once)
+        except LotteryError as error:
+            if error.exit_code != ExitCode.RESUMABLE:
+                raise
+            stops += 1
+        else:
+            return stops
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Every file of a run by name, but for the lock and what describes the machine."""
+    paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
+    held = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+    if MANIFEST in held:
+        listed = json.loads(held[MANIFEST])
+        held[MANIFEST] = to_json({n: entry for n, entry in listed.items() if n != ENVIRONMENT})
+    return {name: data for name, data in held.items() if name not in (LOCK, ENVIRONMENT)}
