@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.report import inline_svg, levels_table, render_report, results_table
+from analysis.report import inline_svg, render_report
 from analysis.tables import read_table
+from analysis.text_tables import levels_table, results_table
 from tests.fake_runs import perplexity_curve, write_run
 from training.metrics import PERPLEXITY
 

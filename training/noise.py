@@ -55,19 +55,22 @@ def random_bits(key: Tensor, shape: Sequence[int]) -> Tensor:
     """Uniform int32 draws.
 
     Args:
-        key: `[2]` int32.
-        shape: of the result; a draw depends on its position in the flattened shape only.
+        key: `[..., 2]` int32: one key, or several at once.
+        shape: of what one key draws; a draw depends on its position in the flattened shape only.
+
+    Returns:
+        `[..., *shape]`.
     """
     count = 1
     for length in shape:
         count *= length
     position = torch.arange(count, dtype=torch.int32, device=key.device).mul_(_GOLDEN)
-    x = position ^ key[0]
+    x = position ^ key[..., :1]
     x = x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF)).mul_(_MULTIPLY_1)
-    x = x.bitwise_xor_(key[1])
+    x = x.bitwise_xor_(key[..., 1:])
     x = x.bitwise_xor_((x >> 15).bitwise_and_(0x1FFFF)).mul_(_MULTIPLY_2)
     x = x.bitwise_xor_((x >> 16).bitwise_and_(0xFFFF))
-    return x.view(tuple(shape))
+    return x.view((*key.shape[:-1], *shape))
 
 
 def bernoulli(key: Tensor, shape: Sequence[int], probability: float) -> Tensor:

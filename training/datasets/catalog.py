@@ -23,7 +23,7 @@ class DataEntry:
     Attributes:
         summary: one line for `lottery data`.
         embedded: whether it needs no files.
-        options: the settings it takes, with their defaults; all are whole numbers of at least 1.
+        options: settings and their defaults: whole numbers of at least 1, or of 0 where that is the default.
         load: reads it from a data root.
         download: fetches its files into a data root, or None where that can't be done.
     """
@@ -35,17 +35,20 @@ class DataEntry:
     download: Callable[[Path], None] | None = None
 
 
+# Of training images: pixels of padding before a random crop, and whether to flip (1) or not (0).
+AUGMENTATION = {"crop_padding": 0, "flip": 0}
+
 DATASETS: dict[str, DataEntry] = {
     "digits": DataEntry(
         summary="1,797 handwritten digits of 8 x 8 pixels (scikit-learn)",
         embedded=True,
-        options={"validation": 297},
+        options={"validation": 297, **AUGMENTATION},
         load=load_digits,
     ),
     "mnist": DataEntry(
         summary="70,000 handwritten digits of 28 x 28 pixels (LeCun et al. 1998)",
         embedded=False,
-        options={"validation": 5000},
+        options={"validation": 5000, **AUGMENTATION},
         load=load_mnist,
         download=download_mnist,
     ),
@@ -73,7 +76,7 @@ def data_options(config: DataConfig) -> dict[str, int]:
     """A data set's settings: its defaults, overlaid with the configuration's.
 
     Raises:
-        LotteryError: a setting that it does not have, or a value below 1.
+        LotteryError: a setting that it does not have, or a value that is out of range.
     """
     defaults = data_entry(config.name).options
     for key, value in config.options.items():
@@ -83,9 +86,10 @@ def data_options(config: DataConfig) -> dict[str, int]:
             raise LotteryError(
                 f"{config.name} has no option {key!r}{hint} Known: {', '.join(defaults)}."
             )
-        if value < 1:
+        least = min(defaults[key], 1)
+        if value < least:
             raise LotteryError(
-                f"data.options.{key} = {value} is out of range; it must be 1 or more."
+                f"data.options.{key} = {value} is out of range; it must be {least} or more."
             )
     return {**defaults, **config.options}
 

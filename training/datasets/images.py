@@ -60,6 +60,11 @@ class ImageData:
     mean: float
     deviation: float
 
+    @property
+    def black(self) -> float:
+        """The value of a black pixel."""
+        return -self.mean / self.deviation
+
     def to(self, device: torch.device) -> ImageData:
         """The same data on a device."""
         splits = (self.train.to(device), self.validation.to(device), self.test.to(device))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from training.augmentation import Augmentation
 from training.configs import DataConfig
 from training.datasets.catalog import data_options, load_data
 from training.datasets.images import ImageData
@@ -27,6 +28,8 @@ def load_task(config: DataConfig, batch_size: int, root: Path | None, device: to
         LotteryError: an unknown name or option, a missing or damaged file, or a batch larger than the data.
     """
     data = load_data(config, root).to(device)
+    options = data_options(config)
     if isinstance(data, ImageData):
-        return ImageClassification(data, batch_size)
-    return LanguageModelling(data, batch_size, data_options(config)["sequence"])
+        augmentation = Augmentation(crop_padding=options["crop_padding"], flip=options["flip"] > 0)
+        return ImageClassification(data, batch_size, augmentation)
+    return LanguageModelling(data, batch_size, options["sequence"])

@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.augmentation import Augmentation, augment
 from training.datasets.images import ImageData
 from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import ACCURACY
-from training.noise import generator
+from training.noise import generator, seeds_tensor
 from training.replicates import Replicates
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
 
 _EVALUATION_BATCH = 2000
+NO_AUGMENTATION = Augmentation()
 
 
 class ImageClassification(Task):
@@ -25,11 +27,14 @@ class ImageClassification(Task):
     Args:
         data: on the device where it is trained.
         batch_size: images per step; an epoch leaves out the images that don't fill a batch.
+        augmentation: of the training images.
     """
 
     metric = ACCURACY
 
-    def __init__(self, data: ImageData, batch_size: int) -> None:
+    def __init__(
+        self, data: ImageData, batch_size: int, augmentation: Augmentation = NO_AUGMENTATION
+    ) -> None:
         if batch_size > len(data.train):
             raise LotteryError(
                 f"training.batch_size = {batch_size} is more than the {len(data.train):,} training "
@@ -38,6 +43,7 @@ class ImageClassification(Task):
         self.data = data
         self.spec = data.spec
         self.batch_size = batch_size
+        self.augmentation = augmentation
         self.device = data.train.labels.device
         self.steps_per_epoch = len(data.train) // batch_size
 
@@ -49,6 +55,7 @@ class ImageClassification(Task):
         """Images `[R, B, C, H, W]` and labels `[R, B]` of a step, gathered by index on the device."""
         orders: dict[int, Tensor] = {}
         images, labels = self.data.train.images, self.data.train.labels
+        numbers = seeds_tensor(seeds, self.device)
 
         def batch(step: int) -> Batch:
             epoch, place = divmod(step, self.steps_per_epoch)
@@ -57,10 +64,11 @@ class ImageClassification(Task):
                 orders[epoch] = self._order(seeds, epoch)
             index = orders[epoch][:, place * self.batch_size : (place + 1) * self.batch_size]
             flat, shape = index.flatten(), index.shape
-            return (
-                images.index_select(0, flat).view(*shape, *images.shape[1:]),
-                labels.index_select(0, flat).view(shape),
-            )
+            chosen = images.index_select(0, flat).view(*shape, *images.shape[1:])
+            if self.augmentation != NO_AUGMENTATION:
+                now = torch.tensor(step, dtype=torch.int32, device=self.device)
+                chosen = augment(chosen, numbers, now, self.augmentation, self.data.black)
+            return chosen, labels.index_select(0, flat).view(shape)
 
         return batch
 
