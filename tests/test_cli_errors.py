@@ -14,7 +14,6 @@ from tests.tiny_runs import TOML, files
 from training.errors import ExitCode
 from training.storage import locked
 
-ROOT = Path(__file__).parents[1]
 RUN = "results/runs/tiny"
 
 

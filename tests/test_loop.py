@@ -10,13 +10,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.tiny_tasks import config, half_masks, no_hook, stack, task_for, trained, zero_pruned
+from tests.tiny_tasks import (
+    config,
+    half_masks,
+    no_hook,
+    some_text,
+    stack,
+    task_for,
+    trained,
+    zero_pruned,
+)
 from tests.toy_task import Toy, Weights
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint
 from training.configs import OptimizerConfig, ScheduleConfig, Steps, TrainingConfig
 from training.loop import TrainingState, begin, train
 from training.optimizers import schedule_factor
 from training.replicates import Replicates
+from training.tasks.language_modelling import LanguageModelling
+from training.tasks.task import Carry, Network
 
 SGD1 = OptimizerConfig(name="sgd", learning_rate=1.0)
 OPTIMIZERS = {
@@ -105,12 +116,21 @@ def test_the_last_step_is_looked_at_too() -> None:
 @pytest.mark.parametrize("factor", [math.inf, math.nan])
 def test_a_diverging_replicate_is_held_and_the_others_go_on(factor: float) -> None:
     how = config(8, 2, OptimizerConfig(name="adam", learning_rate=0.1, clip_norm=1.0))
-    state = trained(toys((1.0, 1.0), (1.0, 1.0), (2.0, 1.0)), Toy({(3, 1): factor}), how)
+    held_after = []
+
+    def note(state: TrainingState) -> None:
+        if torch.equal(state.replicates.tensors()["weight"][1], state.best["weight"][1]):
+            held_after.append(state.step)
+
+    start = toys((1.0, 1.0), (1.0, 1.0), (2.0, 1.0))
+    state = trained(start, Toy({(3, 1): factor}), how, hook=note)
     alone = trained(toys((1.0, 1.0), (1.0, 1.0), (2.0, 1.0)), Toy(), how)
     # Steps are counted from 0; the last look before step 3 was after two steps.
     assert state.diverged_at == [None, 3, None]
     assert alone.diverged_at == [None, None, None]
     assert state.best_step == [8, 2, 8]
+    # Its own best was at step 2; from the look that finds it on it is held after every step.
+    assert held_after == [2, 4, 5, 6, 7, 8]
     held = state.replicates.tensors()["weight"]
     assert torch.equal(held[1], state.best["weight"][1])
     assert bool(held.isfinite().all())
@@ -189,6 +209,21 @@ def test_the_schedule_may_be_read_at_another_step() -> None:
     train(state, Toy(), how, 2, {}, no_hook, schedule_step=lambda step: step + 4)
     rate = sum(schedule_factor(how.schedule, step, 8, 4) for step in (4, 5))
     assert weights(state)[0] == pytest.approx([-3 * rate, -4 * rate])
+
+
+def test_the_state_of_a_text_is_carried_within_an_epoch_and_starts_each_at_zero() -> None:
+    class Noting(LanguageModelling):
+        """Notes at which steps the state is zero."""
+
+        def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+            """As before."""
+            zero.append(not any(bool(tensor.any()) for tensor in carry))
+            return super().loss(network, carry, *batch)
+
+    zero: list[bool] = []
+    task = Noting(some_text(), 3, 7)
+    trained(stack("awd-lstm", (0,), "looped"), task, config(12, 12))
+    assert [step for step, is_zero in enumerate(zero) if is_zero] == [0, 5, 10]
 
 
 def test_nothing_is_done_when_all_steps_are_taken() -> None:

@@ -239,16 +239,18 @@ def test_one_replicate_is_no_special_case(batching: Batching) -> None:
 
 @pytest.mark.parametrize("batching", ["stacked", "looped"])
 def test_noise_is_that_of_a_network_alone(batching: Batching) -> None:
-    """What a stack draws is what `set_noise` gives each network for the same seed and step."""
-    replicates = Replicates(
-        [nn.Sequential(Dropout(0.5)).append(nn.Linear(4, 4))] * 2, [5, 8], batching
-    )
-    x = torch.ones(2, 3, 4)
+    """What a stack draws at each site is what `set_noise` gives for the same seed and step."""
+
+    def build() -> nn.Sequential:
+        return nn.Sequential(Dropout(0.5), nn.Linear(9, 9), Dropout(0.5))
+
+    replicates = Replicates([build(), build()], [5, 8], batching)
+    x = torch.ones(2, 3, 9)
     for step in (0, 7):
         replicates.advance(torch.tensor(step, dtype=torch.int32))
         out = replicates(lambda run, rows: run(rows), x)
         for r, seed in enumerate((5, 8)):
-            alone = nn.Sequential(Dropout(0.5), nn.Linear(4, 4))
+            alone = build()
             alone.load_state_dict({n: t[r] for n, t in replicates.tensors().items()})
             set_noise(alone, seed, step)
             torch.testing.assert_close(out[r], alone(x[r]))

@@ -26,7 +26,6 @@ from tests.tiny_runs import (
 )
 from training.errors import ExitCode, LotteryError
 
-KEPT = (620, 310, 155)
 ROOT = Path(__file__).parents[1]
 
 

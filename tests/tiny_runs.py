@@ -140,16 +140,15 @@ def carry_out_in_pieces(
     at_once: int | None = None,
 ) -> int:
     """Stop and go on, `every` steps at a time, until the run is done; returns how often it was stopped."""
-    stops = 0
-    while True:
+    for stops in range(100):
         try:
             carry_out(experiment, root, task, watcher=StopAfter(every), at_once=at_once)
         except LotteryError as error:
             if error.exit_code != ExitCode.RESUMABLE:
                 raise
-            stops += 1
         else:
             return stops
+    raise AssertionError("a resumed run does not come to its end")
 
 
 def files(root: Path) -> dict[str, bytes]:
