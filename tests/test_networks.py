@@ -89,7 +89,7 @@ def test_every_network_trains_as_replicates(name: str, batching: str) -> None:
         logits, _ = replicates(lambda network, x, s: network(x, s), tokens, state)
         assert logits.shape == (2, 6, 3, 13)
     logits.square().sum().backward()
-    for key, parameter in replicates.stored().items():
+    for key, parameter in replicates.weights().items():
         assert parameter.grad is not None, key
         assert parameter.grad.isfinite().all(), key
 

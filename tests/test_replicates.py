@@ -100,7 +100,7 @@ def test_running_values_are_kept_per_replicate() -> None:
 def test_tied_weights_stay_tied() -> None:
     replicates = after_training("awd-lstm", SEEDS[:2])
     inner = replicates.network
-    assert [n for n, _ in replicates.stored().items() if "embedding" in n] == ["embedding.weight"]
+    assert [n for n, _ in replicates.weights().items() if "embedding" in n] == ["embedding.weight"]
 
     class Tied(nn.Module):
         """Two linear layers with one weight."""
@@ -120,7 +120,7 @@ def test_tied_weights_stay_tied() -> None:
     inner = tied.network
     assert isinstance(inner, Tied)
     assert inner.first.weight is inner.second.weight
-    assert sorted(tied.stored()) == ["first.bias", "first.weight", "second.bias"]
+    assert sorted(tied.weights()) == ["first.bias", "first.weight", "second.bias"]
     x = torch.ones(2, 4, 3)
     out = tied(lambda run, rows: run(rows).sum(), x)
     torch.autograd.backward(out.sum())
@@ -132,7 +132,7 @@ def test_tied_weights_stay_tied() -> None:
     torch.autograd.backward(alone(x[0]).sum())
     expected = alone.first.weight.grad
     assert expected is not None
-    torch.testing.assert_close(tied.oriented("first.weight", grad)[0], expected)
+    torch.testing.assert_close(grad[0], expected)
 
 
 class OwnLSTM(nn.Module):
@@ -205,17 +205,6 @@ def test_load_refuses_other_names_and_shapes() -> None:
         replicates.load(two)
     with pytest.raises(ValueError, match=r"is \[1, 8, 64\], not \[2, 8, 64\]"):
         stack("lenet-300-100", [0, 1]).load(replicates.tensors())
-
-
-def test_linear_weights_are_stored_input_first() -> None:
-    replicates = Replicates([nn.Sequential(nn.Linear(2, 3))], [0], "stacked")
-    assert replicates.stored()["0.weight"].shape == (1, 2, 3)
-    assert replicates.stored()["0.weight"].is_contiguous()
-    assert replicates.tensors()["0.weight"].shape == (1, 3, 2)
-    mask = torch.tensor([[[1, 2], [3, 4], [5, 6]]])
-    assert replicates.oriented("0.weight", mask).tolist() == [[[1, 3, 5], [2, 4, 6]]]
-    assert torch.equal(replicates.oriented("0.weight", replicates.oriented("0.weight", mask)), mask)
-    assert replicates.oriented("0.bias", mask) is mask
 
 
 def test_the_networks_given_are_left_alone() -> None:

@@ -131,21 +131,18 @@ def train(
 
 
 def mask_gradients(replicates: Replicates, masks: Mapping[str, Tensor]) -> None:
-    """Multiply gradients, in place, by masks of their own type and layout."""
-    stored = replicates.stored()
-    pairs = [(stored[name].grad, mask) for name, mask in masks.items()]
+    """Multiply gradients, in place, by masks of their own type."""
+    weights = replicates.weights()
+    pairs = [(weights[name].grad, mask) for name, mask in masks.items()]
     held = [(grad, mask) for grad, mask in pairs if grad is not None]
     if held:
         torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
 
 
 def gradient_masks(replicates: Replicates, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The masks that prune something, in the type and layout of the gradients that they multiply."""
-    return {
-        name: replicates.oriented(name, mask).contiguous().to(replicates.stored()[name].dtype)
-        for name, mask in masks.items()
-        if not bool(mask.all())
-    }
+    """The masks that prune something, in the type of the gradients that they multiply."""
+    weights = replicates.weights()
+    return {n: mask.to(weights[n].dtype) for n, mask in masks.items() if not bool(mask.all())}
 
 
 def look(state: TrainingState, task: Task, precision: str) -> None:

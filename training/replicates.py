@@ -44,11 +44,7 @@ class Replicates(nn.Module):
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
         self.network = copy.deepcopy(networks[0])
-        self._input_major = _linear_weights(self.network)
-        parameters = {
-            name: self.oriented(name, tensor).contiguous()
-            for name, tensor in _aligned(networks, nn.Module.named_parameters).items()
-        }
+        parameters = _aligned(networks, nn.Module.named_parameters)
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
         sites = noise_sites(self.network)
@@ -64,22 +60,14 @@ class Replicates(nn.Module):
     def __len__(self) -> int:
         return len(self.noise_seeds)
 
-    def stored(self) -> dict[str, nn.Parameter]:
-        """Every parameter by its name in the network, as it is stored and trained; a tied one stands once.
-
-        Weights of linear layers are stored as `[R, in, out]`: their gradients come out of batched products in that
-        layout, and in another one they would be copied at every step. `oriented` turns them back.
-        """
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Every parameter `[R, ...]` by its name in the network; a tied one stands once."""
         return dict(self.network.named_parameters())
-
-    def oriented(self, name: str, tensor: Tensor) -> Tensor:
-        """A parameter-shaped tensor from the network's layout to the stored one, or back."""
-        return tensor.mT if name in self._input_major else tensor
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and persistent buffers `[R, ...]`, detached: the whole of what a network is."""
         persistent = self.network.state_dict().keys()
-        held = {name: self.oriented(name, p.detach()) for name, p in self.stored().items()}
+        held = {name: p.detach() for name, p in self.weights().items()}
         return held | {n: b for n, b in self.network.named_buffers() if n in persistent}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
@@ -101,8 +89,7 @@ class Replicates(nn.Module):
         Returns:
             What `function` returns, each tensor leading with R.
         """
-        tensors = {name: self.oriented(name, p) for name, p in self.network.named_parameters()}
-        tensors |= dict(self.network.named_buffers())
+        tensors: dict[str, Tensor] = {**self.weights(), **dict(self.network.named_buffers())}
         if self.batching == "stacked":
             with CpuRules() if self._keys.device.type == "cpu" else nullcontext():
                 return vmap(self._one(function))(tensors, *inputs)
@@ -157,19 +144,6 @@ def _aligned(
     return {name: torch.stack([t[name].detach() for t in tables]) for name in tables[0]}
 
 
-def _linear_weights(network: nn.Module) -> frozenset[str]:
-    """The names of the weights of linear layers that no other module shares."""
-    names = dict(network.named_parameters()).keys()
-    owners = [id(p) for m in network.modules() for p in m.parameters(recurse=False)]
-    return frozenset(
-        f"{name}.weight"
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear)
-        and f"{name}.weight" in names
-        and owners.count(id(module.weight)) == 1
-    )
-
-
 def _replace_tensors(
     network: nn.Module, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]
 ) -> None:
@@ -189,7 +163,11 @@ def _replace_tensors(
 
 
 def _unbind(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    columns = {name: tensor.unbind(0) for name, tensor in tensors.items()}
+    # The gradient of `unbind` is stacked, which is a copy; a single replicate does without.
+    columns = {
+        name: (tensor.squeeze(0),) if len(tensor) == 1 else tensor.unbind(0)
+        for name, tensor in tensors.items()
+    }
     count = len(next(iter(columns.values())))
     return [{name: column[r] for name, column in columns.items()} for r in range(count)]
 
