@@ -55,7 +55,7 @@ def results_table(table: pd.DataFrame) -> Table:
         names = tuple(str(first[key]) for key in ("run", "network", "origin", "data"))
         found.append((*names, *cells, sparsest, _against_reinitialised(of_run)))
     head = ("run", "network", "origin", "data", "parameters", "dense test metric", "n")
-    last = ("smallest matching density", "ticket against reinitialised, sparsest level")
+    last = ("matching down to", "ticket against reinitialised, sparsest level")
     return Table(head=(*head, *last), rows=found)
 
 

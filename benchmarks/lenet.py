@@ -23,13 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.networks import build
-from training.configs import OptimizerConfig, Steps, TrainingConfig
+from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
 from training.loop import begin, train
 from training.noise import generator
 from training.replicates import Batching, Replicates, default_batching
 from training.specs import ImageSpec
+from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 
 BATCH = 60

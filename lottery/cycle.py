@@ -11,6 +11,7 @@ from torch import nn
 from lottery.controls import Draw, contestant, control
 from lottery.criteria import Evidence, criterion
 from lottery.experiments import Experiment
+from lottery.levels import Replicate, Stack, read_masks, read_weights
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
 from lottery.measurements.multiply_adds import multiply_adds
 from lottery.progress import Watcher
@@ -19,7 +20,7 @@ from lottery.pruning import SCOPES
 from lottery.records import TICKET, Record, read_records
 from lottery.rewinding import rewind
 from lottery.runs import Run
-from lottery.stacks import Replicate, Stack, read_masks, read_weights, train_stack
+from lottery.stacks import train_stack
 from nas.networks import build
 from training.checkpoints import tensors_from_bytes
 from training.errors import LotteryError

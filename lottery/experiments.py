@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.configs import DataConfig, Steps, TrainingConfig, require
+from training.configs import DataConfig, TrainingConfig, require
+from training.steps import Steps
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
-from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, Steps, TrainingConfig
+from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.errors import unknown
+from training.steps import Steps
 
 
 def lth_lenet() -> Experiment:

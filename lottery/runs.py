@@ -11,8 +11,8 @@ from typing import Any
 
 from lottery.experiments import Experiment
 from lottery.records import DATA, EXPERIMENT, HISTORY, RECORDS, HistoryRow, is_run, read_history
-from training.configs import from_plain, to_plain
 from training.errors import LotteryError
+from training.plain import from_plain, to_plain
 from training.storage import LOCK, MANIFEST, Folder, disk_error, parse_json, to_json, write_file
 
 PROGRESS = "progress.json"

@@ -19,8 +19,8 @@ from lottery.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run, stored_experiment
 from nas.networks import build
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
-from training.configs import from_plain, to_plain
 from training.errors import LotteryError
+from training.plain import from_plain, to_plain
 from training.specs import Spec
 from training.storage import damaged, read_file, write_file
 

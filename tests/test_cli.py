@@ -27,9 +27,9 @@ from nas.catalog import NETWORKS
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.tiny_runs import TINY, TOML, files
-from training.configs import Steps
 from training.datasets.catalog import DATASETS
 from training.errors import ExitCode
+from training.steps import Steps
 
 ROOT = Path(__file__).parents[1]
 RUN = "results/runs/tiny"

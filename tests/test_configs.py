@@ -13,18 +13,10 @@ from hypothesis import strategies as st
 
 from lottery.experiments import Experiment
 from lottery.recipes import RECIPES
-from training.configs import (
-    OptimizerConfig,
-    ScheduleConfig,
-    Steps,
-    TrainingConfig,
-    from_plain,
-    from_toml,
-    override,
-    to_plain,
-    to_toml,
-)
+from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.errors import LotteryError
+from training.plain import from_plain, from_toml, override, to_plain, to_toml
+from training.steps import Steps
 from training.storage import to_json
 
 STEPS = st.builds(

@@ -21,11 +21,11 @@ from lottery.cycle import (
     tensors_of,
 )
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig
+from lottery.levels import read_masks, read_weights
 from lottery.masks import kept
 from lottery.progress import Watcher
 from lottery.records import Record, read_history, read_records
 from lottery.runs import Run
-from lottery.stacks import read_masks, read_weights
 from tests.tiny_runs import (
     PRUNABLE,
     STEPS,
@@ -38,8 +38,9 @@ from tests.tiny_runs import (
     rewinding_to,
     text,
 )
-from training.configs import OptimizerConfig, ScheduleConfig, override
+from training.configs import OptimizerConfig, ScheduleConfig
 from training.errors import LotteryError
+from training.plain import override
 from training.tasks.task import Task
 
 KEPT = (620, 310, 155)

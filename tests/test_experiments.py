@@ -10,8 +10,9 @@ import pytest
 
 from lottery.experiments import Experiment, PruningConfig
 from tests.tiny_runs import TINY, TINY_TEXT, TOML, rewinding_to
-from training.configs import Steps, from_plain, from_toml, override, to_plain, to_toml
 from training.errors import LotteryError
+from training.plain import from_plain, from_toml, override, to_plain, to_toml
+from training.steps import Steps
 
 
 @pytest.mark.parametrize("experiment", [TINY, TINY_TEXT])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.configs import OptimizerConfig, ScheduleConfig, Steps
+from training.configs import OptimizerConfig, ScheduleConfig
 from training.optimizers import (
     OPTIMIZERS,
     clip_per_replicate,
@@ -19,6 +19,7 @@ from training.optimizers import (
     schedule_factor,
     set_learning_rate,
 )
+from training.steps import Steps
 
 
 def parameter(*values: float) -> nn.Parameter:

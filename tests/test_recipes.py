@@ -12,10 +12,11 @@ from lottery.prunable import prunable_names
 from lottery.pruning import keep_count
 from lottery.recipes import DEMO, RECIPES, recipe
 from nas.networks import build
-from training.configs import Steps, from_toml, to_toml
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
+from training.plain import from_toml, to_toml
 from training.specs import ImageSpec, Spec, TextSpec
+from training.steps import Steps
 
 SPECS: dict[str, Spec] = {
     "digits": ImageSpec(channels=1, height=8, width=8, classes=10),

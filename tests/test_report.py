@@ -116,7 +116,7 @@ def test_the_results_table_has_a_row_per_run(tmp_path: Path) -> None:
     table = results_table(read_table([write_run(tmp_path / "a", levels=3)]))
     row = dict(zip(table.head, table.rows[0], strict=True))
     assert (row["run"], row["parameters"], row["n"]) == ("a", "267k", "5")
-    assert row["smallest matching density"] == "51.2 %"
+    assert row["matching down to"] == "51.2 %"
     assert row["ticket against reinitialised, sparsest level"].endswith("n = 5: yes")
 
 

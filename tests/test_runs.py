@@ -11,8 +11,8 @@ from lottery.experiments import NetworkConfig
 from lottery.records import HISTORY, HistoryRow, read_history
 from lottery.runs import Run, append_history, keep_history, open_run, stored_experiment
 from tests.tiny_runs import TINY
-from training.configs import override
 from training.errors import ExitCode, LotteryError
+from training.plain import override
 
 FACTS: dict[str, object] = {"name": "digits", "fingerprint": "0123456789abcdef"}
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from training import storage
 from training.errors import ExitCode, LotteryError
 from training.storage import (
     MANIFEST,
@@ -295,3 +296,27 @@ def test_a_lock_where_no_folder_can_be_made(tmp_path: Path) -> None:
             pass
 
     assert refusal(enter).exit_code is ExitCode.DISK
+
+
+def test_a_replaced_file_is_never_lost_between_its_hash_and_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Folder(tmp_path)
+    folder.write_last("a.json", b"first")
+    whole = storage.write_file
+
+    def stops(path: Path, data: bytes) -> None:
+        if path.name == "a.json":
+            raise KeyboardInterrupt
+        whole(path, data)
+
+    monkeypatch.setattr(storage, "write_file", stops)
+    with pytest.raises(KeyboardInterrupt):
+        folder.write_last("a.json", b"second")
+    assert folder.read("a.json") == b"first"
+    monkeypatch.undo()
+    folder.write_last("a.json", b"second")
+    assert folder.read("a.json") == b"second"
+    (tmp_path / "a.json").write_bytes(b"first")
+    with pytest.raises(LotteryError, match="bytes"):
+        folder.read("a.json")

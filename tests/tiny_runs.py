@@ -14,9 +14,10 @@ from lottery.experiments import Experiment, NetworkConfig, PruningConfig, Rewind
 from lottery.progress import Watcher
 from lottery.records import ENVIRONMENT, Record
 from lottery.runs import open_run
-from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, Steps, TrainingConfig
+from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
 from training.errors import ExitCode, LotteryError
+from training.steps import Steps
 from training.storage import LOCK, MANIFEST, to_json
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling

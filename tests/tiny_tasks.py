@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from nas.networks import build
-from training.configs import OptimizerConfig, Steps, TrainingConfig
+from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.datasets.text import TextData, text_data
 from training.loop import Hook, TrainingState, begin, train
 from training.noise import Dropout, generator
 from training.replicates import Batching, Replicates
 from training.specs import ImageSpec
+from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task

@@ -142,12 +142,18 @@ class Folder:
     def write(self, name: str, data: bytes) -> None:
         """Write a file, then its hash: until both are there the file does not count."""
         write_file(self.path(name), data)
-        self._record({name: data})
+        self._record(name, data)
 
     def write_last(self, name: str, data: bytes) -> None:
-        """Write a file whose presence says that something is finished: its hash first, then the file."""
-        self._record({name: data})
+        """Write a file whose presence says that something is finished: its hash first, then the file.
+
+        Where it replaces one, the manifest knows both until the new file is there.
+        """
+        before = self._manifest().get(name)
+        self._record(name, data, before)
         write_file(self.path(name), data)
+        if before is not None:
+            self._record(name, data)
 
     def read(self, name: str) -> bytes:
         """The bytes of a file, checked against the manifest.
@@ -159,13 +165,14 @@ class Folder:
         entry = self._manifest().get(name)
         if entry is None:
             raise damaged(self.path(name), f"{MANIFEST} does not list it")
-        if entry["bytes"] != len(data):
+        given = _entry(data)
+        if given in (_last(entry), entry.get("before")):
+            return data
+        if given["bytes"] != entry["bytes"]:
             raise damaged(
                 self.path(name), f"it has {len(data):,} bytes, not the {entry['bytes']:,} written"
             )
-        if entry["sha256"] != sha256(data):
-            raise damaged(self.path(name), "its SHA-256 differs from the one in the manifest")
-        return data
+        raise damaged(self.path(name), "its SHA-256 differs from the one in the manifest")
 
     def holds(self, name: str) -> bool:
         """Whether a file was written completely."""
@@ -182,11 +189,9 @@ class Folder:
         write_file(self.path(MANIFEST), to_json(manifest))
         self.path(name).unlink(missing_ok=True)
 
-    def _record(self, files: dict[str, bytes]) -> None:
-        manifest = self._manifest()
-        for name, data in files.items():
-            manifest[name] = {"bytes": len(data), "sha256": sha256(data)}
-        write_file(self.path(MANIFEST), to_json(manifest))
+    def _record(self, name: str, data: bytes, before: dict[str, Any] | None = None) -> None:
+        entry = _entry(data) if before is None else {**_entry(data), "before": _last(before)}
+        write_file(self.path(MANIFEST), to_json({**self._manifest(), name: entry}))
 
     def _manifest(self) -> dict[str, Any]:
         path = self.path(MANIFEST)
@@ -196,6 +201,15 @@ class Folder:
         if not isinstance(manifest, dict) or not all(map(_is_entry, manifest.values())):
             raise damaged(path, "it does not hold the size and SHA-256 of each file")
         return manifest
+
+
+def _entry(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "sha256": sha256(data)}
+
+
+def _last(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry without the one that it replaces."""
+    return {"bytes": entry["bytes"], "sha256": entry["sha256"]}
 
 
 def _is_entry(value: object) -> bool:

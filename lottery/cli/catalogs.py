@@ -22,7 +22,7 @@ def recipes(name: str | None, as_json: bool) -> None:
     Example: lottery recipes lth-lenet > mine.toml
     """
     from lottery.recipes import RECIPES, recipe
-    from training.configs import to_plain, to_toml
+    from training.plain import to_plain, to_toml
 
     if name is not None:
         found = recipe(name)

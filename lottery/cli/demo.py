@@ -70,7 +70,7 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     page = root / "report.html"
     write_file(page, render_report(runs, "Lottery-ticket demo").encode())
     columns = ("network", "data", "parameters", "dense test metric", "n")
-    print_text_table(results_table(study.table).select(*columns, "smallest matching density"))
+    print_text_table(results_table(study.table).select(*columns, "matching down to"))
     for answer in answer_questions(study.table):
         click.echo(f"\n{answer.question}\n  {answer.answer}")
     click.echo(f"\nReport: {page.resolve()}")

@@ -19,8 +19,8 @@ from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
 from lottery.records import ENVIRONMENT, Record, is_run
 from lottery.runs import Run, stored_experiment
-from training.configs import from_toml, override
 from training.errors import LotteryError
+from training.plain import from_toml, override
 from training.storage import read_file
 
 if TYPE_CHECKING:

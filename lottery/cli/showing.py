@@ -13,6 +13,8 @@ from lottery.progress import Watcher
 
 # Cells up to this many characters are never broken.
 SHORT = 26
+# Characters of a line in files and pipes, where nothing says how wide it may be.
+WIDE = 160
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,10 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
         table.add_column(name, justify=justify, overflow="fold", no_wrap=short)
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
 
 
 def _is_number(text: str) -> bool:

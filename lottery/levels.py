@@ -1,0 +1,155 @@
+"""A level: the replicates that it trains, what came of them, and its files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lottery.experiments import Experiment
+from lottery.mask_files import pack_masks, unpack_masks
+from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
+from lottery.measurements.multiply_adds import effective
+from lottery.progress import Watcher
+from lottery.records import LayerCount, Record, Value, records_to_json
+from lottery.runs import Run, write_progress
+from nas.catalog import entry
+from training.checkpoints import (
+    tensors_from_bytes,
+    tensors_to_bytes,
+)
+from training.metrics import Metric
+from training.replicates import Batching
+from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replicate:
+    """One network of one arm with one seed, before its training."""
+
+    arm: str
+    seed: int
+    mask: Mask
+    start: Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """The replicates that a level trains, and all that this takes.
+
+    Attributes:
+        experiment: with its steps resolved.
+        run: where the files go.
+        task: what is learned.
+        watcher: is told how it goes.
+        batching: stacked, looped or None for the default.
+        at_once: how many are trained together, or None for as many as fit.
+        level: of pruning.
+        place: the level's folder in the run.
+        replicates: in the order of the files.
+        network: one network, on the device; gives the structure, not the weights.
+        multiply_adds: per example, dense, by parameter.
+        parameters: of the dense network.
+    """
+
+    experiment: Experiment
+    run: Run
+    task: Task
+    watcher: Watcher
+    batching: Batching | None
+    at_once: int | None
+    level: int
+    place: str
+    replicates: tuple[Replicate, ...]
+    network: nn.Module
+    multiply_adds: Mapping[str, int]
+    parameters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one replicate."""
+
+    replicate: Replicate
+    final: Tensors
+    best_step: int
+    diverged_at: int | None
+    values: tuple[Value, ...]
+    scores: Tensor
+
+
+def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
+    """Write masks, trained tensors and predictions, and the records last."""
+    run, place = stack.run, stack.place
+    order = [[o.replicate.arm, o.replicate.seed] for o in outcomes]
+    masks = {
+        f"{o.replicate.arm}/{o.replicate.seed}/{name}": np.asarray(mask)
+        for o in outcomes
+        for name, mask in o.replicate.mask.items()
+    }
+    finals = stack_tensors(o.final for o in outcomes)
+    scores = {"scores": torch.stack([o.scores for o in outcomes])}
+    run.folder.write(run.masks(place), pack_masks(masks))
+    run.folder.write(run.weights(place), tensors_to_bytes(finals, {"replicates": order}))
+    run.folder.write(run.predictions(place), tensors_to_bytes(scores, {"replicates": order}))
+    records = [_record(stack, outcome) for outcome in outcomes]
+    run.folder.write_last(run.records(place), records_to_json(records))
+    write_progress(run, level=stack.level, finished=True)
+    stack.watcher.records(records)
+
+
+def _record(stack: Stack, outcome: Outcome) -> Record:
+    experiment, mask = stack.experiment, outcome.replicate.mask
+    left, total = kept(mask), count(mask)
+    layers = tuple(
+        LayerCount(name=name, kept=int(m.sum()), total=m.numel()) for name, m in mask.items()
+    )
+    density = {layer.name: layer.kept / layer.total for layer in layers}
+    first = experiment.rewinding.step.iterations if stack.level > 0 else 0
+    return Record(
+        run=stack.run.name,
+        network=experiment.network.name,
+        origin=entry(experiment.network.name).origin,
+        recipe=experiment.name,
+        data=experiment.data.name,
+        arm=outcome.replicate.arm,
+        seed=outcome.replicate.seed,
+        level=stack.level,
+        kept=left,
+        prunable=total,
+        parameters=stack.parameters,
+        multiply_adds=effective(stack.multiply_adds, density),
+        bytes=4 * (stack.parameters - total + left) + (-(-total // 8) if left < total else 0),
+        steps=experiment.training.steps.iterations - first,
+        best_step=outcome.best_step,
+        diverged_at=outcome.diverged_at,
+        metric=_judged_by(stack),
+        values=outcome.values,
+        layers=layers,
+    )
+
+
+def _judged_by(stack: Stack) -> Metric:
+    metric, margin = stack.task.metric, stack.experiment.margin
+    return metric if margin is None else dataclasses.replace(metric, margin=margin)
+
+
+def read_masks(run: Run, place: str) -> dict[tuple[str, int], Mask]:
+    """A level's masks by (arm, seed)."""
+    name = run.masks(place)
+    masks: dict[tuple[str, int], Mask] = {}
+    for key, bits in unpack_masks(run.folder.read(name), run.root / name).items():
+        arm, seed, parameter = key.split("/", 2)
+        masks.setdefault((arm, int(seed)), {})[parameter] = torch.from_numpy(bits)
+    return masks
+
+
+def read_weights(run: Run, place: str) -> dict[tuple[str, int], Tensors]:
+    """A level's trained tensors by (arm, seed)."""
+    name = run.weights(place)
+    tensors, facts = tensors_from_bytes(run.folder.read(name), run.root / name)
+    return {(arm, seed): row(tensors, r) for r, (arm, seed) in enumerate(facts["replicates"])}
