@@ -34,6 +34,7 @@ from training.errors import LotteryError
 
 # A baseline further away than this many times the range of the data is named, not drawn.
 FAR = 0.5
+ROW_HEIGHT = 0.16  # inches of a layer
 
 
 def metric_vs_density(
@@ -124,9 +125,9 @@ def layer_densities(layers: pd.DataFrame) -> Figure:
         raise LotteryError("The records list no layers; choose another figure.")
     means = density_per_layer(layers)
     runs = [of_run for _, of_run in means.groupby("run", sort=False)]
-    most = max(of_run["name"].nunique() for of_run in runs)
+    heights = [0.9 + ROW_HEIGHT * of_run["name"].nunique() for of_run in runs]
     with paper():
-        figure, axes = panels(len(runs), height=max(1.2, 0.5 + 0.2 * most), columns=1)
+        figure, axes = panels(len(runs), heights=heights)
         for ax, of_run in zip(axes, runs, strict=True):
             names = list(of_run["name"].unique())
             grid = of_run.pivot_table(index="name", columns="level", values="density", sort=False)

@@ -36,7 +36,7 @@ def searched_vs_pruned(levels: pd.DataFrame, *, split: str = "test") -> Figure:
     groups = [group for _, group in levels.groupby(["data", "metric"], sort=False)]
     styles = network_styles(levels["label"])
     with paper():
-        figure, axes = panels(len(groups), height=3.2)
+        figure, axes = panels(len(groups))
         for ax, group in zip(axes, groups, strict=True):
             _front(ax, group)
             for label, of_network in group.groupby("label", sort=False):

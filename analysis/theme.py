@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,15 +130,18 @@ def paper() -> Iterator[None]:
         yield
 
 
-def panels(
-    number: int, *, height: float = PANEL_HEIGHT, columns: int = 2
-) -> tuple[Figure, list[Axes]]:
-    """A figure of `number` panels in rows, at the width of a paper; no pyplot, no global state."""
-    across = min(number, columns)
-    down = -(-number // across)
-    figure = Figure(figsize=(WIDTH, height * down + 0.5), layout="constrained")
+def panels(number: int, *, heights: Sequence[float] = ()) -> tuple[Figure, list[Axes]]:
+    """A figure of `number` panels, at the width of a paper; no pyplot, no global state.
+
+    Args:
+        number: of panels.
+        heights: of panels below one another, in inches; none for rows of two of the usual height.
+    """
+    across = 1 if heights else min(number, 2)
+    rows = list(heights) or [PANEL_HEIGHT] * -(-number // across)
+    figure = Figure(figsize=(WIDTH, sum(rows) + 0.5), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.subplots(down, across, squeeze=False)
+    grid = figure.subplots(len(rows), across, squeeze=False, height_ratios=rows)
     axes: list[Axes] = list(grid.ravel())
     for unused in axes[number:]:
         unused.remove()
