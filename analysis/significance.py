@@ -55,8 +55,8 @@ def paired(
     """Student's paired test over the seeds that both sides have.
 
     With a margin it is a non-inferiority test, without one a test of superiority. When all
-    differences are the same there is no spread to test against: p is 0 if they lie above -margin, 1
-    below it and 0.5 on it.
+    differences are the same there is no spread to test against and the sign test takes its place: p
+    is 0.5 ** n if they lie above -margin, 1 below it and 0.5 on it.
 
     Args:
         ours: seed -> value.
@@ -78,7 +78,7 @@ def paired(
         p, opposite = NAN, NAN
     elif spread <= ROUNDING * scale:
         spread = 0.0
-        p, opposite = _without_spread(difference + margin, scale)
+        p, opposite = _without_spread(difference + margin, scale, len(seeds))
     else:
         bar = other - margin
         p = float(stats.ttest_rel(mine, bar, alternative="greater").pvalue)
@@ -117,7 +117,7 @@ def welch(ours: Values, theirs: Values, *, higher_is_better: bool) -> Comparison
     spread = math.sqrt(variances.mean())
     scale = float(max(np.abs(ours).max(), np.abs(theirs).max()))
     if spread <= ROUNDING * scale:
-        p, opposite = _without_spread(difference, scale)
+        p, opposite = _without_spread(difference, scale, min(len(ours), len(theirs)))
         half, spread = 0.0, 0.0
     else:
         shares = variances / np.array([ours.size, theirs.size])
@@ -166,10 +166,10 @@ def decide(p: float, p_opposite: float, alpha: float = ALPHA) -> Verdict:
     return "undecided"
 
 
-def _without_spread(excess: float, scale: float) -> tuple[float, float]:
+def _without_spread(excess: float, scale: float, n: int) -> tuple[float, float]:
     if abs(excess) <= ROUNDING * scale:
         return 0.5, 0.5
-    return (0.0, 1.0) if excess > 0 else (1.0, 0.0)
+    return (0.5**n, 1.0) if excess > 0 else (1.0, 0.5**n)
 
 
 def _effect(difference: float, spread: float) -> float:

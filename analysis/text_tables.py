@@ -105,8 +105,8 @@ def _against_reinitialised(of_run: pd.DataFrame) -> str:
     if control.empty:
         return "not run"
     level = int(control["level"].max())
+    verdict, _ = decide_control(of_run, level, REINITIALISED)
     found = compare_arms(of_run, level, TICKET, REINITIALISED)
-    verdict = decide_control(of_run, level, REINITIALISED)
     return (
         f"{difference(found.difference, of_run['unit'].iloc[0])} "
         f"{interval(found.low, found.high)}, {p_value(found.p)}, n = {found.n}: {verdict}"

@@ -157,17 +157,17 @@ def _control(rows: pd.DataFrame, control: str, question: str, what: str) -> list
     if not both - {0}:
         return []
     level = int(max(both))
-    better = compare_arms(rows, level, TICKET, control)
-    verdict = decide_control(rows, level, control)
-    density = percent(rows[rows["level"] == level]["density"].mean())
+    verdict, shown = decide_control(rows, level, control)
+    of_ticket = rows[(rows["level"] == level) & (rows["arm"] == TICKET)]
+    density = percent(of_ticket["density"].mean())
     unit = str(rows["unit"].iloc[0])
     numbers = (
-        f"{difference(better.difference, unit)} {interval(better.low, better.high)} "
-        f"(n = {better.n}, {p_value(better.p)})"
+        f"{difference(shown.difference, unit)} {interval(shown.low, shown.high)} "
+        f"(n = {shown.n}, {p_value(shown.p)})"
     )
     endings = {
         "yes": f"the ticket beats {what}",
-        "no": f"{what} does as well as the ticket, within the margin",
+        "no": f"{what} does as well as the ticket or better",
         "undecided": f"ticket and {what} were not told apart",
     }
     return [
@@ -179,15 +179,17 @@ def _control(rows: pd.DataFrame, control: str, question: str, what: str) -> list
     ]
 
 
-def decide_control(rows: pd.DataFrame, level: int, control: str) -> Verdict:
-    """Whether a ticket beats a control at one level of one run.
+def decide_control(rows: pd.DataFrame, level: int, control: str) -> tuple[Verdict, Comparison]:
+    """Whether a ticket beats a control at one level of one run, and the comparison that says so.
 
     "yes" when it is significantly better, "no" when the control is shown to be no worse than the
-    ticket by more than the metric's margin, else "undecided".
+    ticket by more than the metric's margin (the comparison is then the control's with the ticket),
+    else "undecided".
     """
-    better: Comparison = compare_arms(rows, level, TICKET, control)
-    equal: Comparison = compare_arms(rows, level, control, TICKET, within_margin=True)
-    return decide(better.p, equal.p)
+    better = compare_arms(rows, level, TICKET, control)
+    equal = compare_arms(rows, level, control, TICKET, within_margin=True)
+    verdict = decide(better.p, equal.p)
+    return verdict, equal if verdict == "no" else better
 
 
 def _search_or_prune(

@@ -85,6 +85,10 @@ CONTROLS: dict[str, Control] = {
 }
 
 
+# These keep weights that the ticket lost, so they need values for them.
+NEED_PRUNED_WEIGHTS = frozenset({"shuffled-mask", "random-mask", "inverted-mask", "dense"})
+
+
 def control(name: str) -> Control:
     """The control of a name.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from lottery.controls import Draw, contestant, control
+from lottery.controls import NEED_PRUNED_WEIGHTS, Draw, contestant, control
 from lottery.criteria import Evidence, criterion
 from lottery.experiments import Experiment
 from lottery.levels import Replicate, Stack, read_masks, read_weights
@@ -55,9 +55,29 @@ def check(experiment: Experiment, task: Task) -> None:
     """
     criterion(experiment.pruning.criterion)
     for arm in experiment.arms:
-        control(arm)
+        check_control(experiment, arm)
     network = new_network(experiment, task, experiment.seeds[0])
-    prunable_names(network, experiment.pruning.embeddings)
+    names = prunable_names(network, experiment.pruning.embeddings)
+    last_layer = list(network.named_parameters())[-1][0].rpartition(".")[0]
+    if experiment.pruning.output_rate is not None and not names[-1].startswith(f"{last_layer}."):
+        raise LotteryError(
+            f"pruning.output_rate can't be used with {experiment.network.name}: its output layer is "
+            "tied to the embedding; leave it out."
+        )
+
+
+def check_control(experiment: Experiment, arm: str) -> None:
+    """Refuse a control that there is not, or that needs weights which an experiment does not have.
+
+    Raises:
+        LotteryError: one of these.
+    """
+    control(arm)
+    if experiment.rewinding.weights == "keep" and arm in NEED_PRUNED_WEIGHTS:
+        raise LotteryError(
+            f"The control {arm} needs values for weights that were pruned, which rewinding.weights = "
+            "keep does not have; use reinitialised, or rewinding.weights = start."
+        )
 
 
 def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Record]:
@@ -92,7 +112,7 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
     Raises:
         LotteryError: there is no such control, or the run has it already, or has no pruned level.
     """
-    control(arm)
+    check_control(experiment, arm)
     if arm in experiment.arms:
         raise LotteryError(f"{run.root} has the arm {arm} at every level already.")
     levels = [n for n in range(1, experiment.levels + 1) if run.is_done(run.level(n))]
@@ -123,9 +143,11 @@ def train_level(
     if run.is_done(place):
         setting.watcher.steps(count * level_steps(experiment, level))
         return
-    tickets = dense_tickets(experiment, setting.task)
-    if level > 0:
-        tickets = pruned_tickets(experiment, run, level)
+    tickets = (
+        pruned_tickets(experiment, run, level)
+        if level > 0
+        else dense_tickets(experiment, setting.task)
+    )
     replicates = [
         replicate(experiment, setting.task, tickets[seed], level=level, arm=arm, seed=seed)
         for arm in arms

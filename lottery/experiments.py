@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -102,6 +103,8 @@ class Experiment:
     rewinding: RewindingConfig = RewindingConfig()
 
     def __post_init__(self) -> None:
+        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name)
+        require(plain is not None, "name", repr(self.name), "letters, digits, '.', '_' and '-'")
         require(self.levels >= 0, "levels", self.levels, "0 or more")
         require(bool(self.seeds), "seeds", "none", "at least one")
         distinct = len(set(self.seeds)) == len(self.seeds) and len(set(self.arms)) == len(self.arms)

@@ -6,11 +6,14 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
+
 from lottery.cycle import Setting, dense_tickets, level_steps
 from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.pruning import keep_count, layer_rates
 from nas.networks import build
+from training.device import matrix_precision
 from training.loop import begin, train
 from training.noise import generator
 from training.replicates import Replicates, default_batching
@@ -92,11 +95,19 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
         experiment.training,
         TIMED_STEPS + 2,
         {},
-        lambda _: moments.append(time.perf_counter()),
+        lambda _: moments.append(_now(task.device)),
     )
     steps = [later - earlier for earlier, later in pairwise(moments)]
-    began = time.perf_counter()
     replicates.eval()
-    task.evaluate(replicates, "validation")
-    seen = time.perf_counter() - began
+    began = _now(task.device)
+    with matrix_precision(experiment.training.precision, task.device):
+        task.evaluate(replicates, "validation")
+    seen = _now(task.device) - began
     return (min(steps) + seen / experiment.training.eval_every.iterations) / count
+
+
+def _now(device: torch.device) -> float:
+    """Seconds, once the device has done all that it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

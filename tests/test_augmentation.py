@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.tiny_tasks import image_data
-from training.augmentation import Augmentation, augment
+from training.augmentation import Augmentation, augment, augmentation_sites
 from training.noise import seeds_tensor
 from training.tasks.image_classification import ImageClassification
 
@@ -17,7 +17,9 @@ BLACK = -1.0
 
 def augmented(images: Tensor, seeds: list[int], step: int, how: Augmentation) -> Tensor:
     now = torch.tensor(step, dtype=torch.int32)
-    return augment(images, seeds_tensor(seeds, images.device), now, how, BLACK)
+    device = images.device
+    sites = augmentation_sites(device)
+    return augment(images, seeds_tensor(seeds, device), sites, now, how, BLACK)
 
 
 def every_version(image: Tensor) -> list[Tensor]:
@@ -64,11 +66,6 @@ def test_a_task_augments_what_it_trains_on() -> None:
     assert torch.equal(labels, plain[1])
     assert images.shape == plain[0].shape
     assert not torch.equal(images, plain[0])
-    expected = augment(
-        plain[0],
-        seeds_tensor([0, 1], images.device),
-        torch.tensor(3, dtype=torch.int32),
-        BOTH,
-        data.black,
-    )
-    assert torch.equal(images, expected)
+    now, device = torch.tensor(3, dtype=torch.int32), images.device
+    seeds, sites = seeds_tensor([0, 1], device), augmentation_sites(device)
+    assert torch.equal(images, augment(plain[0], seeds, sites, now, BOTH, data.black))

@@ -26,14 +26,25 @@ class Augmentation:
     flip: bool = False
 
 
+def augmentation_sites(device: torch.device) -> Tensor:
+    """The numbers of the places that draw, `[3]` int32."""
+    return torch.tensor([site_number(s) for s in SITES], dtype=torch.int32, device=device)
+
+
 def augment(
-    images: Tensor, seeds: Tensor, step: Tensor, augmentation: Augmentation, black: float
+    images: Tensor,
+    seeds: Tensor,
+    sites: Tensor,
+    step: Tensor,
+    augmentation: Augmentation,
+    black: float,
 ) -> Tensor:
     """Crop and flip each image on its own (He et al. 2016, arXiv 1512.03385, section 4.2).
 
     Args:
         images: `[R, B, C, H, W]`.
         seeds: `[R]` int32, of the replicates.
+        sites: `[3]` int32, from `augmentation_sites`.
         step: int32 scalar, on the device.
         augmentation: what to do.
         black: the value of a black pixel.
@@ -43,7 +54,6 @@ def augment(
     """
     count, batch, _, height, width = images.shape
     device, pad = images.device, augmentation.crop_padding
-    sites = torch.tensor([site_number(s) for s in SITES], dtype=torch.int32, device=device)
     for_rows, for_columns, for_flip = keys(seeds, sites, step).unbind(1)
     rows = torch.arange(height, device=device) + integers(for_rows, (batch, 1), 2 * pad + 1)
     columns = torch.arange(width, device=device)

@@ -55,6 +55,15 @@ def keep_freed_memory() -> None:
             library.mallopt(parameter, value)
 
 
+def exact_convolutions() -> None:
+    """Have cuDNN take fp32 convolutions in fp32, not TF32, and choose kernels that repeat bit for bit.
+
+    It sets a property of the process and is for commands to call.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+
+
 def environment(device: torch.device) -> dict[str, object]:
     """What a run records of the machine: versions, device, threads, command and git revision."""
     names = ("torch", "torchvision", "numpy", "scipy", "lottery")
@@ -65,7 +74,10 @@ def environment(device: torch.device) -> dict[str, object]:
         "versions": {name: version(name) for name in names},
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
         "threads": torch.get_num_threads(),
-        "tf32": torch.backends.cuda.matmul.allow_tf32,
+        "tf32": {
+            "matrix products": torch.backends.cuda.matmul.allow_tf32,
+            "convolutions": torch.backends.cudnn.allow_tf32,
+        },
         "command": sys.argv[1:],
         "revision": _git_revision(),
     }
@@ -74,7 +86,7 @@ def environment(device: torch.device) -> dict[str, object]:
 def _git_revision() -> str | None:
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
+            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

@@ -108,10 +108,11 @@ def train(
     every = config.eval_every.count(per_epoch)
     masked = gradient_masks(replicates, masks)
     replicates.train()
+    now = torch.tensor(state.step, dtype=torch.int32, device=task.device)
     while state.step < last_step:
         rate = schedule_factor(config.schedule, schedule_step(state.step), total, per_epoch)
         set_learning_rate(state.optimizer, config.optimizer.learning_rate * rate)
-        replicates.advance(torch.tensor(state.step, dtype=torch.int32, device=task.device))
+        replicates.advance(now)
         if state.step % per_epoch == 0:
             state.carry = task.first_carry(replicates)
         with matrix_precision(config.precision, task.device):
@@ -125,6 +126,7 @@ def train(
         _hold_diverged(state)
         state.recent.append(losses.detach())
         state.step += 1
+        now += 1
         if state.step % every == 0 or state.step == last_step:
             look(state, task, config.precision)
         hook(state)

@@ -27,10 +27,15 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return losses
 
 
+def _rows(logits: Tensor) -> int:
+    """How many rows to take at a time: on CUDA all, where starting many small kernels would cost more."""
+    return _ROWS if logits.device.type == "cpu" else max(1, len(logits))
+
+
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(logits: Tensor, targets: Tensor) -> Tensor:
-        log_sums = torch.cat([rows.logsumexp(1) for rows in logits.split(_ROWS)])
+        log_sums = torch.cat([rows.logsumexp(1) for rows in logits.split(_rows(logits))])
         return log_sums - logits.gather(1, targets[:, None])[:, 0]
 
     @staticmethod
@@ -44,7 +49,7 @@ class _CrossEntropy(torch.autograd.Function):
         grad, labels = grads[0][:, None], targets[:, None]
         log_sums = losses[:, None] + logits.gather(1, labels)
         into_logits = torch.empty_like(logits)
-        pieces = (tensor.split(_ROWS) for tensor in (logits, log_sums, grad, into_logits))
+        pieces = (tensor.split(_rows(logits)) for tensor in (logits, log_sums, grad, into_logits))
         for rows, sums, scale, out in zip(*pieces, strict=True):
             torch.sub(rows, sums, out=out).exp_().mul_(scale)
         return into_logits.scatter_add_(1, labels, -grad), None

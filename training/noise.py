@@ -45,8 +45,8 @@ def keys(seeds: Tensor, sites: Tensor, step: Tensor) -> Tensor:
     Returns:
         `[R, S, 2]` int32.
     """
-    words = torch.tensor(_WORDS, dtype=torch.int32, device=seeds.device)
-    key = mix(words ^ mix(seeds + _GOLDEN)[:, None, None])
+    mixed = mix(seeds + _GOLDEN)[:, None]
+    key = mix(torch.stack([mixed ^ word for word in _WORDS], -1))
     key = mix(key ^ mix(sites + _GOLDEN)[:, None])
     return mix(key ^ mix(step + _GOLDEN))
 

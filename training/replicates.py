@@ -35,6 +35,9 @@ class Replicates(nn.Module):
         batching: stacked or looped.
     """
 
+    _seeds: Tensor
+    _sites: Tensor
+
     def __init__(
         self, networks: Sequence[nn.Module], noise_seeds: Sequence[int], batching: Batching
     ) -> None:
@@ -48,14 +51,13 @@ class Replicates(nn.Module):
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
         sites = noise_sites(self.network)
+        self._noise = list(sites.values())
         device = next(self.network.parameters()).device
-        self._seeds = seeds_tensor(noise_seeds, device)
-        self._sites = torch.tensor(
+        numbers = torch.tensor(
             [site_number(name) for name in sites], dtype=torch.int32, device=device
         )
-        self._keys = torch.zeros(len(noise_seeds), len(sites), 2, dtype=torch.int32, device=device)
-        for number, site in enumerate(sites.values()):
-            site.key = self._keys[:, number]
+        self.register_buffer("_sites", numbers, persistent=False)
+        self.register_buffer("_seeds", seeds_tensor(noise_seeds, device), persistent=False)
 
     def __len__(self) -> int:
         return len(self.noise_seeds)
@@ -76,8 +78,9 @@ class Replicates(nn.Module):
 
     def advance(self, step: Tensor) -> None:
         """Give every site of every replicate its draws for a step (an int32 scalar on the device)."""
-        if self._sites.numel():
-            self._keys.copy_(keys(self._seeds, self._sites, step))
+        if self._noise:
+            table = keys(self._seeds, self._sites, step)
+            torch._foreach_copy_([site.key for site in self._noise], list(table.unbind(1)))
 
     def forward(self, function: Function, *inputs: Any) -> Any:
         """Apply `function(network, *inputs)` to every replicate.
@@ -91,7 +94,7 @@ class Replicates(nn.Module):
         """
         tensors: dict[str, Tensor] = {**self.weights(), **dict(self.network.named_buffers())}
         if self.batching == "stacked":
-            with CpuRules() if self._keys.device.type == "cpu" else nullcontext():
+            with CpuRules() if self._seeds.device.type == "cpu" else nullcontext():
                 return vmap(self._one(function))(tensors, *inputs)
         rows = _unbind(tensors)
         results = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -25,6 +26,11 @@ class Group(click.Group):
             _stop(str(error), error.exit_code)
         except KeyboardInterrupt:
             _stop("Aborted; the same command goes on from the last checkpoint.", ExitCode.ABORTED)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            path = Path(error.filename or ".")
+            _stop(f"{path}: {error.strerror or error}; name another file or folder.", ExitCode.DISK)
         except MemoryError:
             _stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
         except RuntimeError as error:

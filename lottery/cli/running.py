@@ -95,10 +95,11 @@ def prepared(
         The experiment with its steps resolved, and the setting to run it in.
     """
     from lottery.cycle import Setting, check
-    from training.device import choose_device, keep_freed_memory
+    from training.device import choose_device, exact_convolutions, keep_freed_memory
     from training.tasks.catalog import load_task
 
     keep_freed_memory()
+    exact_convolutions()
     device = choose_device(machine.device)
     task = load_task(experiment.data, experiment.training.batch_size, machine.data_root, device)
     check(experiment, task)

@@ -39,8 +39,9 @@ class _Counter(TorchDispatchMode):
 
     def __init__(self, owners: Mapping[int, str]) -> None:
         TorchDispatchMode.__init__(self)
-        self.owners = owners
-        self.counts: dict[str, int] = defaultdict(int)
+        self.shares: dict[int, dict[str, float]] = {m: {name: 1.0} for m, name in owners.items()}
+        self.counts: dict[str, float] = defaultdict(float)
+        self._joined: list[Tensor] = []
 
     def __torch_dispatch__(
         self,
@@ -50,19 +51,36 @@ class _Counter(TorchDispatchMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         output = func(*args, **(kwargs or {}))
+        if func is aten.cat.default:
+            self._join(args[0], output)
         count = COUNTED.get(func)
         if count is not None:
-            storages = [a.untyped_storage().data_ptr() for a in args if isinstance(a, Tensor)]
-            owner = next((self.owners[s] for s in storages if s in self.owners), "")
-            self.counts[owner] += count(args, output)
+            shares = next((self.shares[m] for m in _memories(args) if m in self.shares), {"": 1.0})
+            for name, share in shares.items():
+                self.counts[name] += share * count(args, output)
         return output
+
+    def _join(self, parts: Sequence[Tensor], joined: Tensor) -> None:
+        """Matrices side by side: a product with them belongs to each by its size."""
+        self._joined.append(joined)  # so that its memory is not given to another tensor
+        memories = _memories(parts)
+        if all(m in self.shares for m in memories):
+            shares: dict[str, float] = defaultdict(float)
+            for part, m in zip(parts, memories, strict=True):
+                for name, share in self.shares[m].items():
+                    shares[name] += share * part.numel() / joined.numel()
+            self.shares[joined.untyped_storage().data_ptr()] = shares
+
+
+def _memories(arguments: Sequence[Any]) -> list[int]:
+    return [a.untyped_storage().data_ptr() for a in arguments if isinstance(a, Tensor)]
 
 
 def multiply_adds(network: nn.Module, run: Callable[[nn.Module], int]) -> dict[str, int]:
     """The multiply-adds of one forward pass per example, by parameter name; "" for products of no single parameter.
 
     Matrix products and convolutions are counted, which is what the literature counts; a product belongs to the
-    parameter whose memory takes part in it, also through a view of it.
+    parameter whose memory takes part in it, also through a view of it or side by side with others.
 
     Args:
         network: in any mode; it is run in evaluation mode.

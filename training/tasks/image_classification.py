@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training.augmentation import Augmentation, augment
+from training.augmentation import Augmentation, augment, augmentation_sites
 from training.datasets.images import ImageData
 from training.errors import LotteryError
 from training.losses import cross_entropy
@@ -55,7 +55,8 @@ class ImageClassification(Task):
         """Images `[R, B, C, H, W]` and labels `[R, B]` of a step, gathered by index on the device."""
         orders: dict[int, Tensor] = {}
         images, labels = self.data.train.images, self.data.train.labels
-        numbers = seeds_tensor(seeds, self.device)
+        numbers, sites = seeds_tensor(seeds, self.device), augmentation_sites(self.device)
+        now = torch.zeros((), dtype=torch.int32, device=self.device)
 
         def batch(step: int) -> Batch:
             epoch, place = divmod(step, self.steps_per_epoch)
@@ -66,8 +67,8 @@ class ImageClassification(Task):
             flat, shape = index.flatten(), index.shape
             chosen = images.index_select(0, flat).view(*shape, *images.shape[1:])
             if self.augmentation != NO_AUGMENTATION:
-                now = torch.tensor(step, dtype=torch.int32, device=self.device)
-                chosen = augment(chosen, numbers, now, self.augmentation, self.data.black)
+                now.fill_(step)
+                chosen = augment(chosen, numbers, sites, now, self.augmentation, self.data.black)
             return chosen, labels.index_select(0, flat).view(shape)
 
         return batch
@@ -109,7 +110,7 @@ class ImageClassification(Task):
 
     def run_example(self, network: nn.Module) -> int:
         """One image `[1, C, H, W]`."""
-        network(self.data.test.images[:1])
+        network(self.data.train.images[:1])
         return 1
 
 
