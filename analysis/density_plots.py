@@ -146,7 +146,11 @@ def layer_densities(layers: pd.DataFrame) -> Figure:
                 linewidths=0.5,
                 xticklabels=[_digits(100 * shares[level]) for level in grid.columns],
                 yticklabels=[_short(name) for name in names],
-                cbar_kws={"label": "layer (%)", "pad": 0.01, "ticks": [0, 5, 20, 50, 100]},
+                cbar_kws={
+                    "label": "kept in the layer (%)",
+                    "pad": 0.01,
+                    "ticks": [0, 5, 20, 50, 100],
+                },
             )
             ax.tick_params(length=0, rotation=0)
             ax.set_xlabel("density of the network (%)")

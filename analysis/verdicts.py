@@ -163,7 +163,7 @@ def _control(rows: pd.DataFrame, control: str, question: str, what: str) -> list
     unit = str(rows["unit"].iloc[0])
     numbers = (
         f"{difference(shown.difference, unit)} {interval(shown.low, shown.high)} "
-        f"(n = {shown.n}, {p_value(shown.p)})"
+        f"(n = {shown.n}, one-sided {p_value(shown.p)})"
     )
     endings = {
         "yes": f"the ticket beats {what}",
@@ -229,8 +229,8 @@ def _sentence(row: pd.Series, budget: str) -> str:
         for side in (ahead, behind)
     ]
     return (
-        f"At {count(row['budget'])} {BUDGETS[budget]} {sides[0]} {says} {sides[1]}: "
-        f"{_advantage_of(row, ahead)} ({p_value(row['p'])}, "
+        f"Within {count(row['budget'])} {BUDGETS[budget]} {sides[0]} {says} {sides[1]}: "
+        f"{_advantage_of(row, ahead)} (adjusted {p_value(row['p'])}, "
         f"n = {row[f'{ahead}_n']} and {row[f'{behind}_n']})."
     )
 

@@ -57,9 +57,9 @@ def check(experiment: Experiment, task: Task) -> None:
     for arm in experiment.arms:
         check_control(experiment, arm)
     network = new_network(experiment, task, experiment.seeds[0])
-    names = prunable_names(network, experiment.pruning.embeddings)
-    last_layer = list(network.named_parameters())[-1][0].rpartition(".")[0]
-    if experiment.pruning.output_rate is not None and not names[-1].startswith(f"{last_layer}."):
+    prunable_names(network, experiment.pruning.embeddings)
+    tied = any(isinstance(module, nn.Embedding) for module in network.modules())
+    if experiment.pruning.output_rate is not None and tied:
         raise LotteryError(
             f"pruning.output_rate can't be used with {experiment.network.name}: its output layer is "
             "tied to the embedding; leave it out."

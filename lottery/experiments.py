@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from training.configs import DataConfig, TrainingConfig, require
+from training.errors import LotteryError
 from training.steps import Steps
 
 
@@ -108,7 +109,8 @@ class Experiment:
         require(self.levels >= 0, "levels", self.levels, "0 or more")
         require(bool(self.seeds), "seeds", "none", "at least one")
         distinct = len(set(self.seeds)) == len(self.seeds) and len(set(self.arms)) == len(self.arms)
-        require(distinct, "seeds or arms", "a repeated one", "each named once")
+        if not distinct:
+            raise LotteryError("A seed or an arm is named twice; name each once.")
         in_range = all(-(2**31) <= seed < 2**31 for seed in self.seeds)
         require(in_range, "seeds", list(self.seeds), "within 32 bits")
         require(self.margin is None or self.margin >= 0, "margin", self.margin, "0 or more")

@@ -42,6 +42,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     ("words", "hint"),
     [
         ("prune demo-digits-ena", "did you mean demo-digits-enas"),
+        ("prune tiny.toml --set name=../x", "letters, digits"),
+        ("prune tiny.toml --set rewinding.weights=keep", "random-mask needs values"),
+        (
+            "prune demo-text-lstm --set pruning.scope=layerwise --set pruning.output_rate=0.1",
+            "tied to the embedding",
+        ),
         ("prune tiny.toml --set pruning.rat=0.5", "did you mean pruning.rate"),
         ("prune tiny.toml --set pruning.scope=layers", "global, layerwise"),
         ("prune tiny.toml --set network.name=lenet-300-10", "did you mean lenet-300-100"),
@@ -211,3 +217,7 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("training.tasks.catalog.load_task", load)
     assert isinstance(lottery("prune", "tiny.toml").exception, RuntimeError)
+
+
+def test_a_name_that_no_disk_takes_is_4(here: Path) -> None:
+    assert "name" in refused("show", "a" * 300, code=ExitCode.DISK)

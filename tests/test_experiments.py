@@ -76,8 +76,8 @@ def test_the_rewind_step_comes_before_the_last(step: int) -> None:
     [
         ({"levels": -1}, "levels = -1 is out of range; it must be 0 or more."),
         ({"seeds": ()}, "seeds = none is out of range"),
-        ({"seeds": (1, 1)}, "each named once"),
-        ({"arms": ("dense", "dense")}, "each named once"),
+        ({"seeds": (1, 1)}, "name each once"),
+        ({"arms": ("dense", "dense")}, "name each once"),
         ({"seeds": (2**31,)}, "within 32 bits"),
         ({"margin": -0.1}, "margin = -0.1 is out of range"),
     ],

@@ -63,3 +63,14 @@ def test_what_is_left_of_masked_parameters() -> None:
     assert effective(counts, {"a": 0.25, "b": 0.5}) == 250 + 5 + 5
     assert effective(counts, {"a": 0.0, "b": 0.0}) == 5
     assert effective(counts, {}) == 1015
+
+
+def test_matrices_side_by_side_are_told_apart() -> None:
+    # The cell joins the matrices that read the same state: every one of them still has its own.
+    spec, hidden = text().spec, 4
+    network = build("enas-lm", {"hidden": hidden}, spec, torch.Generator())
+    counts = multiply_adds(network, text().run_example)
+    assert "" not in counts
+    nodes = {name: count for name, count in counts.items() if "weight_nodes" in name}
+    assert len(nodes) == 8
+    assert set(nodes.values()) == {2 * hidden * hidden}

@@ -90,3 +90,10 @@ def test_diverged_tickets_are_named(tmp_path: Path) -> None:
     answer = ask(run)["Does lenet-300-100 on mnist hold winning tickets?"]
     assert answer.verdict == "no"
     assert "2 of 2 fail to and 0 are undecided; 10 tickets diverged" in answer.answer
+
+
+def test_the_density_is_the_tickets_whatever_else_was_trained(tmp_path: Path) -> None:
+    arms = ("ticket", "reinitialised", "dense")
+    answers = ask(write_run(tmp_path / "a", arms=arms))
+    answer = answers["Does the initialisation of lenet-300-100 on mnist matter?"].answer
+    assert answer.startswith("At 10.7 % of the weights the ticket beats new weights")

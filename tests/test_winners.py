@@ -31,7 +31,8 @@ def advantage(ticket: dict[int, float], control: float, scale: float = 1.0) -> C
 
     def curve(arm: str, level: int, seed: int) -> float:
         shift = 0.0 if level == 0 else ticket[level] if arm == "ticket" else control
-        return 98 + 0.1 * seed + scale * (shift + (WOBBLE[seed] if level else 0))
+        wobble = WOBBLE[seed if arm == "ticket" else -1 - seed]
+        return 98 + 0.1 * seed + scale * (shift + (wobble if level else 0))
 
     return curve
 
@@ -91,7 +92,7 @@ def test_without_the_control_winning_is_undecided(tmp_path: Path) -> None:
 
 
 def test_the_sparsest_levels(tmp_path: Path) -> None:
-    curve = advantage({1: 0.5, 2: 0.1, 3: -3.0}, control=0.09)
+    curve = advantage({1: 0.5, 2: 0.1, 3: -3.0}, control=-0.2)
     verdicts = judge(tmp_path, curve, levels=3).reset_index()
     assert smallest_matching(verdicts)["level"].tolist() == [2]
     assert smallest_winning(verdicts)["level"].tolist() == [2]

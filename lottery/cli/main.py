@@ -46,7 +46,7 @@ _OUT_OF_MEMORY = (
 
 
 def _stop(message: str, code: ExitCode) -> None:
-    click.echo(f"Error: {message}", err=True)
+    click.echo(message if code is ExitCode.RESUMABLE else f"Error: {message}", err=True)
     sys.exit(int(code))
 
 

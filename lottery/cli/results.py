@@ -129,7 +129,7 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE.html",
-    help="Where the page goes; report.html beside the runs by default.",
+    help="Where the page goes; report-RUN....html beside the runs by default.",
 )
 @click.option("--title", default="Lottery-ticket study", show_default=True, help="Its heading.")
 def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
@@ -141,6 +141,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
     from analysis.report import render_report
     from training.storage import write_file
 
-    path = out or runs[0].resolve().parent / "report.html"
+    name = "-".join(run.resolve().name for run in runs)[:100]
+    path = out or runs[0].resolve().parent / f"report-{name}.html"
     write_file(path, render_report(runs, title).encode())
     click.echo(path)

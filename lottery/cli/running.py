@@ -181,7 +181,7 @@ class TerminalWatcher(Watcher):
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""
         text = f"{self.title}  level {level}/{levels}, {replicates} networks"
-        self.progress.update(self.bar, description=text)
+        self.progress.update(self.bar, description=text, latest="")
         if not self.console.is_terminal:
             self.console.print(f"{text}: {', '.join(arms)}", markup=False, highlight=False)
 
