@@ -27,7 +27,9 @@ def refused(*words: str | Path, code: int = 1) -> str:
     assert result.exit_code == code, (result.output, result.exception)
     assert isinstance(result.exception, SystemExit)
     assert result.stdout == ""
-    lines = [line for line in result.stderr.splitlines() if line.startswith(("Error: ", "Stopped at"))]
+    lines = [
+        line for line in result.stderr.splitlines() if line.startswith(("Error: ", "Stopped at"))
+    ]
     assert len(lines) == 1
     assert "Traceback" not in result.stderr
     return lines[0].removeprefix("Error: ")

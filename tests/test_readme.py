@@ -73,3 +73,11 @@ def test_every_figure_and_format_is_named(name: str) -> None:
 def test_every_exit_code_is_explained() -> None:
     for code in set(ExitCode):
         assert re.search(rf"\b{int(code)} \w", README), code
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("results/**/*.md")]
+    assert len(pages) > 5
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert link.startswith("https:") or (page.parent / link).exists(), (page, link)
