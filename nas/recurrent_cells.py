@@ -6,6 +6,7 @@ state's own precision.
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Callable
 
@@ -26,7 +27,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class RecurrentCore(nn.Module):
+class RecurrentCore(nn.Module, abc.ABC):
     """Abstract: `forward(x [T, B, E], state) -> (outputs [T, B, H], state)`.
 
     Args:
@@ -42,9 +43,9 @@ class RecurrentCore(nn.Module):
         like = next(self.parameters())
         return tuple(like.new_zeros(batch, width) for width in self.state_sizes)
 
+    @abc.abstractmethod
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """From inputs `[T, B, E]` and the state before to outputs `[T, B, H]` and the state."""
-        raise NotImplementedError
 
 
 class LSTMLayer(RecurrentCore):
