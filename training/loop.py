@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.configs import TrainingConfig
@@ -119,7 +119,7 @@ def train(
             losses, state.carry = replicates(task.loss, state.carry, *batch(state.step))
         state.optimizer.zero_grad()
         losses.sum().backward()
-        mask_gradients(replicates, masked)
+        mask_gradients(masked)
         if config.optimizer.clip_norm is not None:
             clip_per_replicate(gradients(replicates.parameters()), config.optimizer.clip_norm)
         state.optimizer.step()
@@ -132,19 +132,23 @@ def train(
         hook(state)
 
 
-def mask_gradients(replicates: Replicates, masks: Mapping[str, Tensor]) -> None:
-    """Multiply gradients, in place, by masks of their own type."""
+def gradient_masks(
+    replicates: Replicates, masks: Mapping[str, Tensor]
+) -> list[tuple[nn.Parameter, Tensor]]:
+    """The parameters of which something is pruned, each with its mask in the type of its gradient."""
     weights = replicates.weights()
-    pairs = [(weights[name].grad, mask) for name, mask in masks.items()]
-    held = [(grad, mask) for grad, mask in pairs if grad is not None]
+    return [
+        (weights[name], mask.to(weights[name].dtype))
+        for name, mask in masks.items()
+        if not bool(mask.all())
+    ]
+
+
+def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
+    """Multiply gradients, in place, by their masks."""
+    held = [(p.grad, mask) for p, mask in masked if p.grad is not None]
     if held:
         torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
-
-
-def gradient_masks(replicates: Replicates, masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The masks that prune something, in the type of the gradients that they multiply."""
-    weights = replicates.weights()
-    return {n: mask.to(weights[n].dtype) for n, mask in masks.items() if not bool(mask.all())}
 
 
 def look(state: TrainingState, task: Task, precision: str) -> None:

@@ -50,6 +50,7 @@ class Replicates(nn.Module):
         parameters = _aligned(networks, nn.Module.named_parameters)
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
+        self._places = _places(self.network)
         sites = noise_sites(self.network)
         self._noise = list(sites.values())
         device = next(self.network.parameters()).device
@@ -92,7 +93,7 @@ class Replicates(nn.Module):
         Returns:
             What `function` returns, each tensor leading with R.
         """
-        tensors: dict[str, Tensor] = {**self.weights(), **dict(self.network.named_buffers())}
+        tensors: dict[str, Tensor] = {n: getattr(module, own) for n, module, own in self._places}
         if self.batching == "stacked":
             with CpuRules() if self._seeds.device.type == "cpu" else nullcontext():
                 return vmap(self._one(function))(tensors, *inputs)
@@ -104,9 +105,10 @@ class Replicates(nn.Module):
         return _stack(results)
 
     def _one(self, function: Function) -> Function:
-        def apply(tensors: Mapping[str, Tensor], *inputs: Any) -> Any:
+        def apply(tensors: dict[str, Tensor], *inputs: Any) -> Any:
             def network(*arguments: Any) -> Any:
-                return functional_call(self.network, dict(tensors), arguments)
+                # Tied places all stand in `tensors`: looking for them at every call would take time.
+                return functional_call(self.network, tensors, arguments, tie_weights=False)
 
             return function(network, *inputs)
 
@@ -163,6 +165,19 @@ def _replace_tensors(
         own += [*module.named_buffers(recurse=False, remove_duplicate=False)]
         for name, tensor in own:
             setattr(module, name, stacked[id(tensor)])
+
+
+def _places(network: nn.Module) -> list[tuple[str, nn.Module, str]]:
+    """Where each parameter and buffer stands, tied ones everywhere: name, module, name in the module.
+
+    Found once: walking a network at every step takes a small one's time.
+    """
+    named = [
+        *network.named_parameters(remove_duplicate=False),
+        *network.named_buffers(remove_duplicate=False),
+    ]
+    split = [(name, *name.rpartition(".")) for name, _ in named]
+    return [(name, network.get_submodule(path), own) for name, path, _, own in split]
 
 
 def _unbind(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
