@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from training.noise import (
     Dropout,
+    DropPath,
     bernoulli,
     generator,
     integers,
@@ -268,3 +269,32 @@ def test_generators_leave_the_global_one_alone() -> None:
     before = torch.random.get_rng_state()
     torch.rand(3, generator=generator(0, "order"))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_drop_path_drops_whole_examples_and_keeps_the_mean() -> None:
+    path = DropPath(0.5)
+    set_noise(path, seed=0, step=0, progress=0.5)
+    out = path(torch.ones(4000, 2, 3, 3)).flatten(1)
+    assert sorted(set(out.flatten().tolist())) == [0.0, pytest.approx(1 / 0.75)]
+    assert bool((out == out[:, :1]).all())
+    assert float(out.mean()) == pytest.approx(1.0, abs=0.03)
+
+
+def test_drop_path_grows_with_progress() -> None:
+    path = DropPath(0.5)
+    dropped = []
+    for progress in (0.0, 0.5, 1.0):
+        set_noise(path, seed=0, step=0, progress=progress)
+        dropped.append(float((path(torch.ones(4000, 1)) == 0).float().mean()))
+    assert dropped == [0.0, pytest.approx(0.25, abs=0.03), pytest.approx(0.5, abs=0.03)]
+
+
+def test_drop_path_is_the_identity_in_evaluation() -> None:
+    path = DropPath(0.9).eval()
+    set_noise(path, seed=0, step=0, progress=1.0)
+    assert bool((path(torch.ones(100, 1)) == 1).all())
+
+
+def test_drop_path_refuses_a_certain_drop() -> None:
+    with pytest.raises(ValueError, match="lies in"):
+        DropPath(1.0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.tiny_tasks import config, network, stack, task_for, trained
 from training.configs import OptimizerConfig
-from training.noise import Dropout, set_noise
+from training.noise import Dropout, DropPath, set_noise
 from training.replicates import Batching, Replicates, default_batching
 from training.tasks.task import Task
 
@@ -231,17 +231,19 @@ def test_noise_is_that_of_a_network_alone(batching: Batching) -> None:
     """What a stack draws at each site is what `set_noise` gives for the same seed and step."""
 
     def build() -> nn.Sequential:
-        return nn.Sequential(Dropout(0.5), nn.Linear(9, 9), Dropout(0.5))
+        return nn.Sequential(
+            Dropout(0.5), DropPath(0.5), nn.Linear(9, 9), Dropout(0.5), DropPath(0.9)
+        )
 
     replicates = Replicates([build(), build()], [5, 8], batching)
     x = torch.ones(2, 3, 9)
     for step in (0, 7):
-        replicates.advance(torch.tensor(step, dtype=torch.int32))
+        replicates.advance(torch.tensor(step, dtype=torch.int32), progress=0.7)
         out = replicates(lambda run, rows: run(rows), x)
         for r, seed in enumerate((5, 8)):
             alone = build()
             alone.load_state_dict({n: t[r] for n, t in replicates.tensors().items()})
-            set_noise(alone, seed, step)
+            set_noise(alone, seed, step, progress=0.7)
             torch.testing.assert_close(out[r], alone(x[r]))
 
 

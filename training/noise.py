@@ -130,6 +130,41 @@ class Dropout(nn.Module):
         return f"p={self.p}, shared={self.shared}"
 
 
+class DropPath(nn.Module):
+    """Drop whole examples from a path of a network, more and more of them as training goes on.
+
+    Larsson et al. 2017 (arXiv 1605.07648) drop paths; Zoph et al. 2018 (arXiv 1707.07012, section 4) raise the
+    probability linearly over training to `p`, which ENAS and NAO follow. `set_noise` or a stack of replicates writes
+    how far training is.
+
+    Args:
+        p: probability that an example's path is dropped at the end of training.
+    """
+
+    progress: Tensor
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0.0 <= p < 1.0:
+            raise ValueError(f"a probability of dropping a path lies in [0, 1), not {p}")
+        self.p = p
+        self.noise = Noise()
+        self.register_buffer("progress", torch.zeros(()), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop examples of `x` `[B, ...]` while training and scale the others up; the identity otherwise."""
+        if not self.training or self.p == 0.0:
+            return x
+        drop = self.p * self.progress
+        shape = (len(x), *[1] * (x.dim() - 1))
+        uniform = random_bits(self.noise.key, shape).float() * 2.0**-32 + 0.5
+        return x * ((uniform >= drop) / (1.0 - drop)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """What `print(network)` shows."""
+        return f"p={self.p}"
+
+
 def site_number(name: str) -> int:
     """The number of a site, from its qualified name: independent of what else the network draws."""
     digest = hashlib.sha256(name.encode()).digest()
@@ -141,8 +176,22 @@ def noise_sites(network: nn.Module) -> dict[str, Noise]:
     return {name: m for name, m in network.named_modules() if isinstance(m, Noise)}
 
 
-def set_noise(network: nn.Module, seed: int, step: int) -> None:
-    """Give a network that trains alone its draws for one step; a stack of replicates does so itself."""
+def drop_paths(network: nn.Module) -> list[DropPath]:
+    """Every place of a network that drops paths."""
+    return [module for module in network.modules() if isinstance(module, DropPath)]
+
+
+def set_noise(network: nn.Module, seed: int, step: int, progress: float = 0.0) -> None:
+    """Give a network that trains alone its draws for one step; a stack of replicates does so itself.
+
+    Args:
+        network: changed in place.
+        seed: its noise seed.
+        step: of training, from 0.
+        progress: the share of training that is done, which scheduled drop-path follows.
+    """
+    for path in drop_paths(network):
+        path.progress.fill_(progress)
     sites = noise_sites(network)
     if not sites:
         return

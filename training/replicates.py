@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from training.batching_rules import CpuRules
-from training.noise import keys, noise_sites, seeds_tensor, site_number
+from training.noise import drop_paths, keys, noise_sites, seeds_tensor, site_number
 
 Batching = Literal["stacked", "looped"]
 Function = Callable[..., Any]
@@ -50,6 +50,11 @@ class Replicates(nn.Module):
         parameters = _aligned(networks, nn.Module.named_parameters)
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
+        paths = drop_paths(self.network)
+        for path in paths[1:]:
+            # One buffer for all of them, so that a step writes it once.
+            path.progress = paths[0].progress
+        self._drop_paths = paths[:1]
         self._places = _places(self.network)
         sites = noise_sites(self.network)
         self._noise = list(sites.values())
@@ -77,8 +82,15 @@ class Replicates(nn.Module):
         """Copy parameters and buffers `[R, ...]` in place."""
         copy_tensors(self.tensors(), tensors)
 
-    def advance(self, step: Tensor) -> None:
-        """Give every site of every replicate its draws for a step (an int32 scalar on the device)."""
+    def advance(self, step: Tensor, progress: float = 0.0) -> None:
+        """Give every site of every replicate its draws for a step.
+
+        Args:
+            step: an int32 scalar on the device.
+            progress: the share of training that is done, which scheduled drop-path follows.
+        """
+        for path in self._drop_paths:
+            path.progress.fill_(progress)
         if self._noise:
             table = keys(self._seeds, self._sites, step)
             torch._foreach_copy_([site.key for site in self._noise], list(table.unbind(1)))
