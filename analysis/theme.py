@@ -108,6 +108,20 @@ NETWORKS = tuple(
     )
 )
 
+# Operations and activations of a drawn architecture, by the first part of their name.
+OPERATIONS = {
+    "separable": OKABE_ITO["blue"],
+    "dilated": OKABE_ITO["purple"],
+    "convolution": OKABE_ITO["vermillion"],
+    "max": OKABE_ITO["green"],
+    "average": OKABE_ITO["sky"],
+    "identity": GREY,
+    "none": "#bbbbbb",
+    "tanh": OKABE_ITO["blue"],
+    "relu": OKABE_ITO["orange"],
+    "sigmoid": OKABE_ITO["green"],
+}
+
 
 def arm_styles(arms: Iterable[str]) -> dict[str, Style]:
     """The style of each arm; arms without one of their own get grey ones, by name."""

@@ -69,8 +69,8 @@ def lenet_task() -> ImageClassification:
         train=random_images(55_000),
         validation=random_images(5_000),
         test=random_images(10),
-        mean=0.0,
-        deviation=1.0,
+        mean=(0.0,),
+        deviation=(1.0,),
     )
     return ImageClassification(data, BATCH)
 
@@ -108,7 +108,7 @@ def stack_rate(task: ImageClassification, count: int, seconds: float, every: int
         optimizer=OptimizerConfig(name="adam", learning_rate=1.2e-3),
     )
     network = lenet()
-    batching: Batching = default_batching(network, task.device, count)
+    batching: Batching = default_batching(network, SPEC, task.device, count)
     replicates = Replicates([network] * count, list(range(count)), batching)
     masks = {n: torch.stack([m] * count) for n, m in half_masks(network).items()}
     replicates.load({n: t * masks[n] if n in masks else t for n, t in replicates.tensors().items()})

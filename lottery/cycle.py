@@ -21,7 +21,10 @@ from lottery.records import TICKET, Record, read_records
 from lottery.rewinding import rewind
 from lottery.runs import Run
 from lottery.stacks import train_stack
-from nas.networks import build
+from lottery.trial import try_network
+from nas.catalog import NETWORKS
+from nas.networks import build, counted_parameters
+from nas.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes
 from training.errors import LotteryError
 from training.noise import generator
@@ -39,24 +42,27 @@ class Setting:
         batching: stacked, looped, or None for the measured default.
         at_once: how many replicates are trained in one stack; None for all.
         watcher: is told how it goes.
+        factory: makes the network, where that is the user's own.
     """
 
     task: Task
     batching: Batching | None = None
     at_once: int | None = None
     watcher: Watcher = field(default_factory=Watcher)
+    factory: Factory | None = None
 
 
-def check(experiment: Experiment, task: Task) -> None:
+def check(experiment: Experiment, setting: Setting) -> None:
     """Refuse an experiment that could not be carried out to its end, before anything is written.
 
     Raises:
-        LotteryError: an unknown control, criterion, network or size, or nothing to prune.
+        LotteryError: an unknown control, criterion, network or size, nothing to prune, or a network from outside that
+            can't be trained on the task.
     """
     criterion(experiment.pruning.criterion)
     for arm in experiment.arms:
         check_control(experiment, arm)
-    network = new_network(experiment, task, experiment.seeds[0])
+    network = new_network(experiment, setting, experiment.seeds[0])
     prunable_names(network, experiment.pruning.embeddings)
     tied = any(isinstance(module, nn.Embedding) for module in network.modules())
     if experiment.pruning.output_rate is not None and tied:
@@ -64,6 +70,8 @@ def check(experiment: Experiment, task: Task) -> None:
             f"pruning.output_rate can't be used with {experiment.network.name}: its output layer is "
             "tied to the embedding; leave it out."
         )
+    if experiment.network.name not in NETWORKS:
+        try_network(network, experiment.network.name, setting.task, setting.batching)
 
 
 def check_control(experiment: Experiment, arm: str) -> None:
@@ -144,23 +152,21 @@ def train_level(
         setting.watcher.steps(count * level_steps(experiment, level))
         return
     tickets = (
-        pruned_tickets(experiment, run, level)
-        if level > 0
-        else dense_tickets(experiment, setting.task)
+        pruned_tickets(experiment, run, level) if level > 0 else dense_tickets(experiment, setting)
     )
     replicates = [
-        replicate(experiment, setting.task, tickets[seed], level=level, arm=arm, seed=seed)
+        replicate(experiment, setting, tickets[seed], level=level, arm=arm, seed=seed)
         for arm in arms
         for seed in experiment.seeds
     ]
     train_stack(_stack(experiment, run, setting, replicates, level=level, place=place))
 
 
-def dense_tickets(experiment: Experiment, task: Task) -> dict[int, tuple[Mask, Tensors]]:
+def dense_tickets(experiment: Experiment, setting: Setting) -> dict[int, tuple[Mask, Tensors]]:
     """Level 0 by seed: the mask that keeps everything and the initial tensors."""
     tickets = {}
     for seed in experiment.seeds:
-        network = new_network(experiment, task, seed)
+        network = new_network(experiment, setting, seed)
         weights = dict(network.named_parameters())
         names = prunable_names(network, experiment.pruning.embeddings)
         tickets[seed] = (
@@ -196,7 +202,7 @@ def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tu
 
 def replicate(
     experiment: Experiment,
-    task: Task,
+    setting: Setting,
     ticket: tuple[Mask, Tensors],
     *,
     level: int,
@@ -206,8 +212,7 @@ def replicate(
     """One replicate of an arm before its training, made from its seed's ticket: the mask and the whole network."""
 
     def network(source: torch.Generator) -> Tensors:
-        config = experiment.network
-        return tensors_of(build(config.name, config.size, task.spec, source))
+        return tensors_of(_built(experiment, setting, source))
 
     mask, whole = ticket
     if arm == TICKET:
@@ -223,10 +228,14 @@ def read_start(run: Run, seed: int) -> Tensors:
     return tensors_from_bytes(run.folder.read(name), run.root / name)[0]
 
 
-def new_network(experiment: Experiment, task: Task, seed: int) -> nn.Module:
+def new_network(experiment: Experiment, setting: Setting, seed: int) -> nn.Module:
     """A network with a seed's initial weights, on the CPU."""
-    source = generator(seed, "initial weights")
-    return build(experiment.network.name, experiment.network.size, task.spec, source)
+    return _built(experiment, setting, generator(seed, "initial weights"))
+
+
+def _built(experiment: Experiment, setting: Setting, source: torch.Generator) -> nn.Module:
+    config = experiment.network
+    return build(config.name, config.size, setting.task.spec, source, setting.factory)
 
 
 def tensors_of(network: nn.Module) -> Tensors:
@@ -259,7 +268,7 @@ def _stack(
     level: int,
     place: str,
 ) -> Stack:
-    network = new_network(experiment, setting.task, experiment.seeds[0])
+    network = new_network(experiment, setting, experiment.seeds[0])
     network.to(setting.task.device)
     return Stack(
         experiment=experiment,
@@ -273,5 +282,5 @@ def _stack(
         replicates=tuple(replicates),
         network=network,
         multiply_adds=multiply_adds(network, setting.task.run_example),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=sum(p.numel() for p in counted_parameters(network).values()),
     )

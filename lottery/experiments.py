@@ -129,6 +129,7 @@ class Experiment:
             schedule=dataclasses.replace(
                 schedule,
                 warmup=resolve(schedule.warmup),
+                restart=resolve(schedule.restart),
                 milestones=tuple(map(resolve, schedule.milestones)),
             ),
         )

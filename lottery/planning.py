@@ -8,14 +8,12 @@ from itertools import pairwise
 
 import torch
 
-from lottery.cycle import Setting, dense_tickets, level_steps
+from lottery.cycle import Setting, dense_tickets, level_steps, new_network
 from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.pruning import keep_count, layer_rates
-from nas.networks import build
 from training.device import matrix_precision
 from training.loop import begin, train
-from training.noise import generator
 from training.replicates import Replicates, default_batching
 
 TIMED_STEPS = 3
@@ -56,7 +54,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
         setting: task and device; nothing is written.
     """
     seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
-    tickets = dense_tickets(experiment, setting.task)
+    tickets = dense_tickets(experiment, setting)
     mask, tensors = tickets[experiment.seeds[0]]
     each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
     rates = layer_rates(mask, experiment.pruning)
@@ -83,9 +81,9 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
 def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count: int) -> float:
     """The time of a training step with its share of a look at the validation split, per replicate."""
     count = min(count, setting.at_once or count)
-    config, task = experiment.network, setting.task
-    network = build(config.name, config.size, task.spec, generator(0, "plan")).to(task.device)
-    batching = setting.batching or default_batching(network, task.device, count)
+    task = setting.task
+    network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
+    batching = setting.batching or default_batching(network, task.spec, task.device, count)
     replicates = Replicates([network] * count, [0] * count, batching)
     state = begin(replicates, task, experiment.training, 0)
     moments: list[float] = []

@@ -57,7 +57,7 @@ def fitting(stack: Stack) -> int:
 def _trained(stack: Stack, chunk: range) -> TrainingState:
     """Train one chunk to its last step, or take it from its last checkpoint."""
     experiment, task = stack.experiment, stack.task
-    batching = stack.batching or default_batching(stack.network, task.device, len(chunk))
+    batching = stack.batching or default_batching(stack.network, task.spec, task.device, len(chunk))
     members = [stack.replicates[place] for place in chunk]
     replicates = Replicates([stack.network] * len(chunk), [r.seed for r in members], batching)
     replicates.load(_on(task.device, stack_tensors(r.start for r in members)))

@@ -18,13 +18,15 @@ from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run, stored_experiment
 from nas.networks import build
+from nas.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.plain import from_plain, to_plain
 from training.specs import Spec
 from training.storage import damaged, read_file, write_file
 
-_MASKS = "masks"
+# No parameter has a name with nothing before a dot.
+_MASKS = ".masks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +95,18 @@ def load_ticket(path: Path) -> Ticket:
     )
 
 
-def build_ticket(ticket: Ticket, spec: Spec) -> nn.Module:
+def build_ticket(ticket: Ticket, spec: Spec, factory: Factory | None = None) -> nn.Module:
     """The ticket's network with its starting weights, for a task of the given shape.
+
+    Args:
+        ticket: of any network.
+        spec: of the task.
+        factory: makes the network, where that is the user's own, as `nas.networks.build` takes it.
 
     Raises:
         LotteryError: the network of that task has other parameters.
     """
-    network = build(ticket.network.name, ticket.network.size, spec, torch.Generator())
+    network = build(ticket.network.name, ticket.network.size, spec, torch.Generator(), factory)
     held = dict(network.named_parameters()) | dict(network.named_buffers())
     for name, tensor in ticket.start.items():
         if name not in held or held[name].shape != tensor.shape:

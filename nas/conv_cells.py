@@ -5,21 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nas.auxiliary import AuxiliaryHead
 from nas.genotypes import CellGraph, ConvCellGenotype
-from nas.operations import OPERATIONS, FactorizedReduction, relu_conv_norm
+from nas.initialisation import initialise
+from nas.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
+from nas.wirings import WIRINGS, Source, Wiring
 from training.errors import LotteryError
+from training.noise import Dropout, DropPath
 from training.specs import ImageSpec
 
 
 class Cell(nn.Module):
-    """One cell, wired as ENAS retrains it (`_fixed_layer` in `micro_child.py` of melodyguan/enas).
+    """One cell: two inputs, brought to the same shape, nodes, and a concatenation of states.
 
-    Both inputs are first calibrated to `channels`: by a factorized reduction after a ReLU where the
-    older input is still larger, by ReLU-1x1-BN where the channels differ, else not at all. The
-    newer input then passes one more ReLU-1x1-BN, which the release calls `layer_base`. The nodes
-    follow, and the loose ends are concatenated; an input that is a loose end of a reduction cell is
-    reduced too. Pooling pads symmetrically, where TensorFlow's "SAME" pads only below and to the
-    right at stride 2.
+    The older input is halved by a factorized reduction after a ReLU where a reduction lies between
+    the two inputs; else both pass ReLU-1x1-BN where their channels differ from the cell's, or as
+    the wiring says. An input that is part of a reduction cell's output is reduced too. Pooling pads
+    symmetrically, where TensorFlow's "SAME", in ENAS, pads only below and to the right at stride 2.
 
     Args:
         graph: the nodes.
@@ -27,6 +29,8 @@ class Cell(nn.Module):
         channels: of every node.
         stride: of the edges that read an input; 2 in a reduction cell.
         older_is_larger: whether a reduction lies between the two inputs.
+        wiring: what the source builds its own way.
+        drop_path: probability at the end of training that an example's path is dropped.
     """
 
     def __init__(
@@ -34,25 +38,32 @@ class Cell(nn.Module):
         graph: CellGraph,
         inputs: tuple[int, int],
         channels: int,
+        *,
         stride: int,
         older_is_larger: bool,
+        wiring: Wiring,
+        drop_path: float,
     ) -> None:
         super().__init__()
         self.graph = graph
         self.channels_out = channels * len(graph.output)
-        if older_is_larger:
-            self.older: nn.Module = nn.Sequential(
-                nn.ReLU(), FactorizedReduction(inputs[0], channels)
-            )
-        else:
-            self.older = _match_channels(inputs[0], channels)
-        self.newer = nn.Sequential(
-            _match_channels(inputs[1], channels), relu_conv_norm(channels, channels)
+        self.older = (
+            rectified_reduction(inputs[0], channels)
+            if older_is_larger
+            else _calibration(inputs[0], channels, wiring)
         )
-        self.edges = nn.ModuleList(
-            OPERATIONS[operation](channels, stride if source < 2 else 1)
+        self.newer = _calibration(inputs[1], channels, wiring)
+        if wiring.newer_twice:
+            self.newer = nn.Sequential(self.newer, relu_conv_norm(channels, channels))
+        edges = [
+            (operation, stride if source < 2 else 1)
             for node in graph.nodes
             for source, operation in node
+        ]
+        self.edges = nn.ModuleList(wiring.operations[word](channels, by) for word, by in edges)
+        self.drops = nn.ModuleList(
+            DropPath(drop_path) if drop_path and _is_dropped(word, by, wiring) else nn.Identity()
+            for word, by in edges
         )
         self.loose_ends = nn.ModuleList(
             FactorizedReduction(channels, channels) if stride == 2 and state < 2 else nn.Identity()
@@ -62,33 +73,47 @@ class Cell(nn.Module):
     def forward(self, older: Tensor, newer: Tensor) -> Tensor:
         """Apply the cell to the outputs of the two cells before it, each `[B, C, H, W]`."""
         states = [self.older(older), self.newer(newer)]
-        edges = iter(self.edges)
+        paths = zip(self.edges, self.drops, strict=True)
+
+        def next_path(source: int) -> Tensor:
+            edge, drop = next(paths)
+            out: Tensor = drop(edge(states[source]))
+            return out
+
         for (left, _), (right, _) in self.graph.nodes:
-            states.append(next(edges)(states[left]) + next(edges)(states[right]))
+            states.append(next_path(left) + next_path(right))
         ends = zip(self.graph.output, self.loose_ends, strict=True)
         return torch.cat([module(states[state]) for state, module in ends], dim=1)
 
 
-def _match_channels(inputs: int, channels: int) -> nn.Module:
-    return nn.Identity() if inputs == channels else relu_conv_norm(inputs, channels)
+def _calibration(inputs: int, channels: int, wiring: Wiring) -> nn.Module:
+    if inputs == channels and not wiring.always_calibrated:
+        return nn.Identity()
+    return relu_conv_norm(inputs, channels)
+
+
+def _is_dropped(operation: str, stride: int, wiring: Wiring) -> bool:
+    return operation != "identity" or stride in wiring.dropped_identities
 
 
 class CellNetwork(nn.Module):
     """Stem, stages of normal cells with a reduction cell between them, mean, linear classifier.
 
-    As the ENAS release retrains a micro cell, without its auxiliary head, drop-path and dropout.
-    The classifier has no bias, as there. Initial weights are He normal (He et al. 2015).
-
     Args:
         spec: of the images.
         genotype: the two cells.
+        wiring: the source whose release is followed, a word of `WIRINGS`.
         channels: of the nodes of the first stage, doubled at each reduction; the stem has three
             times as many.
         normal_cells: normal cells per stage.
         reductions: reduction cells; there is one stage more.
+        drop_path: probability that a path of the last cell is dropped at the end of training.
+        dropout: on the features that the classifier reads.
+        auxiliary: 1 for an auxiliary head behind the last reduction, 0 for none.
 
     Raises:
-        LotteryError: the images are too small for so many reductions.
+        LotteryError: the images are too small for so many reductions, or there is no reduction for
+            the auxiliary head.
     """
 
     def __init__(
@@ -96,38 +121,68 @@ class CellNetwork(nn.Module):
         spec: ImageSpec,
         *,
         genotype: ConvCellGenotype,
+        wiring: Source,
         channels: int,
         normal_cells: int,
         reductions: int,
+        drop_path: float,
+        dropout: float,
+        auxiliary: int,
     ) -> None:
         super().__init__()
-        if min(spec.height, spec.width) < 2**reductions:
-            raise LotteryError(
-                f"Images of {spec.height} x {spec.width} pixels can't be halved {reductions} "
-                "times; give fewer reductions."
-            )
+        _check_sizes(spec, reductions, auxiliary)
+        way = WIRINGS[wiring]
+        self.rectified = way.rectified
         self.stem = nn.Sequential(
             nn.Conv2d(spec.channels, 3 * channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(3 * channels),
         )
-        self.cells = nn.ModuleList()
-        older, newer, last_stride = 3 * channels, 3 * channels, 1
-        for stride in _strides(normal_cells, reductions):
-            channels *= stride
-            graph = genotype.normal if stride == 1 else genotype.reduction
-            cell = Cell(graph, (older, newer), channels, stride, older_is_larger=last_stride == 2)
-            self.cells.append(cell)
-            older, newer, last_stride = newer, cell.channels_out, stride
-        self.classifier = nn.Linear(newer, spec.classes, bias=False)
-        self.apply(_initialise)
+        strides = _strides(normal_cells, reductions)
+        rates = _drop_rates(drop_path, len(strides), way)
+        cells = _cells(genotype, way, channels, strides, rates)
+        self.cells = nn.ModuleList(cells)
+        widths = [3 * channels, *(cell.channels_out for cell in cells)]
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.classifier = nn.Linear(widths[-1], spec.classes, bias=way.bias)
+        self.auxiliary: AuxiliaryHead | None = None
+        self.auxiliary_cell = _auxiliary_cell(strides, normal_cells, way)
+        if auxiliary:
+            size = (_reduced(spec.height, reductions), _reduced(spec.width, reductions))
+            inputs = widths[self.auxiliary_cell + 1]
+            self.auxiliary = AuxiliaryHead(inputs, size, spec.classes, bias=way.bias)
+        if way.he_normal:
+            initialise(self, "he")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """The logits `[B, classes]` of images `[B, C, H, W]`."""
-        older = newer = self.stem(images)
-        for cell in self.cells:
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Classify images `[B, C, H, W]`.
+
+        Returns:
+            The logits `[B, classes]`; while a network with an auxiliary head trains, the head's
+            logits `[B, classes]` too.
+        """
+        older = newer = middle = self.stem(images)
+        for index, cell in enumerate(self.cells):
             older, newer = newer, cell(older, newer)
-        logits: Tensor = self.classifier(newer.relu().mean((2, 3)))
-        return logits
+            if index == self.auxiliary_cell:
+                middle = newer
+        features = newer.relu() if self.rectified else newer
+        logits: Tensor = self.classifier(self.dropout(features.mean((2, 3))))
+        if self.auxiliary is None or not self.training:
+            return logits
+        return logits, self.auxiliary(middle)
+
+
+def _check_sizes(spec: ImageSpec, reductions: int, auxiliary: int) -> None:
+    if min(spec.height, spec.width) < 2**reductions:
+        raise LotteryError(
+            f"Images of {spec.height} x {spec.width} pixels can't be halved {reductions} "
+            "times; give fewer reductions."
+        )
+    if auxiliary and not reductions:
+        raise LotteryError(
+            "The auxiliary head reads what the last reduction cell leaves, but reductions is 0; "
+            "give at least 1 reduction, or auxiliary 0."
+        )
 
 
 def _strides(normal_cells: int, reductions: int) -> list[int]:
@@ -135,6 +190,43 @@ def _strides(normal_cells: int, reductions: int) -> list[int]:
     return [*[*stage, 2] * reductions, *stage]
 
 
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d | nn.Linear):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+def _auxiliary_cell(strides: list[int], normal_cells: int, way: Wiring) -> int:
+    """The cell behind which the auxiliary head stands; the last one where there are too few."""
+    last_reduction = len(strides) - 1 - normal_cells
+    return min(last_reduction + way.auxiliary_after, len(strides) - 1)
+
+
+def _drop_rates(last: float, cells: int, way: Wiring) -> list[float]:
+    if not way.drop_path_grows:
+        return [last] * cells
+    return [last * (index + 1) / cells for index in range(cells)]
+
+
+def _cells(
+    genotype: ConvCellGenotype,
+    wiring: Wiring,
+    channels: int,
+    strides: list[int],
+    rates: list[float],
+) -> list[Cell]:
+    cells = []
+    older, newer, last_stride = 3 * channels, 3 * channels, 1
+    for stride, drop_path in zip(strides, rates, strict=True):
+        channels *= stride
+        cell = Cell(
+            genotype.normal if stride == 1 else genotype.reduction,
+            (older, newer),
+            channels,
+            stride=stride,
+            older_is_larger=last_stride == 2,
+            wiring=wiring,
+            drop_path=drop_path,
+        )
+        cells.append(cell)
+        older, newer, last_stride = newer, cell.channels_out, stride
+    return cells
+
+
+def _reduced(length: int, reductions: int) -> int:
+    """Half of `length`, rounded up, `reductions` times over."""
+    return -(-length // (1 << reductions))

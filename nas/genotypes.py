@@ -1,8 +1,7 @@
 """Searched architectures as values: graphs of operations, without sizes; torch-free.
 
-Each source writes its architectures as a row of integers with its own numbering; the numberings are
-the constants below. Inside the project operations and activations are words, so that a number never
-changes its meaning.
+Operations and activations are words, so that a number never changes its meaning; what the sources
+write is in `nas.encodings` and `nas.darts_encoding`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from training.errors import LotteryError
+# Of an edge of a cell. The averages leave out padded pixels, the "-padded" ones count them as 0.
+CONV_OPERATIONS = frozenset(
+    [
+        *("separable-3x3", "separable-5x5", "separable-7x7", "dilated-3x3", "dilated-5x5"),
+        *("convolution-1x1", "convolution-3x3", "convolution-5x5"),
+        *("convolution-1x3-3x1", "convolution-1x7-7x1"),
+        *("max-2x2", "max-3x3", "max-5x5"),
+        *("average-2x2", "average-3x3", "average-5x5", "average-3x3-padded", "average-5x5-padded"),
+        *("identity", "none"),
+    ]
+)
+# Of a layer of a layerwise network.
+LAYER_OPERATIONS = frozenset(
+    [
+        *("convolution-3x3", "convolution-5x5", "separable-3x3", "separable-5x5"),
+        *("average-3x3", "max-3x3"),
+    ]
+)
+ACTIVATIONS = frozenset(["tanh", "relu", "sigmoid", "identity"])
 
-# ENAS micro space, `micro_child.py` of melodyguan/enas.
-ENAS_MICRO_OPERATIONS = ("separable-3x3", "separable-5x5", "average-3x3", "max-3x3", "identity")
-# ENAS recurrent space, `ptb_enas_child.py` of melodyguan/enas.
-ENAS_RNN_ACTIVATIONS = ("tanh", "relu", "identity", "sigmoid")
-# The same space in google-research/enas_lm, whose 2 and 3 are the other way round.
-ENAS_LM_ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
-
-CONV_OPERATIONS = frozenset(ENAS_MICRO_OPERATIONS)
-ACTIVATIONS = frozenset(ENAS_RNN_ACTIVATIONS)
-
-# Larger than any published cell, small enough that a hostile text costs nothing.
+# Larger than any published architecture, small enough that a hostile text costs nothing.
 MAX_NODES = 64
-MAX_CHARACTERS = 10_000
+MAX_LAYERS = 64
 
 Edge = tuple[int, str]
 Node = tuple[Edge, Edge]
@@ -39,22 +46,23 @@ class CellGraph:
 
     Attributes:
         nodes: each the sum of two edges (input state, operation).
+        output: the states that are concatenated to the cell's output, ascending. A node that
+            nothing reads is among them.
     """
 
     nodes: tuple[Node, ...]
+    output: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_count(len(self.nodes))
+        _check_count("a cell", "nodes", len(self.nodes), MAX_NODES)
         for index, node in enumerate(self.nodes, start=2):
             for source, operation in node:
                 _check_source(source, index)
                 _check_word(operation, CONV_OPERATIONS)
-
-    @property
-    def output(self) -> tuple[int, ...]:
-        """The loose ends, ascending: what no node reads; concatenated they are the output."""
-        read = {source for node in self.nodes for source, _ in node}
-        return tuple(state for state in range(len(self.nodes) + 2) if state not in read)
+        _check_output(self.output, states=len(self.nodes) + 2)
+        unread = unread_nodes(self.nodes, self.output)
+        if unread:
+            raise ValueError(f"nothing reads the nodes {unread}, and they are not in the output")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,44 @@ class ConvCellGenotype:
 
     normal: CellGraph
     reduction: CellGraph
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One layer of a layerwise network.
+
+    Attributes:
+        operation: applied to the output before this one.
+        skips: the further outputs that are joined to its result, ascending: 0 is the stem, j the
+            j-th layer, counted from 1.
+    """
+
+    operation: str
+    skips: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_word(self.operation, LAYER_OPERATIONS)
+        if list(self.skips) != sorted(set(self.skips)):
+            raise ValueError(f"skips are ascending, not {self.skips}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerwiseGenotype:
+    """A convolutional network layer by layer (the macro space of Pham et al. 2018, section 2.3).
+
+    Attributes:
+        layers: `layers[i]` applies its operation to output i (0 is the stem, j the j-th layer,
+            counted from 1), so that its skips are among the outputs 0 to i - 1.
+    """
+
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        _check_count("a network", "layers", len(self.layers), MAX_LAYERS)
+        for index, layer in enumerate(self.layers):
+            for skip in layer.skips:
+                if not 0 <= skip < index:
+                    raise ValueError(f"layer {index + 1} has no skip from output {skip}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,15 +134,32 @@ class RecurrentGenotype:
     output: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_count(len(self.nodes) + 1)
+        _check_count("a cell", "nodes", len(self.nodes) + 1, MAX_NODES)
         _check_word(self.first, ACTIVATIONS)
         for index, (previous, activation) in enumerate(self.nodes, start=1):
             _check_source(previous, index)
             _check_word(activation, ACTIVATIONS)
-        if not self.output or list(self.output) != sorted(set(self.output)):
-            raise ValueError(f"the output states are ascending and not empty, not {self.output}")
-        for state in self.output:
-            _check_source(state, len(self.nodes) + 1)
+        _check_output(self.output, states=len(self.nodes) + 1)
+
+
+Genotype = ConvCellGenotype | LayerwiseGenotype | RecurrentGenotype
+
+
+def loose_ends(nodes: Iterable[Node]) -> tuple[int, ...]:
+    """The states of a convolutional cell that no node reads, ascending.
+
+    >>> loose_ends([((1, "identity"), (1, "max-3x3"))])
+    (0, 2)
+    """
+    nodes = tuple(nodes)
+    read = {source for node in nodes for source, _ in node}
+    return tuple(state for state in range(len(nodes) + 2) if state not in read)
+
+
+def unread_nodes(nodes: Iterable[Node], output: Iterable[int]) -> tuple[int, ...]:
+    """The nodes that are neither read nor in the output; their weights would never be used."""
+    used = set(output)
+    return tuple(state for state in loose_ends(nodes) if state >= 2 and state not in used)
 
 
 def recurrent_loose_ends(nodes: Iterable[tuple[int, str]]) -> tuple[int, ...]:
@@ -105,191 +168,21 @@ def recurrent_loose_ends(nodes: Iterable[tuple[int, str]]) -> tuple[int, ...]:
     return tuple(state for state in range(len(sources) + 1) if state not in sources)
 
 
-def parse_enas_micro(text: str) -> ConvCellGenotype:
-    """Read the ENAS micro text: the normal cell, then the reduction cell, four integers a node.
-
-    A node is `input operation input operation`; operations are numbered as in
-    `ENAS_MICRO_OPERATIONS`.
-
-    Raises:
-        LotteryError: the text is malformed; the position, counted from 1, is named.
-    """
-    row = _Row.read("ENAS micro", text)
-    nodes = _node_count(row, per_node=8, extra=0, form="8 for each node, half of them per cell")
-    normal = _parse_cell(row, start=0, nodes=nodes)
-    reduction = _parse_cell(row, start=4 * nodes, nodes=nodes)
-    return ConvCellGenotype(normal=normal, reduction=reduction)
-
-
-def print_enas_micro(genotype: ConvCellGenotype) -> str:
-    """The ENAS micro text of a genotype, see `parse_enas_micro`.
-
-    Raises:
-        ValueError: the two cells differ in their number of nodes, which the text can't say.
-    """
-    if len(genotype.normal.nodes) != len(genotype.reduction.nodes):
-        raise ValueError("the ENAS micro text needs two cells with the same number of nodes")
-    edges = [
-        edge for graph in (genotype.normal, genotype.reduction) for n in graph.nodes for edge in n
-    ]
-    return _join((source, ENAS_MICRO_OPERATIONS.index(operation)) for source, operation in edges)
-
-
-def parse_enas_rnn(text: str) -> RecurrentGenotype:
-    """Read the recurrent text of melodyguan/enas.
-
-    It is the first activation, then `previous activation` for each further node. Activations are
-    numbered as in `ENAS_RNN_ACTIVATIONS`; the output is the mean of the loose ends.
-
-    Raises:
-        LotteryError: the text is malformed; the position, counted from 1, is named.
-    """
-    row = _Row.read("ENAS recurrent", text)
-    count = _node_count(row, per_node=2, extra=1, form="1 and 2 for each further node")
-    first = row.word(0, "an activation", ENAS_RNN_ACTIVATIONS)
-    nodes = _parse_recurrent_nodes(row, start=1, nodes=count, numbering=ENAS_RNN_ACTIVATIONS)
-    return RecurrentGenotype(first=first, nodes=nodes, output=recurrent_loose_ends(nodes))
-
-
-def print_enas_rnn(genotype: RecurrentGenotype) -> str:
-    """The melodyguan/enas text of a genotype, see `parse_enas_rnn`.
-
-    Raises:
-        ValueError: the output is not the loose ends, which the text can't say.
-    """
-    if genotype.output != recurrent_loose_ends(genotype.nodes):
-        raise ValueError("the ENAS recurrent text needs the loose ends as output")
-    first = str(ENAS_RNN_ACTIVATIONS.index(genotype.first))
-    return f"{first} {_join_nodes(genotype, ENAS_RNN_ACTIVATIONS)}".rstrip()
-
-
-def parse_enas_lm(text: str) -> RecurrentGenotype:
-    """Read the text of enas_lm: `previous activation` per searched node.
-
-    The first transform is always tanh and is not in the text. Activations are numbered as in
-    `ENAS_LM_ACTIVATIONS`; the output is the mean of all searched nodes.
-
-    Raises:
-        LotteryError: the text is malformed; the position, counted from 1, is named.
-    """
-    row = _Row.read("enas_lm", text)
-    count = _node_count(row, per_node=2, extra=0, form="2 for each node")
-    nodes = _parse_recurrent_nodes(row, start=0, nodes=count, numbering=ENAS_LM_ACTIVATIONS)
-    return RecurrentGenotype(first="tanh", nodes=nodes, output=_searched(nodes))
-
-
-def print_enas_lm(genotype: RecurrentGenotype) -> str:
-    """The enas_lm text of a genotype, see `parse_enas_lm`.
-
-    Raises:
-        ValueError: the first activation is not tanh, there is no node, or the output is not all
-            searched nodes.
-    """
-    if genotype.first != "tanh" or genotype.output != _searched(genotype.nodes):
-        raise ValueError("the enas_lm text needs tanh first and all searched nodes as output")
-    return _join_nodes(genotype, ENAS_LM_ACTIVATIONS)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """The integers of a text, with errors that name the position."""
-
-    kind: str
-    numbers: tuple[int, ...]
-
-    @classmethod
-    def read(cls, kind: str, text: str) -> _Row:
-        if len(text) > MAX_CHARACTERS:
-            raise LotteryError(
-                f"The {kind} text has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are "
-                "read; give only the integers of one architecture."
-            )
-        tokens = text.split()
-        for position, token in enumerate(tokens, start=1):
-            if not (token.isascii() and token.isdigit() and len(token) <= 4):
-                raise LotteryError(
-                    f"Item {position} of the {kind} text is {token[:20]!r}; "
-                    "write integers of 0 or more with spaces between them."
-                )
-        return cls(kind, tuple(map(int, tokens)))
-
-    def source(self, index: int, states: int) -> int:
-        if self.numbers[index] >= states:
-            raise self._error(index, f"an input of this node is 0 to {states - 1}")
-        return self.numbers[index]
-
-    def word(self, index: int, what: str, numbering: tuple[str, ...]) -> str:
-        if self.numbers[index] >= len(numbering):
-            words = ", ".join(f"{number} {word}" for number, word in enumerate(numbering))
-            raise self._error(index, f"{what} is one of {words}")
-        return numbering[self.numbers[index]]
-
-    def _error(self, index: int, possible: str) -> LotteryError:
-        return LotteryError(
-            f"Item {index + 1} of the {self.kind} text is {self.numbers[index]}, but {possible}; "
-            "correct the text."
-        )
-
-
-def _node_count(row: _Row, *, per_node: int, extra: int, form: str) -> int:
-    nodes, rest = divmod(len(row.numbers) - extra, per_node)
-    if rest or nodes + extra < 1:
-        raise LotteryError(
-            f"The {row.kind} text has {len(row.numbers)} integers, but it needs {form}; "
-            f"it breaks off after item {len(row.numbers)}."
-        )
-    if nodes + extra > MAX_NODES:
-        raise LotteryError(
-            f"The {row.kind} text has {nodes + extra} nodes, and at most {MAX_NODES} are possible; "
-            "give a smaller cell."
-        )
-    return nodes
-
-
-def _parse_cell(row: _Row, *, start: int, nodes: int) -> CellGraph:
-    def edge(index: int, states: int) -> Edge:
-        source = row.source(index, states)
-        return source, row.word(index + 1, "an operation", ENAS_MICRO_OPERATIONS)
-
-    return CellGraph(
-        nodes=tuple(
-            (edge(start + 4 * n, n + 2), edge(start + 4 * n + 2, n + 2)) for n in range(nodes)
-        )
-    )
-
-
-def _parse_recurrent_nodes(
-    row: _Row, *, start: int, nodes: int, numbering: tuple[str, ...]
-) -> tuple[tuple[int, str], ...]:
-    return tuple(
-        (
-            row.source(start + 2 * n, states=n + 1),
-            row.word(start + 2 * n + 1, "an activation", numbering),
-        )
-        for n in range(nodes)
-    )
-
-
-def _searched(nodes: tuple[tuple[int, str], ...]) -> tuple[int, ...]:
-    return tuple(range(1, len(nodes) + 1))
-
-
-def _join(pairs: Iterable[tuple[int, int]]) -> str:
-    return " ".join(f"{a} {b}" for a, b in pairs)
-
-
-def _join_nodes(genotype: RecurrentGenotype, numbering: tuple[str, ...]) -> str:
-    return _join((previous, numbering.index(word)) for previous, word in genotype.nodes)
-
-
-def _check_count(nodes: int) -> None:
-    if not 1 <= nodes <= MAX_NODES:
-        raise ValueError(f"a cell has 1 to {MAX_NODES} nodes, not {nodes}")
+def _check_count(what: str, parts: str, count: int, most: int) -> None:
+    if not 1 <= count <= most:
+        raise ValueError(f"{what} has 1 to {most} {parts}, not {count}")
 
 
 def _check_source(source: int, states: int) -> None:
     if not 0 <= source < states:
         raise ValueError(f"a state that exists here is 0 to {states - 1}, not {source}")
+
+
+def _check_output(output: tuple[int, ...], states: int) -> None:
+    if not output or list(output) != sorted(set(output)):
+        raise ValueError(f"the output states are ascending and not empty, not {output}")
+    for state in output:
+        _check_source(state, states)
 
 
 def _check_word(word: str, known: frozenset[str]) -> None:

@@ -1,9 +1,11 @@
-"""Crops and flips: worked answers, and draws that are a function of (seed, step)."""
+"""Crops, flips and cut-out squares: worked answers, and draws that are a function of (seed, step)."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.tiny_tasks import image_data
@@ -13,13 +15,15 @@ from training.tasks.image_classification import ImageClassification
 
 BOTH = Augmentation(crop_padding=1, flip=True)
 BLACK = -1.0
+SMALL = st.integers(0, 3)
 
 
 def augmented(images: Tensor, seeds: list[int], step: int, how: Augmentation) -> Tensor:
     now = torch.tensor(step, dtype=torch.int32)
     device = images.device
     sites = augmentation_sites(device)
-    return augment(images, seeds_tensor(seeds, device), sites, now, how, BLACK)
+    black = torch.full((images.shape[2],), BLACK)
+    return augment(images, seeds_tensor(seeds, device), sites, now, how, black)
 
 
 def every_version(image: Tensor) -> list[Tensor]:
@@ -69,3 +73,81 @@ def test_a_task_augments_what_it_trains_on() -> None:
     now, device = torch.tensor(3, dtype=torch.int32), images.device
     seeds, sites = seeds_tensor([0, 1], device), augmentation_sites(device)
     assert torch.equal(images, augment(plain[0], seeds, sites, now, BOTH, data.black))
+
+
+def test_black_is_a_value_per_channel() -> None:
+    images = torch.full((1, 200, 3, 2, 2), 9.0)
+    black = torch.tensor([-1.0, -2.0, -3.0])
+    now, device = torch.tensor(0, dtype=torch.int32), torch.device("cpu")
+    sites, seeds = augmentation_sites(device), seeds_tensor([0], device)
+    how = Augmentation(crop_padding=2)
+    cropped = augment(images, seeds, sites, now, how, black)
+    for channel, value in enumerate(black.tolist()):
+        assert set(cropped[:, :, channel].flatten().tolist()) == {9.0, value}
+
+
+def test_a_square_is_cut_out_around_any_pixel() -> None:
+    # A square of 2 x 2 in 3 x 3 pixels: its centre is the lower right pixel of the square.
+    rows = [[0], [0, 1], [1, 2]]
+    versions = []
+    for down in rows:
+        for right in rows:
+            image = torch.ones(3, 3)
+            for row in down:
+                image[row, right] = 0.0
+            versions.append(image)
+    seen = [0] * 9
+    for one in augmented(torch.ones(1, 900, 1, 3, 3), [5], 2, Augmentation(cutout=2))[0, :, 0]:
+        seen[next(i for i, version in enumerate(versions) if torch.equal(one, version))] += 1
+    # 100 each, with a standard deviation below 10.
+    assert min(seen) > 60
+    assert max(seen) < 140
+
+
+@given(
+    st.integers(-(2**31), 2**31 - 1),
+    st.integers(0, 2**31 - 1),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.integers(1, 6),
+)
+def test_what_is_cut_out_is_one_rectangle_in_every_channel(
+    seed: int, step: int, side: int, height: int, width: int
+) -> None:
+    images = torch.ones(1, 4, 2, height, width)
+    cut = augmented(images, [seed], step, Augmentation(cutout=side))
+    assert torch.equal(images, torch.ones_like(images))
+    for image in cut[0]:
+        assert torch.equal(image[0], image[1])
+        hole = image[0] == 0.0
+        rows, columns = hole.any(1), hole.any(0)
+        assert torch.equal(hole, rows[:, None] & columns)
+        for line in (rows, columns):
+            # A centre on a pixel keeps at least half of the side within.
+            places = line.nonzero().flatten().tolist()
+            assert places == list(range(places[0], places[-1] + 1))
+            assert min((side + 1) // 2, len(line)) <= len(places) <= side
+
+
+@given(st.integers(0, 1000), SMALL, st.booleans(), SMALL, st.integers(0, 3))
+def test_any_augmentation_is_a_function_of_seed_and_step(
+    step: int, padding: int, flip: bool, cutout: int, before: int
+) -> None:
+    how = Augmentation(crop_padding=padding, flip=flip, cutout=cutout)
+    images = torch.arange(1.0, 97.0).view(1, 4, 2, 3, 4)
+    stack = augmented(images.expand(3, -1, -1, -1, -1), [7, 7 + before, 9], step, how)
+    assert torch.equal(stack[0], augmented(images, [7], step, how)[0])
+    assert stack.shape == (3, 4, 2, 3, 4)
+    # What is there was there before, is black, or is cut out.
+    for image, original in zip(stack[0], images[0], strict=True):
+        assert set(image.flatten().tolist()) <= {*original.flatten().tolist(), BLACK, 0.0}
+    if how == Augmentation():
+        assert torch.equal(stack[1], images[0])
+
+
+def test_cutting_out_leaves_the_draws_of_crops_and_flips_alone() -> None:
+    images = torch.rand(2, 50, 1, 5, 5) + 1.0
+    plain = augmented(images, [1, 2], 3, BOTH)
+    cut = augmented(images, [1, 2], 3, Augmentation(crop_padding=1, flip=True, cutout=3))
+    assert torch.equal(torch.where(cut == 0.0, 0.0, plain), cut)
+    assert not torch.equal(cut, plain)

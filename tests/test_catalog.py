@@ -1,4 +1,4 @@
-"""The catalog: published cells, lookup, and sizes."""
+"""The catalog: lookup, consistency, and sizes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,17 @@ import sys
 
 import pytest
 
-from nas.catalog import ENAS_LM, ENAS_MICRO, ENAS_RNN, MAX_SIZE, NETWORKS, check_size, entry
-from nas.genotypes import print_enas_lm, print_enas_rnn
+from nas.catalog import NETWORKS, entry, is_own
+from nas.designed_entries import DESIGNED
+from nas.entry import MAX_SIZE, check_size
+from nas.searched_entries import SEARCHED
+from nas.text_entries import TEXT
 from training.errors import LotteryError
+from training.specs import TextSpec
 
 
-def test_enas_micro_cell() -> None:
-    # The release writes out which nodes are concatenated: 2 to 6, and 2, 4, 5, 6.
-    assert ENAS_MICRO.normal.output == (2, 3, 4, 5, 6)
-    assert ENAS_MICRO.reduction.output == (2, 4, 5, 6)
-    assert ENAS_MICRO.normal.nodes[0] == ((0, "average-3x3"), (0, "separable-3x3"))
-    assert ENAS_MICRO.reduction.nodes[1] == ((0, "max-3x3"), (0, "average-3x3"))
-
-
-def test_enas_recurrent_cells() -> None:
-    assert len(ENAS_RNN.nodes) + 1 == 12
-    assert ENAS_RNN.output == (3, 4, 7, 9, 10, 11)
-    assert print_enas_rnn(ENAS_RNN) == "0 0 0 1 1 2 1 2 0 2 0 5 1 1 0 6 1 8 1 8 1 8 1"
-    assert len(ENAS_LM.nodes) == 8
-    assert ENAS_LM.output == (1, 2, 3, 4, 5, 6, 7, 8)
-    assert print_enas_lm(ENAS_LM) == "0 2 1 0 2 1 2 2 4 0 5 0 3 2 6 2"
+def test_names_are_unique() -> None:
+    assert len(NETWORKS) == len(SEARCHED) + len(DESIGNED) + len(TEXT)
 
 
 def test_entries_are_consistent() -> None:
@@ -34,7 +25,14 @@ def test_entries_are_consistent() -> None:
         assert found.name == name
         assert found.origin in ("searched", "designed")
         assert found.task in ("images", "text")
-        assert (found.genotype is not None) == (found.origin == "searched")
+        assert found.task == ("text" if isinstance(found.spec, TextSpec) else "images")
+        drawn = "seed" in found.sizes
+        assert (found.genotype is not None) == (found.origin == "searched" and not drawn)
+        assert found.source
+        for figure in found.published:
+            assert figure.what
+            assert any(sign.isdigit() for sign in figure.value)
+            assert figure.source
         assert check_size(found, {}) == {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in found.sizes.items()
@@ -45,6 +43,25 @@ def test_lookup_offers_near_names() -> None:
     assert entry("awd-lstm").sizes["hidden"] == 1150
     with pytest.raises(LotteryError, match="no network 'awd-lstn'; did you mean awd-lstm"):
         entry("awd-lstn")
+
+
+def test_networks_from_outside_have_entries() -> None:
+    residual, own = entry("torchvision/resnet18"), entry("some.module:make")
+    assert (residual.origin, residual.task, residual.name) == (
+        "designed",
+        "images",
+        "torchvision/resnet18",
+    )
+    assert (own.origin, own.task, own.name) == ("own", "any", "some.module:make")
+    assert is_own(own.name)
+    assert not is_own(residual.name)
+    with pytest.raises(LotteryError, match="resnet18 has no sizes, so 'depth' can't be set"):
+        check_size(residual, {"depth": 3})
+
+
+def test_sizes_of_an_own_network_pass_as_they_are() -> None:
+    given = {"width": 0, "rate": 1.5, "shape": (2, -1)}
+    assert check_size(entry("m:f"), given) == {"width": 0, "rate": 1.5, "shape": [2, -1]}
 
 
 def test_given_sizes_overlay_the_defaults() -> None:
@@ -64,6 +81,12 @@ def test_given_sizes_overlay_the_defaults() -> None:
         ("resnet", {"width": "8"}, "is '8'"),
         ("resnet", {"width": MAX_SIZE + 1}, "from 1 to 65,536"),
         ("enas-micro", {"reductions": -1}, "from 0 to"),
+        (
+            "enas-micro",
+            {"auxiliary": 2},
+            "is 2, but it must be one of the whole numbers from 0 to 1",
+        ),
+        ("random-micro", {"seed": -1}, "from 0 to"),
         ("awd-lstm", {"dropout_input": 1.0}, "a probability, from 0 to below 1"),
         ("awd-lstm", {"dropout_input": float("nan")}, "is nan"),
         ("awd-lstm", {"dropout_input": -0.1}, "is -0.1"),

@@ -24,6 +24,9 @@ from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
 from lottery.runs import Run, stored_experiment
 from nas.catalog import NETWORKS
+from nas.darts_encoding import print_darts
+from nas.encodings import print_enas_micro
+from nas.published import ENAS_MICRO
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.tiny_runs import TINY, TOML, files
@@ -271,7 +274,10 @@ def test_report(finished: Path, here: Path) -> None:
 
 def test_recipes(here: Path) -> None:
     assert {row["recipe"] for row in json.loads(done("recipes", "--json"))} == RECIPES.keys()
-    assert "lth-lenet-short" in done("recipes")
+    lines = done("recipes").splitlines()
+    assert any(line.split()[:4] == ["lth-lenet", "lenet-300-100", "mnist", "yes"] for line in lines)
+    assert any(line.startswith("lth-lenet-short ") for line in lines)
+    assert not any(line.startswith("lth-lenet-small ") for line in lines)
     assert json.loads(done("recipes", "lth-lenet", "--json"))["levels"] == 20
     (here / "mine.toml").write_text(done("recipes", "demo-digits-resnet"))
     words = ("--set", "network.size.width=1", "--set", "training.steps=1", "--levels", "0")
@@ -285,8 +291,43 @@ def test_networks() -> None:
     assert "enas-micro" in done("networks")
     found = json.loads(done("networks", "lenet-300-100", "--json"))
     # 784 x 300 + 300 x 100 + 100 x 10 weights and 410 biases.
-    assert found["parameters"]["10 classes of 1 x 28 x 28"] == 266_610
-    assert "266610" in done("networks", "lenet-300-100").replace("\n", "")
+    assert found["parameters"] == 266_610
+    assert found["sizes"] == {"widths": [300, 100]}
+    assert "266,610" in done("networks", "lenet-300-100")
+
+
+def test_a_searched_network_shows_figures_and_genotype() -> None:
+    text = done("networks", "enas-micro")
+    # The genotype can be copied: it is on one line.
+    assert f"genotype (ENAS micro)\n{print_enas_micro(ENAS_MICRO)}\n" in text
+    assert f"genotype (DARTS)\n{print_darts(ENAS_MICRO)}\n" in text
+    published = [line for line in text.splitlines() if line.startswith("published")]
+    assert any("2.89 % (Pham et al. 2018" in line for line in published)
+
+
+def test_a_drawn_network(here: Path) -> None:
+    assert done("networks", "enas-lm", "--draw") == "enas-lm.svg\n"
+    assert "cell" in (here / "enas-lm.svg").read_text()
+    words = ("networks", "enas-macro", "--draw", "--out", "chain.png", "--json")
+    assert json.loads(done(*words)) == {"drawing": "chain.png"}
+    assert (here / "chain.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--draw",), "--draw draws one network"),
+        (("enas-lm", "--out", "cell.svg"), "give --draw too"),
+        (("enas-lm", "--draw", "--out", "cell.gif"), "let it end in .svg or .png or .pdf"),
+        (("resnet", "--draw"), "has no genotype to draw"),
+        (("mine.code:factory",), "retrain RECIPE --network mine.code:factory --dry-run"),
+        (("torchvision/resnt18",), "did you mean resnet18"),
+    ],
+)
+def test_networks_that_can_not_be_shown(here: Path, words: tuple[str, ...], sentence: str) -> None:
+    before = sorted(here.iterdir())
+    assert sentence in refused("networks", *words)
+    assert sorted(here.iterdir()) == before
 
 
 def test_data() -> None:

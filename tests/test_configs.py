@@ -198,6 +198,13 @@ def test_a_wrong_value_is_named_with_its_dotted_field(value: Any, message: str) 
         ("training.schedule.factor", 1.1, "factor = 1.1 is out of range"),
         ("training.schedule.milestones", ["1ep"], "milestones = ['1ep'] is out of range"),
         ("training.schedule.name", "step", "milestones = [] is out of range"),
+        ("training.schedule.restart", "9it", "restart = 9it is out of range"),
+        ("training.schedule.restart_factor", 0, "restart_factor = 0 is out of range"),
+        ("training.schedule.least", 0.1, "least = 0.1 is out of range"),
+        ("training.schedule.least", 1.1, "least = 1.1 is out of range"),
+        ("training.accumulation", 0, "accumulation = 0 is out of range"),
+        ("training.accumulation", 7, "accumulation = 7 is out of range"),
+        ("training.auxiliary_weight", -1, "auxiliary_weight = -1.0 is out of range"),
         ("training.steps", "0it", "steps = 0it is out of range"),
         ("training.eval_every", 0, "eval_every = 0it is out of range"),
         ("training.batch_size", 0, "batch_size = 0 is out of range"),
@@ -215,6 +222,20 @@ def test_a_value_out_of_range_is_named_with_its_dotted_field(
     with pytest.raises(LotteryError) as caught:
         from_plain(Experiment, plain)
     assert str(caught.value).startswith(f"{'.'.join(parents)}.{message}; it must be ")
+
+
+def test_a_batch_is_cut_into_equal_parts_only() -> None:
+    assert override(config(), "accumulation=5").accumulation == 5
+    with pytest.raises(LotteryError, match=r"accumulation = 4 .* a divisor of batch_size, 10\.$"):
+        override(config(), "accumulation=4")
+
+
+def test_restarts_belong_to_the_cosine() -> None:
+    schedule = ScheduleConfig(name="cosine", restart=Steps(epochs=1), least=0.5)
+    with pytest.raises(LotteryError, match=r"restart = 1ep .* 0it unless name is cosine\.$"):
+        dataclasses.replace(schedule, name="constant")
+    with pytest.raises(LotteryError, match=r"least = 0\.5 .* 0 unless name is cosine\.$"):
+        dataclasses.replace(schedule, name="constant", restart=Steps())
 
 
 def test_steps_that_are_none_are_named() -> None:

@@ -157,7 +157,7 @@ def test_seeds_differ(finished: Run) -> None:
 
 
 def test_start_is_the_initial_network(finished: Run) -> None:
-    initial = tensors_of(new_network(TINY, digits(), 1))
+    initial = tensors_of(new_network(TINY, Setting(task=digits()), 1))
     start = read_start(finished, 1)
     assert start.keys() == initial.keys()
     assert all(torch.equal(start[name], initial[name]) for name in initial)
@@ -169,7 +169,7 @@ def test_start_is_the_initial_network(finished: Run) -> None:
 def test_an_arm_starts_from_the_whole_network_times_its_mask(finished: Run, arm: str) -> None:
     # Not from what the ticket's mask left of it: a control keeps weights that the ticket lost.
     ticket = pruned_tickets(TINY, finished, 2)[1]
-    made = replicate(TINY, digits(), ticket, level=2, arm=arm, seed=1)
+    made = replicate(TINY, Setting(task=digits()), ticket, level=2, arm=arm, seed=1)
     start = read_start(finished, 1)
     for name, mask in made.mask.items():
         assert torch.equal(made.start[name], start[name] * mask)
@@ -181,7 +181,7 @@ def test_controls_draw_anew_for_each_arm_seed_and_level(finished: Run) -> None:
     tickets = pruned_tickets(TINY, finished, 1)
 
     def first_layer(arm: str, seed: int, level: int) -> torch.Tensor:
-        made = replicate(TINY, digits(), tickets[0], level=level, arm=arm, seed=seed)
+        made = replicate(TINY, Setting(task=digits()), tickets[0], level=level, arm=arm, seed=seed)
         return made.start["layers.0.weight"]
 
     base = first_layer("reinitialised", 0, 1)
@@ -236,7 +236,7 @@ def test_late_rewinding_learning_rate_rewinding_and_fine_tuning(
     assert {(r.level > 0, r.steps) for r in records} == {(False, STEPS), (True, steps)}
     assert [of(records, "ticket", n).kept for n in range(3)] == list(KEPT)
     run = Run(tmp_path / "a" / "tiny")
-    initial = tensors_of(new_network(TINY, digits(), 0))
+    initial = tensors_of(new_network(TINY, Setting(task=digits()), 0))
     assert not torch.equal(read_start(run, 0)["layers.0.weight"], initial["layers.0.weight"])
     assert {row.step for row in read_history(run.root) if row.level} == {
         s for s in (6, 12, 18, 20) if s > step
@@ -343,13 +343,13 @@ def test_what_can_not_be_carried_out_is_refused_first(assignment: str, words: st
     if "network.name" in assignment:
         experiment = dataclasses.replace(TINY, network=NetworkConfig(name="x"))
     with pytest.raises(LotteryError, match=words):
-        check(override(experiment, assignment), digits())
+        check(override(experiment, assignment), Setting(task=digits()))
 
 
 @pytest.mark.parametrize("task", [digits, text])
 def test_what_can_be_is_not(task: object) -> None:
     chosen: Task = digits() if task is digits else text()
-    check(TINY if task is digits else TINY_TEXT, chosen)
+    check(TINY if task is digits else TINY_TEXT, Setting(task=chosen))
 
 
 def test_a_watcher_is_told_every_step_of_every_network(tmp_path: Path) -> None:

@@ -1,10 +1,7 @@
-"""Data sets: fixed splits, files that are checked, words that are numbered."""
+"""Images: fixed splits, limits, recorded constants; the catalog of data sets."""
 
 from __future__ import annotations
 
-import gzip
-import math
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +9,30 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.bad_data import check_bad_data
 from training.configs import DataConfig
-from training.datasets import images as images_module
-from training.datasets import text as text_module
-from training.datasets.catalog import DATASETS, data_entry, data_options, load_data
-from training.datasets.images import ImageData, download_mnist
-from training.datasets.text import TextData, text_data, unigram_perplexity
-from training.errors import ExitCode, LotteryError
-
-TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+from training.datasets.catalog import (
+    DATASETS,
+    OPTIONS,
+    OWN_OPTIONS,
+    data_entry,
+    data_options,
+    load_data,
+)
+from training.datasets.checks import file_sums, image_facts, whereabouts
+from training.datasets.downloads import FETCHED
+from training.datasets.images import ImageData, LabelledImages, image_data
+from training.datasets.raw_images import RawImages, RawSplit
+from training.errors import LotteryError
 
 
 def rows(images: Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
 
 
-def digits(validation: int = 297) -> ImageData:
-    data = load_data(DataConfig(name="digits", options={"validation": validation}), None)
+def digits(validation: int = 297, **options: int) -> ImageData:
+    given = {"validation": validation, **options}
+    data = load_data(DataConfig(name="digits", options=given), None)
     assert isinstance(data, ImageData)
     return data
 
@@ -55,7 +58,7 @@ def test_digits_are_normalised_by_their_training_images() -> None:
     data = digits()
     assert abs(float(data.train.images.mean())) < 1e-3
     assert abs(float(data.train.images.std()) - 1) < 1e-3
-    assert (data.mean, data.deviation) == (0.3054, 0.3764)
+    assert (data.mean, data.deviation) == ((0.3054,), (0.3764,))
 
 
 def test_the_split_of_digits_never_changes() -> None:
@@ -85,245 +88,60 @@ def test_facts_of_images() -> None:
     assert facts["baselines"] == []
 
 
-# --- MNIST
+# --- limits
 
 
-def idx(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    """An IDX file of unsigned bytes."""
-    header = [0x0800 + array.ndim, *array.shape]
-    return b"".join(n.to_bytes(4, "big") for n in header) + array.tobytes()
+def test_limits_keep_the_first_of_a_fixed_permutation() -> None:
+    whole = digits()
+    small, smaller = digits(train=300, test=60), digits(train=100, test=20)
+    assert (len(small.train), len(small.test)) == (300, 60)
+    assert (len(smaller.train), len(smaller.test)) == (100, 20)
+    assert torch.equal(small.train.labels[:100], smaller.train.labels)
+    assert torch.equal(small.train.labels, whole.train.labels[:300])
+    assert torch.equal(small.test.labels[:20], smaller.test.labels)
+    for data in (small, smaller):
+        assert torch.equal(data.validation.labels, whole.validation.labels)
+        assert torch.equal(pixels(data, data.test)[0], pixels(small, small.test)[0])
+    # 6 of each class are expected among 60 images.
+    assert all(1 <= count <= 13 for count in torch.bincount(small.test.labels).tolist())
+    assert len({data.fingerprint for data in (whole, small, smaller)}) == 3
 
 
-def mnist_files() -> dict[str, bytes]:
-    """20 images to train on and 10 to test, all different, of every class."""
-    draw = np.random.default_rng(0)
-
-    def images(count: int) -> bytes:
-        return idx(draw.integers(0, 256, (count, 28, 28), dtype=np.uint8))
-
-    def labels(count: int) -> bytes:
-        return idx(np.arange(count, dtype=np.uint8) % 10)
-
-    return {
-        TRAIN_IMAGES: images(20),
-        TRAIN_LABELS: labels(20),
-        TEST_IMAGES: images(10),
-        TEST_LABELS: labels(10),
-    }
+def pixels(data: ImageData, split: LabelledImages) -> Tensor:
+    """Images before they were normalised: whole numbers from 0 to 16."""
+    return (16 * (split.images * data.deviation[0] + data.mean[0])).round()
 
 
-def write_mnist(root: Path, files: Mapping[str, bytes]) -> Path:
-    folder = root / "MNIST" / "raw"
-    folder.mkdir(parents=True)
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
-    return root
+@pytest.mark.parametrize(
+    ("option", "value", "possible"),
+    [
+        ("train", 1001, "0 to 1,000 \\(digits leaves so many"),
+        ("test", 501, "0 to 500 \\(digits has so many"),
+        ("crop_padding", 9, "0 to 8"),
+        ("cutout", 9, "0 to 8"),
+        ("flip", 2, "0 to 1"),
+    ],
+)
+def test_options_that_the_images_do_not_allow(option: str, value: int, possible: str) -> None:
+    wanted = rf"data\.options\.{option} = {value} is out of range; it must be {possible}"
+    with pytest.raises(LotteryError, match=wanted):
+        digits(**{option: value})
 
 
-def mnist(root: Path | None, validation: int = 4) -> ImageData:
-    data = load_data(DataConfig(name="mnist", options={"validation": validation}), root)
-    assert isinstance(data, ImageData)
-    return data
-
-
-def test_mnist_is_read_plain_or_gzipped(tmp_path: Path) -> None:
-    files = mnist_files()
-    packed = {f"{name}.gz": gzip.compress(data) for name, data in files.items()}
-    plain = mnist(write_mnist(tmp_path / "plain", files))
-    gzipped = mnist(write_mnist(tmp_path / "gz", packed))
-    assert plain.fingerprint == gzipped.fingerprint
-    assert torch.equal(plain.train.images, gzipped.train.images)
-    assert (len(plain.train), len(plain.validation), len(plain.test)) == (16, 4, 10)
-    assert len(rows(plain.train.images) | rows(plain.validation.images)) == 20
-    assert plain.test.labels.tolist() == list(range(10))
-    # Pixels over 255, less 0.1307, over 0.3081; the header of the file is 16 bytes.
-    pixel = files[TEST_IMAGES][16 + 28 * 28 + 5]
-    assert float(plain.test.images[1, 0, 0, 5]) == pytest.approx((pixel / 255 - 0.1307) / 0.3081)
-
-
-def test_the_data_root_may_come_from_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LOTTERY_DATA", str(write_mnist(tmp_path, mnist_files())))
-    assert len(mnist(None).test) == 10
-
-
-def test_without_a_root_the_way_to_get_the_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LOTTERY_DATA", raising=False)
-    with pytest.raises(LotteryError, match="--data-root, or set LOTTERY_DATA") as caught:
-        mnist(None)
-    assert caught.value.exit_code is ExitCode.BAD_DATA
-
-
-Damage = Callable[[bytes], bytes]
-DAMAGES: dict[str, tuple[str, Damage, str]] = {
-    "empty file": (TRAIN_IMAGES, lambda _: b"", "does not begin like an IDX file"),
-    "cut in its header": (TRAIN_IMAGES, lambda data: data[:13], "does not begin like"),
-    "cut after its header": (TEST_LABELS, lambda data: data[:8], "it holds 0 bytes"),
-    "one byte short": (
-        TRAIN_IMAGES,
-        lambda data: data[:-1],
-        "it holds 15,679 bytes, which is not 20",
-    ),
-    "one byte long": (TEST_LABELS, lambda data: data + b"\0", "it holds 11 bytes, which is not 10"),
-    "wrong magic": (TRAIN_LABELS, lambda data: b"\1" + data[1:], "does not begin like"),
-    "images for labels": (TRAIN_LABELS, lambda _: mnist_files()[TRAIN_IMAGES], "does not begin"),
-    "labels for images": (TEST_IMAGES, lambda _: mnist_files()[TEST_LABELS], "does not begin"),
-    "wrong shape": (
-        TEST_IMAGES,
-        lambda _: idx(np.zeros((10, 28, 27), dtype=np.uint8)),
-        r"its images are \(28, 27\), not \(28, 28\)",
-    ),
-    "no items": (TRAIN_LABELS, lambda _: idx(np.zeros(0, dtype=np.uint8)), "it holds 0 bytes"),
-    "too few labels": (
-        TRAIN_LABELS,
-        lambda _: idx(np.zeros(19, dtype=np.uint8)),
-        "it holds 19 labels for 20 images",
-    ),
-    "label out of range": (
-        TEST_LABELS,
-        lambda data: data[:-1] + b"\x0a",
-        "label 10 is out of range 0 to 9",
-    ),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
-    name, change, message = DAMAGES[damage]
-    files = mnist_files()
-    files[name] = change(files[name])
-    with pytest.raises(LotteryError, match=message) as caught:
-        mnist(write_mnist(tmp_path, files))
-    check_bad_data(caught.value, name)
-
-
-@pytest.mark.parametrize("name", [TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS])
-def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
-    files = mnist_files()
-    del files[name]
-    with pytest.raises(LotteryError, match=r"was not found, nor .*\.gz; .* --data-root") as caught:
-        mnist(write_mnist(tmp_path, files))
-    check_bad_data(caught.value, name)
-
-
-GZIP_DAMAGES: dict[str, Damage] = {
-    "not gzip": lambda data: b"PK" + data[2:],
-    "cut short": lambda data: data[: len(data) // 2],
-    "cut in its header": lambda data: data[:5],
-    "broken stream": lambda data: data[:10] + b"\xff" * 20 + data[30:],
-    "wrong checksum": lambda data: data[:-8] + bytes(4) + data[-4:],
-    "empty": lambda _: b"",
-}
-
-
-@pytest.mark.parametrize("damage", GZIP_DAMAGES)
-def test_a_damaged_archive_is_named(tmp_path: Path, damage: str) -> None:
-    files = mnist_files()
-    packed = GZIP_DAMAGES[damage](gzip.compress(files.pop(TEST_IMAGES), mtime=0))
-    with pytest.raises(LotteryError) as caught:
-        mnist(write_mnist(tmp_path, files | {f"{TEST_IMAGES}.gz": packed}))
-    check_bad_data(caught.value, f"{TEST_IMAGES}.gz")
-
-
-def check_bad_data(error: LotteryError, name: str) -> None:
-    message = str(error)
-    assert error.exit_code is ExitCode.BAD_DATA
-    assert name in message
-    assert message.endswith(".")
-    assert "\n" not in message
-
-
-def test_a_download_without_a_network_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr("torchvision.datasets.MNIST", offline)
-    with pytest.raises(LotteryError, match=r"no route to host\); fetch the four files") as caught:
-        download_mnist(tmp_path)
-    assert caught.value.exit_code is ExitCode.BAD_DATA
-
-
-# --- text
-
-
-def test_words_are_numbered_by_frequency_in_the_training_split() -> None:
-    splits = {
-        "train": ["b a b\nc a b", "  \n<unk> a"],
-        "validation": ["a z"],
-        "test": ["c\n\nb"],
-    }
-    data = text_data("x", splits, least_count=2)
-    # a, b and the end of line stand three times, c and <unk> once; ties go by the alphabet.
-    assert data.words == ("<unk>", "<eos>", "a", "b")
-    assert data.train.tolist() == [3, 2, 3, 1, 0, 2, 3, 1, 0, 2, 1]
-    assert data.validation.tolist() == [2, 0, 1]
-    assert data.test.tolist() == [0, 1, 3, 1]
-    assert data.spec.vocabulary == 4
-
-
-def test_the_end_of_line_is_always_a_word() -> None:
-    data = text_data("x", {"train": ["a a a"], "validation": ["a"], "test": ["a"]}, least_count=3)
-    assert data.words == ("<unk>", "a", "<eos>")
-
-
-def test_the_fingerprint_follows_text_and_count() -> None:
-    splits = {"train": ["a b"], "validation": ["a"], "test": ["b"]}
-    same = text_data("x", dict(splits), 1).fingerprint
-    assert text_data("x", splits, 1).fingerprint == same
-    assert text_data("x", splits, 2).fingerprint != same
-    assert text_data("x", splits | {"test": ["a"]}, 1).fingerprint != same
-    assert text_data("x", {**splits, "validation": ["b"], "test": ["a"]}, 1).fingerprint != same
-
-
-def test_unigram_perplexity_of_a_small_text() -> None:
-    # Counts 3, 1 and 0 with one added to each: probabilities 4/7, 2/7 and 1/7.
-    train = torch.tensor([0, 0, 0, 1])
-    value = unigram_perplexity(train, torch.tensor([0, 1, 2, 2]), 3)
-    assert value == pytest.approx((4 / 7 * 2 / 7 * 1 / 7 * 1 / 7) ** (-1 / 4))
-    # A uniform text of 8 words.
-    assert unigram_perplexity(torch.arange(8), torch.arange(8), 8) == pytest.approx(8)
-
-
-def test_facts_of_text() -> None:
-    splits = {"train": ["a b a b"], "validation": ["a z"], "test": ["b"]}
-    facts = text_data("x", splits, 2).facts()
-    assert facts["vocabulary"] == 4
-    assert facts["tokens"] == {"train": 5, "validation": 3, "test": 2}
-    assert facts["unknown"] == {"validation": 1, "test": 0}
-    # Counts <unk> 0, <eos> 1, a 2, b 2 with one each: 1, 2, 3, 3 of 9.
-    baselines = facts["baselines"]
-    assert isinstance(baselines, list)
-    assert [(b["split"], b["metric"]) for b in baselines] == [
-        ("validation", "perplexity"),
-        ("test", "perplexity"),
-    ]
-    assert baselines[1]["value"] == pytest.approx(math.sqrt(9 / 3 * 9 / 2))
-
-
-def test_splits_of_pydoc_share_no_paragraph(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Sequence[str]] = {}
-
-    def note(name: str, splits: Mapping[str, Sequence[str]], least_count: int) -> TextData:
-        seen.update(splits)
-        return text_data(name, splits, least_count)
-
-    monkeypatch.setattr(text_module, "text_data", note)
-    data = load_data(DataConfig(name="pydoc"), None)
-    assert isinstance(data, TextData)
-    train, validation, test = (set(seen[split]) for split in ("train", "validation", "test"))
-    assert not train & validation
-    assert not train & test
-    assert not validation & test
-    assert sum(map(len, (train, validation, test))) == sum(map(len, seen.values()))
-    assert len(test) == pytest.approx(len(train) / 8, rel=0.02)
-    # It is text of some size, in which most words are known.
-    assert len(data.train) > 30_000
-    assert 500 < data.spec.vocabulary < 5_000
-    assert float((data.test == 0).double().mean()) < 0.4
-    assert data.fingerprint == load_data(DataConfig(name="pydoc"), None).fingerprint
+def test_a_channel_without_deviation_is_only_centred() -> None:
+    images = np.full((20, 2, 1, 1), 51, dtype=np.uint8)
+    images[::2, 1] = 255
+    split = RawSplit(images=images, labels=np.zeros(20, dtype=np.int64))
+    raw = RawImages(name="x", train=split, test=split, classes=2)
+    # Every label of the source is 0, and it says that there are two classes.
+    data = image_data(raw, OWN_OPTIONS)
+    assert data.spec.classes == 2
+    # A tenth of 20 images is held out.
+    assert (len(data.train), len(data.validation), len(data.test)) == (18, 2, 20)
+    assert (data.mean[0], data.deviation[0]) == (0.2, 1.0)
+    assert not data.test.images[:, 0].any()
+    # Black is -mean / deviation of each channel.
+    assert data.black.tolist() == pytest.approx([-0.2, -data.mean[1] / data.deviation[1]])
 
 
 # --- the catalog
@@ -346,14 +164,84 @@ def test_given_options_overlay_the_defaults() -> None:
 
 def test_what_is_embedded_needs_no_download() -> None:
     assert {name for name, e in DATASETS.items() if e.embedded} == {"digits", "pydoc"}
-    assert DATASETS["mnist"].download is images_module.download_mnist
-    assert all(e.download is None for e in DATASETS.values() if e.embedded)
+    assert {name for name, e in DATASETS.items() if e.own_root} == {"folder", "npz"}
+    assert {name for name, e in DATASETS.items() if e.download} == set(FETCHED)
+
+
+@pytest.mark.parametrize("name", sorted(FETCHED))
+def test_a_download_without_a_network_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    asked: list[tuple[tuple[object, ...], dict[str, object]]] = []
+
+    def offline(*words: object, **options: object) -> None:
+        asked.append((words, options))
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(f"torchvision.datasets.{FETCHED[name]}", offline)
+    fetch = data_entry(name).download
+    assert fetch is not None
+    with pytest.raises(LotteryError, match=r"\(no route to host\); fetch its files") as caught:
+        fetch(tmp_path)
+    check_bad_data(caught.value, name)
+    split = {"split": "train"} if name == "svhn" else {}
+    assert asked == [((str(tmp_path),), {"download": True, **split})]
 
 
 def test_data_keep_their_content_on_their_way_to_a_device() -> None:
-    cpu = torch.device("cpu")
     data = digits()
-    assert torch.equal(data.to(cpu).train.images, data.train.images)
-    assert data.to(cpu).facts() == data.facts()
-    text = text_data("x", {"train": ["a"], "validation": ["a"], "test": ["a"]}, 1)
-    assert text.to(cpu).facts() == text.facts()
+    there = data.to(torch.device("cpu"))
+    assert torch.equal(there.train.images, data.train.images)
+    assert there.facts() == data.facts()
+
+
+# --- checks
+
+
+def test_copies_and_labels_are_counted() -> None:
+    def split(*pixels: int) -> RawSplit:
+        images = np.array(pixels, dtype=np.uint8)[:, None, None, None]
+        return RawSplit(images=images, labels=np.arange(len(pixels)) % 3)
+
+    # Of training images 7 stands there three times and 8 twice; of test images 9 twice, and 7 and 8 are known.
+    raw = RawImages(
+        name="x", train=split(7, 8, 7, 1, 7, 8, 2), test=split(9, 7, 9, 8, 3), classes=4
+    )
+    facts = image_facts(image_data(raw, {**OPTIONS, "validation": 3}))
+    assert facts["copies"] == {
+        "within train and validation": 3,
+        "within test": 1,
+        "of those in test": 2,
+    }
+    assert facts["shape"] == {"channels": 1, "height": 1, "width": 1, "classes": 4}
+    labels, counts = facts["labels"], facts["images per class"]
+    assert isinstance(labels, dict)
+    assert isinstance(counts, dict)
+    assert labels["test"] == {"least": 0, "largest": 2}
+    assert counts["test"] == [2, 2, 1, 0]
+    trained = [sum(pair) for pair in zip(counts["train"], counts["validation"], strict=True)]
+    assert trained == [3, 2, 2, 0]
+
+
+def test_few_files_are_summed_one_by_one_and_many_together(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:02}" for number in range(13)]
+    for path in paths:
+        path.write_bytes(b"abc")
+    # SHA-256 of "abc", FIPS 180-2, appendix B.1.
+    abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_sums(paths[:2]) == {str(paths[0]): abc, str(paths[1]): abc}
+    together = file_sums(paths)
+    assert list(together) == ["13 files"]
+    paths[12].write_bytes(b"abd")
+    assert file_sums(paths) != together
+
+
+def test_where_data_are_looked_for(tmp_path: Path) -> None:
+    assert whereabouts(DATASETS["digits"], tmp_path) == "embedded"
+    assert whereabouts(DATASETS["npz"], tmp_path) == "name it with --data-root"
+    assert whereabouts(DATASETS["svhn"], None).startswith("no data root: train_32x32.mat and")
+    assert whereabouts(DATASETS["svhn"], tmp_path) == f"missing: {tmp_path / 'train_32x32.mat'}"
+    (tmp_path / "cifar-10").mkdir()
+    (tmp_path / "cifar-10" / "cifar-10.npz").touch()
+    assert whereabouts(DATASETS["cifar-10"], tmp_path) == f"found in {tmp_path / 'cifar-10'}"
+    assert whereabouts(DATASETS["cifar-100"], tmp_path).startswith("missing: ")

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from training.device import choose_device, environment, keep_freed_memory, matrix_precision
+from training.device import (
+    backward_precision,
+    check_precision,
+    choose_device,
+    environment,
+    keep_freed_memory,
+    matrix_precision,
+)
 from training.errors import LotteryError
 
 CPU = torch.device("cpu")
@@ -45,6 +52,45 @@ def test_precision_is_that_of_products_inside_the_context() -> None:
     assert (a @ a).dtype == torch.float32
 
 
+def tf32_is_allowed() -> tuple[bool, bool]:
+    """For products and for convolutions."""
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+def test_tf32_is_allowed_inside_and_put_back() -> None:
+    before = tf32_is_allowed()
+    with matrix_precision("tf32", torch.device("cuda")):
+        assert tf32_is_allowed() == (True, True)
+    assert tf32_is_allowed() == before
+    with pytest.raises(ZeroDivisionError), backward_precision("tf32"):
+        assert tf32_is_allowed() == (True, True)
+        raise ZeroDivisionError
+    assert tf32_is_allowed() == before
+    with backward_precision("fp32"):
+        assert tf32_is_allowed() == before
+
+
+def test_tf32_needs_cuda() -> None:
+    for refused in (check_precision, matrix_precision):
+        with pytest.raises(LotteryError, match="tf32 needs a CUDA device.* choose fp32 or bf16"):
+            refused("tf32", CPU)
+    for name in ("fp32", "bf16"):
+        check_precision(name, CPU)
+    check_precision("tf32", torch.device("cuda"))
+
+
+@pytest.mark.cuda
+def test_tf32_rounds_the_products_of_cuda() -> None:
+    cuda = torch.device("cuda")
+    # 1 + 2^-12 needs 12 bits of mantissa; TF32 has 10.
+    a = torch.full((64, 64), 1 + 2.0**-12, device=cuda)
+    eye = torch.eye(64, device=cuda)
+    with matrix_precision("tf32", cuda):
+        assert bool(((a @ eye) == 1).all())
+    with matrix_precision("fp32", cuda):
+        assert torch.equal(a @ eye, a)
+
+
 def test_freed_memory_is_kept_where_the_library_can(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {}
 
@@ -70,13 +116,18 @@ def test_freed_memory_is_kept_where_the_library_can(monkeypatch: pytest.MonkeyPa
 
 def test_the_environment_names_versions_device_and_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["lottery", "prune", "demo"])
-    found = environment(CPU)
+    found = environment(CPU, "bf16")
     versions = found["versions"]
     assert isinstance(versions, dict)
     assert set(versions) == {"torch", "torchvision", "numpy", "scipy", "lottery"}
     assert torch.__version__.startswith(versions["torch"].split("+")[0])
     assert (found["device"], found["command"]) == ("cpu", ["prune", "demo"])
     assert found["threads"] == torch.get_num_threads()
+    assert found["precision"] == "bf16"
+
+
+def test_the_environment_says_where_tf32_is_used() -> None:
+    assert environment(CPU, "tf32")["tf32"] == {"matrix products": True, "convolutions": True}
 
 
 def test_a_machine_without_git_has_no_revision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,10 +135,10 @@ def test_a_machine_without_git_has_no_revision(monkeypatch: pytest.MonkeyPatch) 
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(subprocess, "run", absent)
-    assert environment(CPU)["revision"] is None
+    assert environment(CPU, "fp32")["revision"] is None
 
 
 @pytest.mark.cuda
 def test_the_environment_names_the_cuda_device() -> None:
     cuda = torch.device("cuda")
-    assert environment(cuda)["device"] == torch.cuda.get_device_name(cuda)
+    assert environment(cuda, "fp32")["device"] == torch.cuda.get_device_name(cuda)

@@ -10,6 +10,7 @@ import pytest
 
 from lottery.experiments import Experiment, PruningConfig
 from tests.tiny_runs import TINY, TINY_TEXT, TOML, rewinding_to
+from training.configs import ScheduleConfig
 from training.errors import LotteryError
 from training.plain import from_plain, from_toml, override, to_plain, to_toml
 from training.steps import Steps
@@ -46,6 +47,14 @@ def test_equal_meanings_are_equal_once_resolved() -> None:
     epochs = dataclasses.replace(TINY.training, steps=Steps(epochs=1))
     assert dataclasses.replace(TINY, training=epochs) != TINY
     assert dataclasses.replace(TINY, training=epochs).resolved(20) == TINY.resolved(20)
+
+
+def test_the_first_period_of_restarts_is_resolved() -> None:
+    how = dataclasses.replace(
+        TINY.training, schedule=ScheduleConfig(name="cosine", restart=Steps(epochs=2))
+    )
+    found = dataclasses.replace(TINY, training=how).resolved(20)
+    assert found.training.schedule.restart == Steps(iterations=40)
 
 
 def test_every_number_of_steps_is_resolved() -> None:

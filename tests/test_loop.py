@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nas.networks import build
 from tests.tiny_tasks import (
     config,
     half_masks,
@@ -24,6 +26,7 @@ from tests.toy_task import Toy, Weights
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint
 from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.loop import TrainingState, begin, train
+from training.noise import Dropout, DropPath, generator
 from training.optimizers import schedule_factor
 from training.replicates import Replicates
 from training.steps import Steps
@@ -210,6 +213,82 @@ def test_the_schedule_may_be_read_at_another_step() -> None:
     train(state, Toy(), how, 2, {}, no_hook, schedule_step=lambda step: step + 4)
     rate = sum(schedule_factor(how.schedule, step, 8, 4) for step in (4, 5))
     assert weights(state)[0] == pytest.approx([-3 * rate, -4 * rate])
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "parts"),
+    [
+        ("lenet-300-100", {"widths": [8, 6]}, 2),
+        ("lenet-300-100", {"widths": [8, 6]}, 6),
+        ("lstm", {"embedding": 5, "hidden": 6, "layers": 2}, 3),
+    ],
+)
+def test_a_step_in_parts_is_the_step_to_rounding(
+    name: str, size: dict[str, object], parts: int
+) -> None:
+    task = task_for("awd-lstm" if name == "lstm" else name)
+    ends = []
+    for accumulation in (1, parts):
+        networks = [build(name, size, task.spec, generator(s, "initial weights")) for s in (0, 1)]
+        replicates = Replicates(networks, (0, 1), "stacked")
+        how = dataclasses.replace(
+            config(6, 3, OPTIMIZERS["sgd with nesterov"]),
+            batch_size=parts,
+            accumulation=accumulation,
+        )
+        ends.append(trained(replicates, task, how, half_masks(replicates)))
+    whole, cut = (state.replicates.tensors() for state in ends)
+    for weight, same in zip(whole.values(), cut.values(), strict=True):
+        torch.testing.assert_close(weight, same, rtol=1e-4, atol=1e-6)
+    assert ends[0].looks[-1].loss == pytest.approx(ends[1].looks[-1].loss, rel=1e-4)
+
+
+class Drawing(nn.Module):
+    """Notes what its dropout keeps, and how far training is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.dropout = Dropout(0.5)
+        self.path = DropPath(0.5)
+        self.kept: list[tuple[bool, ...]] = []
+        self.progress: list[float] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `[B, 2]` to `[B]`."""
+        self.kept.append(tuple((self.dropout(torch.ones(32)) > 0).tolist()))
+        self.progress.append(float(self.path.progress))
+        return x @ self.weight
+
+
+def drawn(first: int, parts: int) -> Drawing:
+    """A network that was trained from a step to the fourth, in parts."""
+    how = TrainingConfig(
+        steps=Steps(iterations=4),
+        batch_size=parts,
+        eval_every=Steps(iterations=4),
+        optimizer=SGD1,
+        accumulation=parts,
+    )
+    task = Toy(rows=parts)
+    replicates = Replicates([Drawing()], [3], "looped")
+    train(begin(replicates, task, how, first), task, how, 4, {}, no_hook)
+    network = replicates.network
+    assert isinstance(network, Drawing)
+    return network
+
+
+def test_no_two_parts_repeat_their_noise() -> None:
+    draws = drawn(0, 3).kept
+    assert len(draws) == len(set(draws)) == 12
+    # They are a function of seed, step and part: who starts at step 2 draws the same.
+    assert drawn(2, 3).kept == draws[6:]
+    assert drawn(0, 1).kept == draws[:4]
+
+
+def test_the_share_of_training_that_is_done_ends_at_1() -> None:
+    assert drawn(0, 1).progress == [0.25, 0.5, 0.75, 1.0]
+    assert drawn(2, 2).progress == [0.75, 0.75, 1.0, 1.0]
 
 
 def test_the_state_of_a_text_is_carried_within_an_epoch_and_starts_each_at_zero() -> None:

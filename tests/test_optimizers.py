@@ -122,6 +122,33 @@ def test_cosine_schedule() -> None:
     assert factors == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.0, 0.0])
 
 
+def test_cosine_ends_at_its_least() -> None:
+    schedule = ScheduleConfig(name="cosine", least=0.2)
+    factors = [schedule_factor(schedule, step, 12, 5) for step in (0, 4, 6, 12)]
+    # 0.2 + 0.8 times 1, 0.75, 0.5 and 0.
+    assert factors == pytest.approx([1.0, 0.8, 0.6, 0.2])
+
+
+@pytest.mark.parametrize("per_epoch", [1, 3])
+def test_warm_restarts_of_enas(per_epoch: int) -> None:
+    # Pham et al. 2018, section 3.2: 0.05 to 0.001, T_0 = 10, T_mul = 2: periods of 10, 20, 40, 80 and 160 epochs.
+    schedule = ScheduleConfig(name="cosine", restart=Steps(epochs=10), restart_factor=2, least=0.02)
+    starts, middles = (0, 10, 30, 70, 150), (5, 20, 50, 110, 230)
+    for epochs, rate in ((starts, 0.05), (middles, 0.0255)):
+        for epoch in epochs:
+            factor = schedule_factor(schedule, epoch * per_epoch, 310 * per_epoch, per_epoch)
+            assert 0.05 * factor == pytest.approx(rate)
+    last = schedule_factor(schedule, 310 * per_epoch - 1, 310 * per_epoch, per_epoch)
+    wave = 0.5 * (1 + math.cos(math.pi * (1 - 1 / (160 * per_epoch))))
+    assert last == pytest.approx(0.02 + 0.98 * wave)
+
+
+def test_restarts_may_be_of_equal_length() -> None:
+    schedule = ScheduleConfig(name="cosine", restart=Steps(iterations=4), restart_factor=1)
+    factors = [schedule_factor(schedule, step, 12, 5) for step in (0, 2, 4, 6, 8, 10)]
+    assert factors == pytest.approx([1.0, 0.5, 1.0, 0.5, 1.0, 0.5])
+
+
 def test_warmup_rises_in_equal_parts_and_multiplies_the_schedule() -> None:
     warm = ScheduleConfig(warmup=Steps(iterations=4))
     assert [schedule_factor(warm, step, 10, 5) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]

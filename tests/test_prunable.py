@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from lottery.prunable import prunable_names
-from nas.networks import build
+from nas.auxiliary import AuxiliaryHead
+from nas.networks import build, counted_parameters
 from training.errors import LotteryError
 from training.specs import ImageSpec, TextSpec
 
@@ -59,3 +60,24 @@ def test_frozen_weights_are_not() -> None:
 def test_nothing_to_prune_is_an_error() -> None:
     with pytest.raises(LotteryError, match=r"^BatchNorm1d has no weights to prune"):
         prunable_names(nn.BatchNorm1d(3), embeddings=False)
+
+
+def test_norms_over_two_dimensions_and_scales_per_channel_are_not() -> None:
+    network = nn.Sequential(nn.LayerNorm((3, 4)), nn.RMSNorm((3, 4)), nn.Linear(1, 3))
+    network.register_parameter("scale", nn.Parameter(torch.ones(3, 1, 1)))
+    network.register_parameter("matrix", nn.Parameter(torch.ones(3, 2)))
+    # A linear layer from one feature has a matrix of one column.
+    assert prunable_names(network, embeddings=False) == ["matrix", "2.weight"]
+
+
+def test_an_auxiliary_head_is_not() -> None:
+    head = AuxiliaryHead(2, (4, 4), 3, bias=True)
+    network = nn.ModuleDict({"stem": nn.Conv2d(1, 2, 3), "head": head})
+    assert prunable_names(network, embeddings=False) == ["stem.weight"]
+    assert [*counted_parameters(network)] == ["stem.weight", "stem.bias"]
+
+
+def test_a_bag_of_embeddings_is_an_embedding() -> None:
+    network = nn.Sequential(nn.EmbeddingBag(5, 2), nn.Linear(2, 3))
+    assert prunable_names(network, embeddings=False) == ["1.weight"]
+    assert prunable_names(network, embeddings=True) == ["0.weight", "1.weight"]

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+
 import pytest
 import torch
 
 from lottery.controls import CONTROLS
 from lottery.criteria import CRITERIA
-from lottery.experiments import Experiment
+from lottery.deep_recipes import DEEP_RECIPES
+from lottery.experiments import Experiment, PruningConfig
+from lottery.lth_recipes import LTH_RECIPES
 from lottery.prunable import prunable_names
 from lottery.pruning import keep_count
 from lottery.recipes import DEMO, RECIPES, recipe
+from lottery.searched_recipes import SEARCHED_RECIPES
+from lottery.small_recipes import SMALL_RECIPES
+from nas.catalog import entry
+from nas.entry import check_size
 from nas.networks import build
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
@@ -18,15 +27,20 @@ from training.plain import from_toml, to_toml
 from training.specs import ImageSpec, Spec, TextSpec
 from training.steps import Steps
 
+CIFAR = ImageSpec(channels=3, height=32, width=32, classes=10)
 SPECS: dict[str, Spec] = {
     "digits": ImageSpec(channels=1, height=8, width=8, classes=10),
     "mnist": ImageSpec(channels=1, height=28, width=28, classes=10),
+    "cifar-10": CIFAR,
     "pydoc": TextSpec(vocabulary=500),
 }
+PUBLISHED = sorted({*LTH_RECIPES, *DEEP_RECIPES, *SEARCHED_RECIPES} - {"lth-lenet-short"})
+# Quick to build; the others are in the catalog, whose every network is built elsewhere.
+BUILT = sorted({*DEMO, "lth-lenet", *SMALL_RECIPES} - {"torchvision-resnet18-cifar10-small"})
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
-def test_every_recipe_can_be_written_read_and_built(name: str) -> None:
+def test_every_recipe_can_be_written_and_read(name: str) -> None:
     experiment = recipe(name)
     assert experiment.name == name
     assert experiment.source
@@ -35,6 +49,13 @@ def test_every_recipe_can_be_written_read_and_built(name: str) -> None:
     assert set(experiment.arms) <= CONTROLS.keys()
     assert experiment.pruning.criterion in CRITERIA
     assert data_options(experiment.data)
+    assert SPECS[experiment.data.name]
+    assert check_size(entry(experiment.network.name), experiment.network.size) is not None
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_the_network_of_a_recipe_can_be_built(name: str) -> None:
+    experiment = recipe(name)
     spec = SPECS[experiment.data.name]
     network = build(experiment.network.name, experiment.network.size, spec, torch.Generator())
     assert prunable_names(network, experiment.pruning.embeddings)
@@ -58,6 +79,124 @@ def test_the_papers_numbers() -> None:
     short = recipe("lth-lenet-short")
     assert short.training.steps == Steps(iterations=6_000)
     assert (short.pruning, short.network, short.data) == (paper.pruning, paper.network, paper.data)
+
+
+# Name: batch, epochs, learning rate, what it ends at, weight decay, clip norm, cutout, dropout, drop-path, auxiliary.
+RETRAINING: dict[str, tuple[object, ...]] = {
+    # melodyguan/enas: cifar10_micro_final.sh and cifar10_macro_final.sh; l2_reg 2e-4 has no half.
+    "enas-micro-cifar10": (144, 630, 0.05, 1e-4, 4e-4, None, 0, 0.2, 0.4, 1),
+    "nao-ws-cnn-cifar10": (144, 630, 0.05, 1e-4, 4e-4, None, 0, 0.2, 0.4, 1),
+    "enas-macro-cifar10": (100, 310, 0.05, 1e-3, 4e-4, None, 0, 0.5, None, None),
+    # renqianluo/NAO_pytorch: train_NAONet_A_36, A_128, B_36 and V2_36, with the defaults of train_cifar.py.
+    "naonet-a-cifar10": (128, 600, 0.025, 0.0, 3e-4, 5.0, 16, 0.4, 0.2, 1),
+    "naonet-a-128-cifar10": (128, 600, 0.025, 0.0, 5e-4, 5.0, 16, 0.4, 0.3, 1),
+    "naonet-b-cifar10": (128, 600, 0.025, 0.0, 3e-4, 5.0, 16, 0.4, 0.2, 1),
+    "nao-v2-cifar10": (128, 600, 0.025, 0.0, 5e-4, 5.0, 16, 0.4, 0.2, 1),
+    # quark0/darts: cnn/train.py.
+    "darts-v2-cifar10": (96, 600, 0.025, 0.0, 3e-4, 5.0, 16, None, 0.2, 1),
+}
+
+
+@pytest.mark.parametrize("name", RETRAINING)
+def test_the_numbers_of_published_retraining(name: str) -> None:
+    found = recipe(name)
+    how, size = found.training, found.network.size
+    sgd = how.optimizer
+    assert (
+        how.batch_size,
+        how.steps.epochs,
+        sgd.learning_rate,
+        round(sgd.learning_rate * how.schedule.least, 12),
+        sgd.weight_decay,
+        sgd.clip_norm,
+        found.data.options["cutout"],
+        size.get("dropout"),
+        size.get("drop_path"),
+        size.get("auxiliary"),
+    ) == RETRAINING[name]
+    assert (sgd.name, sgd.momentum, how.schedule.name) == ("sgd", 0.9, "cosine")
+    assert how.auxiliary_weight == 0.4
+    assert found.data.options["validation"] == 5000
+
+
+@pytest.mark.parametrize("name", ["enas-micro-cifar10", "enas-macro-cifar10"])
+def test_the_warm_restarts_of_enas_end_with_the_training(name: str) -> None:
+    how = recipe(name).training
+    first, total = how.schedule.restart.epochs, how.steps.epochs
+    lengths = list(itertools.takewhile(lambda n: n <= total, (first * 2**i for i in range(10))))
+    assert first == 10
+    assert total in itertools.accumulate(lengths)
+
+
+# Name: batch, steps, learning rate, warm-up, milestones, rewind step.
+TICKETS: dict[str, tuple[object, ...]] = {
+    "lth-resnet18": (128, "30000it", 0.03, "20000it", ["20000it", "25000it"], "0it"),
+    "lth-vgg19": (64, "112480it", 0.1, "10000it", ["56240it", "84360it"], "0it"),
+    "lmc-resnet20": (128, "63000it", 0.1, "0it", ["32000it", "48000it"], "2000it"),
+    "lmc-vgg16": (128, "63000it", 0.1, "0it", ["32000it", "48000it"], "1000it"),
+    "renda-resnet20": (128, "182ep", 0.1, "0it", ["91ep", "136ep"], "0it"),
+}
+
+
+@pytest.mark.parametrize("name", TICKETS)
+def test_the_numbers_of_deep_tickets(name: str) -> None:
+    found = recipe(name)
+    how = found.training
+    assert (
+        how.batch_size,
+        str(how.steps),
+        how.optimizer.learning_rate,
+        str(how.schedule.warmup),
+        [str(milestone) for milestone in how.schedule.milestones],
+        str(found.rewinding.step),
+    ) == TICKETS[name]
+    assert (found.pruning.scope, found.pruning.rate) == ("global", 0.2)
+    weights = "keep" if name.startswith("renda") else "start"
+    assert (found.rewinding.weights, found.rewinding.schedule) == (weights, "rewind")
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "learning_rate", "rate"),
+    [("lth-conv2", 20, 2e-4, 0.1), ("lth-conv4", 25, 3e-4, 0.1), ("lth-conv6", 30, 3e-4, 0.15)],
+)
+def test_the_numbers_of_small_convolutional_networks(
+    name: str, steps: int, learning_rate: float, rate: float
+) -> None:
+    found = recipe(name)
+    assert found.training.steps == Steps(iterations=1000 * steps)
+    assert (found.training.batch_size, found.training.optimizer.name) == (60, "adam")
+    assert found.training.optimizer.learning_rate == learning_rate
+    assert found.pruning == PruningConfig(
+        scope="layerwise", rate=0.2, convolution_rate=rate, output_rate=0.1
+    )
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_recipe_has_a_small_one(name: str) -> None:
+    full, found = recipe(name), recipe(f"{name}-small")
+    assert (found.levels, found.seeds, found.arms) == (2, (0, 1, 2), ())
+    assert found.training.steps.iterations <= 600
+    assert found.network.name == full.network.name
+    assert found.data.name == full.data.name
+    assert dataclasses.replace(found.pruning, rate=0.2) == full.pruning
+    assert found.rewinding.weights == full.rewinding.weights
+    assert (found.rewinding.step == Steps()) == (full.rewinding.step == Steps())
+    assert found.resolved(125).training.schedule.restart == Steps()
+
+
+def test_a_small_recipe_keeps_the_places_in_its_schedule() -> None:
+    # 10,000, 56,240 and 84,360 of 112,480 steps are 13, 75 and 112 of 150.
+    schedule = recipe("lth-vgg19-small").training.schedule
+    assert schedule.warmup == Steps(iterations=13)
+    assert schedule.milestones == (Steps(iterations=75), Steps(iterations=112))
+    # Epochs 91 and 136 of 182.
+    milestones = recipe("renda-resnet20-small").training.schedule.milestones
+    assert milestones == (Steps(iterations=75), Steps(iterations=112))
+
+
+def test_a_small_recipe_keeps_its_noise_low() -> None:
+    size = recipe("enas-micro-cifar10-small").network.size
+    assert (size["drop_path"], size["dropout"], size["auxiliary"]) == (0.1, 0.1, 1)
 
 
 def test_the_demo_pairs_searched_and_designed_networks() -> None:

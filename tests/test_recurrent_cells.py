@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from nas.catalog import ENAS_LM, ENAS_RNN
 from nas.genotypes import ACTIVATIONS as ACTIVATION_WORDS
 from nas.genotypes import RecurrentGenotype
+from nas.published import ENAS_LM, ENAS_RNN
 from nas.recurrent_cells import ACTIVATIONS, LSTMLayer, RecurrentCore, SearchedRecurrentCell
 from training.noise import set_noise
 

@@ -13,6 +13,7 @@ from tests.tiny_tasks import config, network, stack, task_for, trained
 from training.configs import OptimizerConfig
 from training.noise import Dropout, DropPath, set_noise
 from training.replicates import Batching, Replicates, default_batching
+from training.specs import ImageSpec, TextSpec
 from training.tasks.task import Task
 
 SEEDS = (3, 1, 4, 15, 9)
@@ -165,7 +166,7 @@ def test_the_lstm_of_torch_is_trained_looped() -> None:
         torch.manual_seed(seed)
         return OwnLSTM()
 
-    assert default_batching(own(0), task.device, 5) == "looped"
+    assert default_batching(own(0), task.spec, task.device, 5) == "looped"
     three = Replicates([own(seed) for seed in (0, 1, 2)], [0, 1, 2], "looped")
     alone = Replicates([own(1)], [1], "looped")
     for replicates in (three, alone):
@@ -175,11 +176,22 @@ def test_the_lstm_of_torch_is_trained_looped() -> None:
 
 def test_the_measured_default() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    plain = nn.Linear(2, 2)
-    assert default_batching(plain, cpu, 2) == "stacked"
-    assert default_batching(plain, cpu, 1) == "looped"
-    assert default_batching(plain, cuda, 1) == "stacked"
-    assert default_batching(nn.Sequential(plain, nn.GRU(2, 2)), cuda, 5) == "looped"
+    small, large = (ImageSpec(channels=1, height=n, width=n, classes=2) for n in (8, 32))
+    linear, kernels = nn.Linear(2, 2), nn.Conv2d(1, 1, 3)
+    assert default_batching(linear, large, cpu, 2) == "stacked"
+    assert default_batching(linear, large, cpu, 1) == "looped"
+    assert default_batching(linear, large, cuda, 1) == "stacked"
+    assert default_batching(kernels, small, cpu, 2) == "stacked"
+    assert default_batching(kernels, large, cpu, 2) == "looped"
+    assert default_batching(kernels, large, cuda, 2) == "stacked"
+    assert default_batching(nn.GRU(2, 2), TextSpec(vocabulary=2), cuda, 5) == "looped"
+
+
+def test_kernels_lie_with_channels_last() -> None:
+    replicates = stack("resnet", [0, 1])
+    kernels = [p for p in replicates.parameters() if p.dim() == 5 and p.shape[2] > 1]
+    assert kernels
+    assert all(kernel.stride(2) == 1 for kernel in kernels)
 
 
 @pytest.mark.parametrize("name", ["lenet-300-100", "resnet", "awd-lstm"])

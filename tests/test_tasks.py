@@ -16,12 +16,13 @@ from torch import Tensor, nn
 from nas.language_model import LanguageModel
 from tests.tiny_tasks import image_task as make_image_task
 from tests.tiny_tasks import network, some_text, stack
-from training.configs import DataConfig
+from training.configs import DataConfig, OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.errors import LotteryError
 from training.metrics import ACCURACY, PERPLEXITY
-from training.replicates import Replicates
+from training.replicates import Batching, Replicates
 from training.specs import ImageSpec, TextSpec
+from training.steps import Steps
 from training.tasks.catalog import load_task
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
@@ -44,8 +45,8 @@ def numbered_images(count: int, batch_size: int) -> ImageClassification:
         train=split(0, count),
         validation=split(100, 4),
         test=split(200, 4),
-        mean=0.0,
-        deviation=1.0,
+        mean=(0.0,),
+        deviation=(1.0,),
     )
     return ImageClassification(data, batch_size)
 
@@ -129,6 +130,46 @@ def test_accuracy_of_a_network_that_always_says_the_same() -> None:
     total = torch.tensor([1.0, 0.0, 0.0]).exp().sum().log()
     assert float(scored.loss[0]) == pytest.approx(float(total) - 0.5)
     assert scored.loss.dtype == torch.float64
+
+
+class Two(nn.Module):
+    """A classifier, and while it trains an auxiliary one beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Fixed(0.0, 1.0, 0.0)
+        self.second = Fixed(2.0, 0.0, 0.0)
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """One output, or two."""
+        first: Tensor = self.first(images)
+        return (first, self.second(images)) if self.training else first
+
+
+@pytest.mark.parametrize("batching", ["stacked", "looped"])
+def test_an_auxiliary_classifier_adds_its_loss_at_its_weight(batching: Batching) -> None:
+    task = ImageClassification(numbered_images(12, 4).data, 4, auxiliary_weight=0.25)
+    replicates = Replicates([Two(), Two()], [0, 1], batching)
+    images, labels = task.batches([0, 1])(0)
+    losses, _ = replicates(task.loss, (), images, labels)
+    for r in range(2):
+        first, second = (
+            F.cross_entropy(torch.tensor([row] * 4), labels[r])
+            for row in ([0.0, 1.0, 0.0], [2.0, 0.0, 0.0])
+        )
+        assert float(losses[r].detach()) == pytest.approx(float(first + 0.25 * second))
+    replicates.eval()
+    alone, _ = replicates(task.loss, (), images, labels)
+    assert bool((alone < losses).all())
+    assert task.evaluate(replicates, "validation").metric.tolist() == [50.0, 50.0]
+
+
+def test_of_several_outputs_the_first_is_scored() -> None:
+    task = numbered_images(12, 4)
+    replicates = Replicates([Two()], [0], "looped").train()
+    assert isinstance(replicates, Replicates)
+    # The second would say class 0, which is right once in four.
+    assert task.evaluate(replicates, "validation").metric.tolist() == [50.0]
 
 
 def test_images_are_scored_as_a_plain_loop_scores_them(image_task: ImageClassification) -> None:
@@ -302,12 +343,24 @@ def test_the_example_is_one_image_or_one_window(
 # --- from configurations
 
 
+def training(batch_size: int) -> TrainingConfig:
+    """Of which a task needs the batch size and the weight of auxiliary classifiers."""
+    return TrainingConfig(
+        steps=Steps(iterations=1),
+        batch_size=batch_size,
+        eval_every=Steps(iterations=1),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=0.1),
+        auxiliary_weight=0.3,
+    )
+
+
 def test_tasks_are_loaded_by_name() -> None:
-    images = load_task(DataConfig(name="digits"), 64, None, CPU)
+    images = load_task(DataConfig(name="digits"), training(64), None, CPU)
     assert isinstance(images, ImageClassification)
+    assert images.auxiliary_weight == 0.3
     assert images.steps_per_epoch == 1000 // 64
     assert images.facts()["name"] == "digits"
-    text = load_task(DataConfig(name="pydoc", options={"sequence": 20}), 64, None, CPU)
+    text = load_task(DataConfig(name="pydoc", options={"sequence": 20}), training(64), None, CPU)
     assert isinstance(text, LanguageModelling)
     assert text.sequence == 20
     assert isinstance(text.spec, TextSpec)
@@ -315,7 +368,7 @@ def test_tasks_are_loaded_by_name() -> None:
 
 def test_rare_words_may_all_be_left_out() -> None:
     options = {"least_count": 10**6, "sequence": 20}
-    task = load_task(DataConfig(name="pydoc", options=options), 64, None, CPU)
+    task = load_task(DataConfig(name="pydoc", options=options), training(64), None, CPU)
     assert isinstance(task, LanguageModelling)
     assert task.data.words == ("<unk>", "<eos>")
 
@@ -334,4 +387,4 @@ def test_a_batch_larger_than_the_data_is_refused(size: int) -> None:
 def test_a_missing_data_root_is_an_error_of_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LOTTERY_DATA", raising=False)
     with pytest.raises(LotteryError, match="was not found"):
-        load_task(DataConfig(name="mnist"), 60, Path("nowhere"), CPU)
+        load_task(DataConfig(name="mnist"), training(60), Path("nowhere"), CPU)

@@ -85,7 +85,7 @@ rate = 0.5
 @functools.cache
 def digits() -> Task:
     """The embedded digits; an epoch has 20 steps."""
-    return load_task(TINY.data, TINY.training.batch_size, None, torch.device("cpu"))
+    return load_task(TINY.data, TINY.training, None, torch.device("cpu"))
 
 
 @functools.cache

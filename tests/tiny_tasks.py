@@ -59,8 +59,8 @@ def image_data() -> ImageData:
         train=random_images(26, draw),
         validation=random_images(9, draw),
         test=random_images(8, draw),
-        mean=0.0,
-        deviation=1.0,
+        mean=(0.0,),
+        deviation=(1.0,),
     )
 
 

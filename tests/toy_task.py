@@ -32,6 +32,7 @@ class Toy(Task):
     Args:
         doctored: (step, replicate) -> by what that loss is multiplied.
         validation: per look, the loss of each replicate; the last one holds on. The weights' sum by default.
+        rows: of a batch, all alike.
     """
 
     metric = ACCURACY
@@ -43,7 +44,9 @@ class Toy(Task):
         self,
         doctored: Mapping[tuple[int, int], float] | None = None,
         validation: Sequence[Sequence[float]] = (),
+        rows: int = 1,
     ) -> None:
+        self.rows = rows
         self.doctored = doctored or {}
         self.validation = list(validation)
 
@@ -52,11 +55,11 @@ class Toy(Task):
         return {}
 
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
-        """The input and the factor of the loss, `[R, 1, 2]` and `[R]`."""
+        """The input and the factor of the loss, `[R, B, 2]` and `[R, B]`."""
 
         def batch(step: int) -> Batch:
-            factors = [self.doctored.get((step, r), 1.0) for r in range(len(seeds))]
-            return torch.tensor([[[3.0, 4.0]]] * len(seeds)), torch.tensor(factors)
+            factors = [[self.doctored.get((step, r), 1.0)] * self.rows for r in range(len(seeds))]
+            return torch.tensor([[[3.0, 4.0]] * self.rows] * len(seeds)), torch.tensor(factors)
 
         return batch
 
@@ -65,9 +68,9 @@ class Toy(Task):
         return ()
 
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
-        """The product, times the factor."""
+        """The mean of the rows' products, times the factor."""
         x, factor = batch
-        return network(x).sum() * factor, carry
+        return (network(x) * factor).mean(), carry
 
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
         """The next written loss."""

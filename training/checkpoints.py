@@ -96,17 +96,23 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
             Look(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
             for x in facts["looks"]
         ]
-    except (KeyError, ValueError, RuntimeError, StopIteration) as error:
+    except (IndexError, KeyError, ValueError, RuntimeError, StopIteration) as error:
         raise damaged(path, f"it is no checkpoint of this network ({error})") from None
 
 
 def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     averages: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split("/")
-        averages.setdefault(int(index), {})[name] = tensor
+        averages.setdefault(int(index), {})[name] = _laid_out(tensor, parameters[int(index)])
     held = state.optimizer.state_dict()
     state.optimizer.load_state_dict({**held, "state": averages})
+
+
+def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
+    """An average with its parameter's order in memory, in which fused optimizers walk both."""
+    return torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
 
 
 def _leaves(value: Any) -> Iterator[Tensor]:

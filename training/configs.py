@@ -63,25 +63,39 @@ class ScheduleConfig:
     """How the learning rate goes over the steps.
 
     Attributes:
-        name: constant, step (times `factor` at each milestone) or cosine (to 0 at the last step).
+        name: constant, step (times `factor` at each milestone) or cosine (to `least` at the last step).
         warmup: steps of linear rise from 0, before the schedule's own value applies.
         milestones: of the step schedule.
         factor: of the step schedule.
+        restart: steps of the cosine's first period, after which it starts anew (Loshchilov & Hutter 2017, arXiv
+            1608.03983, section 3); 0 for one period over the whole training.
+        restart_factor: how many times as long as the one before each further period is.
+        least: share of the learning rate that the cosine ends at.
     """
 
     name: Literal["constant", "step", "cosine"] = "constant"
     warmup: Steps = Steps()
     milestones: tuple[Steps, ...] = ()
     factor: float = 0.1
+    restart: Steps = Steps()
+    restart_factor: int = 2
+    least: float = 0.0
 
     def __post_init__(self) -> None:
         require(0 < self.factor <= 1, "factor", self.factor, "above 0 and at most 1")
+        require(0 <= self.least <= 1, "least", self.least, "from 0 to 1")
+        require(self.restart_factor >= 1, "restart_factor", self.restart_factor, "1 or more")
         require(
             bool(self.milestones) == (self.name == "step"),
             "milestones",
             [str(milestone) for milestone in self.milestones],
             "given with the step schedule, and only with it",
         )
+        cosine = self.name == "cosine"
+        require(
+            cosine or self.restart == Steps(), "restart", self.restart, "0it unless name is cosine"
+        )
+        require(cosine or self.least == 0, "least", self.least, "0 unless name is cosine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +108,9 @@ class TrainingConfig:
         eval_every: steps between two looks at the validation split.
         optimizer: and its learning rate.
         schedule: of the learning rate.
-        precision: fp32, or bf16 for the matrix products (weights stay fp32).
+        precision: fp32, or of matrix products and convolutions bf16 or, on CUDA, tf32 (weights stay fp32).
+        accumulation: into how many equal parts a step's batch is cut, one after the other, where it would not fit.
+        auxiliary_weight: of the loss of each auxiliary classifier, for networks that have one.
     """
 
     steps: Steps
@@ -102,12 +118,21 @@ class TrainingConfig:
     eval_every: Steps
     optimizer: OptimizerConfig
     schedule: ScheduleConfig = ScheduleConfig()
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "tf32"] = "fp32"
+    accumulation: int = 1
+    auxiliary_weight: float = 0.4
 
     def __post_init__(self) -> None:
         require(self.steps != Steps(), "steps", self.steps, "at least 1it")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more")
         require(self.eval_every != Steps(), "eval_every", self.eval_every, "at least 1it")
+        require(
+            self.accumulation >= 1 and self.batch_size % self.accumulation == 0,
+            "accumulation",
+            self.accumulation,
+            f"a divisor of batch_size, {self.batch_size}",
+        )
+        require(self.auxiliary_weight >= 0, "auxiliary_weight", self.auxiliary_weight, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import ctypes
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,12 +35,51 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if present and name != "cpu" else "cpu")
 
 
+def check_precision(name: str, device: torch.device) -> None:
+    """Refuse a precision that a device does not have.
+
+    Raises:
+        LotteryError: TF32 is asked for on a CPU.
+    """
+    if name == "tf32" and device.type != "cuda":
+        raise LotteryError(
+            f"training.precision = tf32 needs a CUDA device, and this is {device.type}; "
+            "choose fp32 or bf16."
+        )
+
+
 def matrix_precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[None]:
-    """A context in which matrix products are taken in `bf16`, or in full `fp32`; weights stay fp32."""
+    """A context for forward passes: matrix products and convolutions in `bf16`, `tf32` or full `fp32`.
+
+    Weights stay fp32.
+
+    Raises:
+        LotteryError: TF32 is asked for on a CPU.
+    """
+    check_precision(name, device)
+    if name == "tf32":
+        return _tensor_float()
     context: contextlib.AbstractContextManager[None] = torch.autocast(
         device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False
     )
     return context
+
+
+def backward_precision(name: str) -> contextlib.AbstractContextManager[None]:
+    """A context for backward passes, which take bf16 from their forward pass and TF32 from here."""
+    return _tensor_float() if name == "tf32" else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _tensor_float() -> Iterator[None]:
+    """Allow TF32 inside: fp32 with 10 bits of mantissa in CUDA's products and convolutions."""
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = True
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def keep_freed_memory() -> None:
@@ -64,9 +104,10 @@ def exact_convolutions() -> None:
     torch.backends.cudnn.deterministic = True
 
 
-def environment(device: torch.device) -> dict[str, object]:
-    """What a run records of the machine: versions, device, threads, command and git revision."""
+def environment(device: torch.device, precision: str) -> dict[str, object]:
+    """What a run records of the machine: versions, device, precision, threads, command and git revision."""
     names = ("torch", "torchvision", "numpy", "scipy", "lottery")
+    tf32 = precision == "tf32"
     on_cuda = device.type == "cuda"
     return {
         "python": platform.python_version(),
@@ -74,9 +115,10 @@ def environment(device: torch.device) -> dict[str, object]:
         "versions": {name: version(name) for name in names},
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
         "threads": torch.get_num_threads(),
+        "precision": precision,
         "tf32": {
-            "matrix products": torch.backends.cuda.matmul.allow_tf32,
-            "convolutions": torch.backends.cudnn.allow_tf32,
+            "matrix products": tf32 or torch.backends.cuda.matmul.allow_tf32,
+            "convolutions": tf32 or torch.backends.cudnn.allow_tf32,
         },
         "command": sys.argv[1:],
         "revision": _git_revision(),

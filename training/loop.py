@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from training.configs import TrainingConfig
-from training.device import matrix_precision
+from training.device import backward_precision, matrix_precision
 from training.optimizers import (
     clip_per_replicate,
     gradients,
@@ -20,7 +20,8 @@ from training.optimizers import (
     set_learning_rate,
 )
 from training.replicates import Replicates
-from training.tasks.task import Carry, Task
+from training.tasks.parts import cut, join
+from training.tasks.task import Batch, Carry, Task
 
 Hook = Callable[["TrainingState"], None]
 
@@ -108,28 +109,60 @@ def train(
     every = config.eval_every.count(per_epoch)
     masked = gradient_masks(replicates, masks)
     replicates.train()
-    now = torch.tensor(state.step, dtype=torch.int32, device=task.device)
+    draw = state.step * config.accumulation
+    now = torch.tensor(draw, dtype=torch.int32, device=task.device)
     while state.step < last_step:
-        rate = schedule_factor(config.schedule, schedule_step(state.step), total, per_epoch)
+        place = schedule_step(state.step)
+        rate = schedule_factor(config.schedule, place, total, per_epoch)
         set_learning_rate(state.optimizer, config.optimizer.learning_rate * rate)
-        replicates.advance(now)
         if state.step % per_epoch == 0:
             state.carry = task.first_carry(replicates)
-        with matrix_precision(config.precision, task.device):
-            losses, state.carry = replicates(task.loss, state.carry, *batch(state.step))
         state.optimizer.zero_grad()
-        losses.sum().backward()
+        progress = min(1.0, (place + 1) / total)
+        losses = _differentiate(state, task, config, batch(state.step), now, progress)
         mask_gradients(masked)
         if config.optimizer.clip_norm is not None:
             clip_per_replicate(gradients(replicates.parameters()), config.optimizer.clip_norm)
         state.optimizer.step()
         _hold_diverged(state)
-        state.recent.append(losses.detach())
+        state.recent.append(losses)
         state.step += 1
-        now += 1
         if state.step % every == 0 or state.step == last_step:
             look(state, task, config.precision)
         hook(state)
+
+
+def _differentiate(
+    state: TrainingState,
+    task: Task,
+    config: TrainingConfig,
+    batch: Batch,
+    now: Tensor,
+    progress: float,
+) -> Tensor:
+    """Leave a batch's gradients, the mean over its parts, and return the losses `[R]`; advances the carry.
+
+    Args:
+        state: its carry is changed.
+        task: what is learned.
+        config: how.
+        batch: of all replicates.
+        now: the number of the draw, int32, raised in place at each part: parts repeat no noise.
+        progress: the share of training that is done, which scheduled drop-path follows.
+    """
+    replicates, parts = state.replicates, config.accumulation
+    losses, carries = [], []
+    for carry, part in cut(state.carry, batch, task.example_dimension, parts):
+        replicates.advance(now, progress)
+        with matrix_precision(config.precision, task.device):
+            loss, after = replicates(task.loss, carry, *part)
+        with backward_precision(config.precision):
+            (loss.sum() / parts).backward()
+        losses.append(loss.detach())
+        carries.append(after)
+        now += 1
+    state.carry = join(carries)
+    return losses[0] if parts == 1 else torch.stack(losses).mean(0)
 
 
 def gradient_masks(

@@ -68,11 +68,30 @@ def schedule_factor(
         passed = sum(step >= m.count(steps_per_epoch) for m in schedule.milestones)
         factor = schedule.factor**passed
     elif schedule.name == "cosine":
-        factor = 0.5 * (1 + math.cos(math.pi * min(step / last_step, 1.0)))
+        first = schedule.restart.count(steps_per_epoch)
+        place, length = (
+            _period(step, first, schedule.restart_factor) if first else (step, last_step)
+        )
+        wave = 0.5 * (1 + math.cos(math.pi * min(place / length, 1.0)))
+        factor = schedule.least + (1 - schedule.least) * wave
     else:
         factor = 1.0
     warmup = schedule.warmup.count(steps_per_epoch)
     return factor * min(1.0, (step + 1) / warmup) if warmup else factor
+
+
+def _period(step: int, first: int, factor: int) -> tuple[int, int]:
+    """The place of a step in its period of warm restarts, and how long that period is.
+
+    Loshchilov & Hutter 2017 (arXiv 1608.03983), section 3: T_cur and T_i, with T_0 = `first` and T_mult = `factor`.
+    """
+    if factor == 1:
+        return step % first, first
+    place, length = step, first
+    while place >= length:
+        place -= length
+        length *= factor
+    return place, length
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
@@ -88,8 +107,9 @@ def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 
 def gradient_norms(grads: Sequence[Tensor]) -> Tensor:
     """The norm of each replicate's whole gradient, `[R]`."""
-    squares = [grad.flatten(1).square().sum(1) for grad in grads]
-    return torch.stack(squares).sum(0).sqrt()
+    rows = [row for grad in grads for row in grad.unbind(0)]
+    norms: Tensor = torch.stack(torch._foreach_norm(rows)).view(len(grads), -1)
+    return torch.linalg.vector_norm(norms, dim=0)
 
 
 def clip_per_replicate(grads: Sequence[Tensor], limit: float) -> None:
@@ -98,5 +118,5 @@ def clip_per_replicate(grads: Sequence[Tensor], limit: float) -> None:
     A gradient that is not finite is left for the loop to find.
     """
     factors = (limit / (gradient_norms(grads) + 1e-6)).clamp(max=1.0)
-    for grad in grads:
-        grad.mul_(factors.view(-1, *[1] * (grad.dim() - 1)))
+    for r, factor in enumerate(factors):
+        torch._foreach_mul_([grad[r] for grad in grads], factor)

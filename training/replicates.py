@@ -13,9 +13,12 @@ from torch.func import functional_call, vmap
 
 from training.batching_rules import CpuRules
 from training.noise import drop_paths, keys, noise_sites, seeds_tensor, site_number
+from training.specs import ImageSpec, Spec
 
 Batching = Literal["stacked", "looped"]
 Function = Callable[..., Any]
+# Pixels from which on convolutional replicates are faster one after the other on a CPU; see benchmarks.
+LARGE_IMAGE = 16 * 16
 
 
 class Replicates(nn.Module):
@@ -142,15 +145,20 @@ def copy_tensors(to: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None
         tensor.copy_(source[name])
 
 
-def default_batching(network: nn.Module, device: torch.device, count: int) -> Batching:
+def default_batching(network: nn.Module, spec: Spec, device: torch.device, count: int) -> Batching:
     """The measured default for `count` replicates.
 
     Stacked, but looped where `vmap` has no rule (torch's own recurrent modules) and, on a CPU, for a single replicate,
-    where stacking only costs.
+    where stacking only costs, and for convolutions of images too large for a stack's features to stay in the cache.
     """
-    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
-    alone = count == 1 and device.type == "cpu"
-    return "looped" if recurrent or alone else "stacked"
+    modules = [*network.modules()]
+    if any(isinstance(module, nn.RNNBase) for module in modules):
+        return "looped"
+    if device.type != "cpu":
+        return "stacked"
+    large = isinstance(spec, ImageSpec) and spec.height * spec.width >= LARGE_IMAGE
+    convolutional = any(isinstance(module, nn.Conv2d) for module in modules)
+    return "looped" if count == 1 or (large and convolutional) else "stacked"
 
 
 def _aligned(
@@ -158,7 +166,22 @@ def _aligned(
 ) -> dict[str, Tensor]:
     """The networks' tensors by name, stacked to `[R, ...]`."""
     tables = [dict(named(network)) for network in networks]
-    return {name: torch.stack([t[name].detach() for t in tables]) for name in tables[0]}
+    return {
+        name: _kernels_channels_last(torch.stack([t[name].detach() for t in tables]))
+        for name in tables[0]
+    }
+
+
+def _kernels_channels_last(stacked: Tensor) -> Tensor:
+    """Kernels `[R, out, in, H, W]` on a CPU with channels last in memory; anything else as it is.
+
+    A convolution takes its layout from its kernel, and what follows from its input: so a whole network runs in the
+    layout that is fastest on a CPU, and nothing is converted inside a step.
+    """
+    if stacked.dim() != 5 or stacked.device.type != "cpu":
+        return stacked
+    folded = stacked.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    return folded.view(stacked.shape)
 
 
 def _replace_tensors(

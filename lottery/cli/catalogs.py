@@ -1,15 +1,21 @@
-"""Commands that say what there is: `recipes`, `networks`, `data`."""
+"""Commands that say what there is: `recipes`, `networks`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lottery.cli.options import as_json, data_root_option
+from lottery.cli.options import as_json
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table
+from training.errors import LotteryError
+
+if TYPE_CHECKING:
+    from nas.entry import NetworkEntry
+
+SMALL = "-small"
 
 
 @click.command()
@@ -19,134 +25,130 @@ def recipes(name: str | None, as_json: bool) -> None:
     """List the recipes, or print one as TOML.
 
     \u0008
-    Example: lottery recipes lth-lenet > mine.toml
+    Examples:
+      lottery recipes
+      lottery recipes lth-lenet > mine.toml
     """
-    from lottery.recipes import RECIPES, recipe
+    from lottery.recipes import recipe
     from training.plain import to_plain, to_toml
 
-    if name is not None:
-        found = recipe(name)
-        if as_json:
-            print_json(to_plain(found))
-        else:
-            click.echo(to_toml(found), nl=False)
-        return
-    rows = [
-        {"recipe": key, "what": (make.__doc__ or "").strip().rstrip(".")}
-        for key, make in RECIPES.items()
+    if name is None and as_json:
+        print_json(_recipe_rows())
+    elif name is None:
+        print_table(_grouped(_recipe_rows()))
+        click.echo(
+            f"\nWith yes under small there is also RECIPE{SMALL}, which takes minutes on two cores."
+        )
+    elif as_json:
+        print_json(to_plain(recipe(name)))
+    else:
+        click.echo(to_toml(recipe(name)), nl=False)
+
+
+def _recipe_rows() -> list[dict[str, str]]:
+    from lottery.recipes import RECIPES
+
+    rows = []
+    for name, make in RECIPES.items():
+        found, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
+        rows.append(
+            {"recipe": name, "network": found.network.name, "data": found.data.name, "what": what}
+        )
+    return rows
+
+
+def _grouped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """One row for a recipe and its small form."""
+    names = {row["recipe"] for row in rows}
+    return [
+        {
+            **{key: row[key] for key in ("recipe", "network", "data")},
+            "small": "yes" if row["recipe"] + SMALL in names else "",
+            "what": row["what"],
+        }
+        for row in rows
+        if row["recipe"].removesuffix(SMALL) not in names - {row["recipe"]}
     ]
-    _show(rows, as_json)
 
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--draw", is_flag=True, help="Draw the cells or layers of a searched network.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where the drawing goes, as .svg, .png or .pdf; NAME.svg by default.",
+)
 @as_json
-def networks(name: str | None, as_json: bool) -> None:
-    """List the networks, or show one with its sizes and parameters.
+def networks(name: str | None, draw: bool, out: Path | None, as_json: bool) -> None:
+    """List the networks, or show one: source, sizes, figures, genotype.
 
     \u0008
-    Example: lottery networks enas-micro
-    """
-    from nas.catalog import NETWORKS, entry
-
-    if name is None:
-        rows = [
-            {"network": e.name, "origin": e.origin, "for": e.task, "what": e.summary}
-            for e in NETWORKS.values()
-        ]
-        _show(rows, as_json)
-        return
-    found = entry(name)
-    facts: dict[str, Any] = {
-        "network": found.name,
-        "origin": found.origin,
-        "for": found.task,
-        "what": found.summary,
-        "source": found.source,
-        "sizes": dict(found.sizes),
-        "parameters": _parameters(found.name, found.task),
-    }
-    if as_json:
-        print_json(facts)
-    else:
-        print_table([{"field": key, "value": str(value)} for key, value in facts.items()])
-
-
-def _parameters(name: str, task: str) -> dict[str, int]:
-    """Exact parameters at the catalog's sizes, for data of the shape that it was published on."""
-    import torch
-
-    from nas.networks import build
-    from training.specs import ImageSpec, Spec, TextSpec
-
-    published: dict[str, Spec] = {
-        "10 classes of 3 x 32 x 32": ImageSpec(channels=3, height=32, width=32, classes=10),
-        "10 classes of 1 x 28 x 28": ImageSpec(channels=1, height=28, width=28, classes=10),
-    }
-    if task == "text":
-        published = {"10,000 words": TextSpec(vocabulary=10_000)}
-    counts = {}
-    for words, spec in published.items():
-        network = build(name, {}, spec, torch.Generator())
-        counts[words] = sum(parameter.numel() for parameter in network.parameters())
-    return counts
-
-
-@click.command()
-@click.argument("name", required=False)
-@data_root_option
-@click.option("--download", is_flag=True, help="Fetch the files into the data root first.")
-@as_json
-def data(name: str | None, data_root: Path | None, download: bool, as_json: bool) -> None:
-    """List the data sets, or check one: counts, fingerprint, baselines.
+    A network of torchvision is torchvision/resnet18, for example.
+    Parameters are counted by building the network at its published size.
 
     \u0008
     Examples:
-      lottery data
-      lottery data mnist --data-root DATA
+      lottery networks
+      lottery networks enas-micro
+      lottery networks darts-v2 --draw --out darts.pdf
     """
-    from training.configs import DataConfig
-    from training.datasets.catalog import DATASETS, data_entry, load_data
-    from training.errors import LotteryError
+    from lottery.cli.architectures import save_drawing
 
+    if draw and name is None:
+        raise LotteryError("--draw draws one network; name it, as in networks enas-micro --draw.")
+    if out is not None and not draw:
+        raise LotteryError("--out says where a drawing goes; give --draw too.")
     if name is None:
-        rows = [
-            {
-                "data": key,
-                "what": found.summary,
-                "files": "embedded" if found.embedded else "--data-root",
-                "options": ", ".join(f"{k}={v}" for k, v in found.options.items()),
-            }
-            for key, found in DATASETS.items()
-        ]
-        _show(rows, as_json)
-        return
-    if download:
-        fetch = data_entry(name).download
-        if fetch is None or data_root is None:
-            raise LotteryError(
-                f"{name} needs no download."
-                if fetch is None
-                else "--download needs a --data-root to put the files into."
-            )
-        fetch(data_root)
-    facts = load_data(DataConfig(name=name), data_root).facts()
-    if as_json:
-        print_json(facts)
+        _list_networks(as_json)
+    elif not draw:
+        _show_network(_named(name), as_json)
     else:
-        print_table([{"field": key, "value": _words(value)} for key, value in facts.items()])
+        path = save_drawing(_named(name), out)
+        if as_json:
+            print_json({"drawing": str(path)})
+        else:
+            click.echo(path)
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return "; ".join(map(_words, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _named(name: str) -> NetworkEntry:
+    from nas.catalog import entry, is_own
+
+    if is_own(name):
+        raise LotteryError(
+            f"{name} is code of your own, which is imported only to train it; see its size and "
+            f"time with retrain RECIPE --network {name} --dry-run."
+        )
+    return entry(name)
 
 
-def _show(rows: list[dict[str, str]], as_json: bool) -> None:
+def _list_networks(as_json: bool) -> None:
+    from nas.catalog import NETWORKS
+
+    rows = [
+        {"network": found.name, "origin": found.origin, "for": found.task, "what": found.summary}
+        for found in NETWORKS.values()
+    ]
     if as_json:
         print_json(rows)
-    else:
-        print_table(rows)
+        return
+    print_table(rows)
+    click.echo(
+        "\nlottery networks NAME shows one: parameters, sizes, published figures, genotype. "
+        "Also torchvision/NAME."
+    )
+
+
+def _show_network(found: NetworkEntry, as_json: bool) -> None:
+    from lottery.cli.architectures import genotype_of, genotype_texts, network_facts, network_rows
+
+    if as_json:
+        print_json(network_facts(found))
+        return
+    print_table(network_rows(found))
+    genotype = genotype_of(found)
+    if genotype is not None:
+        for encoding, text in genotype_texts(found.name, genotype).items():
+            # Not in the table, whose lines break: a genotype is copied whole.
+            click.echo(f"\ngenotype ({encoding})\n{text}")

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from lottery.cli.options import machine_options
-from lottery.cli.running import RUNS, carry_out, watcher_for
+from lottery.cli.running import RUNS, carry_out
 from lottery.cli.runs import machine_of
+from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
 
 
@@ -58,7 +59,7 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     runs = []
     for number, name in enumerate(DEMO, 1):
         experiment = thorough(recipe(name)) if in_full else recipe(name)
-        watcher = watcher_for(machine)
+        watcher = watcher_for(machine.quiet)
         if not machine.quiet:
             click.echo(f"{number}/{len(DEMO)}  {RECIPES[name].__doc__}", err=True)
         try:

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from lottery.cli.catalogs import data, networks, recipes
+from lottery.cli.catalogs import networks, recipes
+from lottery.cli.data import data
 from lottery.cli.demo import demo
 from lottery.cli.results import compare, plot, report, show
 from lottery.cli.runs import control, prune, retrain

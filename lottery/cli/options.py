@@ -72,7 +72,14 @@ machine_options = _together(
     quiet,
 )
 
+network_option = click.option(
+    "--network",
+    metavar="NAME",
+    help="Another network, see lottery networks; package.module:factory imports your own code.",
+)
+
 experiment_options = _together(
+    network_option,
     click.option("--seeds", type=Seeds(), help="Seeds, such as 0,1,2."),
     click.option(
         "--set",
@@ -81,7 +88,9 @@ experiment_options = _together(
         metavar="FIELD=VALUE",
         help="Change any field, such as training.steps=2000; may be repeated.",
     ),
-    click.option("--precision", metavar="NAME", help="fp32 or bf16; weights stay fp32."),
+    click.option(
+        "--precision", metavar="NAME", help="fp32, bf16, or tf32 on CUDA; weights stay fp32."
+    ),
     click.option(
         "--out",
         type=click.Path(path_type=Path),

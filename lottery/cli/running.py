@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.experiments import Experiment
+from lottery.experiments import Experiment, NetworkConfig
 from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
 from lottery.records import ENVIRONMENT, Record, is_run
@@ -25,6 +27,7 @@ from training.storage import read_file
 
 if TYPE_CHECKING:
     from lottery.cycle import Setting
+    from nas.outside_networks import Factory
 
 RUNS = Path("results/runs")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -32,13 +35,23 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """The options that say where and how to run, which change nothing of what comes out."""
+    """The options that say where and how to run, which change nothing of what comes out.
+
+    Attributes:
+        device: auto, cpu or cuda.
+        data_root: where data files are.
+        batching: stacked, looped or None.
+        replicates_at_once: trained in one stack; None for as many as fit.
+        quiet: no display.
+        network: the one that the command line names, if it does: only then is a user's own code imported.
+    """
 
     device: str
     data_root: Path | None
     batching: Any
     replicates_at_once: int | None
     quiet: bool
+    network: str | None = None
 
 
 def named_experiment(target: str) -> Experiment:
@@ -63,12 +76,15 @@ def named_experiment(target: str) -> Experiment:
 def changed(
     experiment: Experiment,
     *,
+    network: str | None = None,
     seeds: Sequence[int] | None,
     levels: int | None,
     precision: str | None,
     assignments: Sequence[str],
 ) -> Experiment:
-    """The experiment with what the options change; `--set` first."""
+    """The experiment with what the options change: the network, then `--set`, then the others."""
+    if network is not None:
+        experiment = with_network(experiment, network)
     for assignment in assignments:
         experiment = override(experiment, assignment)
     if precision is not None:
@@ -78,6 +94,39 @@ def changed(
     if levels is not None:
         experiment = dataclasses.replace(experiment, levels=levels)
     return experiment
+
+
+def with_network(experiment: Experiment, network: str) -> Experiment:
+    """The experiment with another network in its default sizes, and named after it; the same one if it is the same."""
+    from nas.catalog import entry
+
+    entry(network)
+    if network == experiment.network.name:
+        return experiment
+    name = f"{experiment.name}-{re.sub('[^A-Za-z0-9._-]+', '-', network)}"
+    return dataclasses.replace(experiment, name=name, network=NetworkConfig(name=network))
+
+
+def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
+    """The user's own code, if the command line names it; modules of the current folder are found, as by python -m.
+
+    Args:
+        network: that the command line names, if it does.
+        experiment: that it is for; a name that only `--set` or a file gives is not imported.
+
+    Raises:
+        LotteryError: it can't be imported.
+    """
+    from nas.catalog import is_own
+
+    if network is None or network != experiment.network.name or not is_own(network):
+        return None
+    from nas.outside_networks import import_factory
+
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    return import_factory(network)
 
 
 def default_folder(target: str, experiment: Experiment) -> Path:
@@ -95,20 +144,29 @@ def prepared(
         The experiment with its steps resolved, and the setting to run it in.
     """
     from lottery.cycle import Setting, check
-    from training.device import choose_device, exact_convolutions, keep_freed_memory
+    from nas.catalog import NETWORKS
+    from training.device import (
+        check_precision,
+        choose_device,
+        exact_convolutions,
+        keep_freed_memory,
+    )
     from training.tasks.catalog import load_task
 
     keep_freed_memory()
     exact_convolutions()
     device = choose_device(machine.device)
-    task = load_task(experiment.data, experiment.training.batch_size, machine.data_root, device)
-    check(experiment, task)
+    check_precision(experiment.training.precision, device)
+    task = load_task(experiment.data, experiment.training, machine.data_root, device)
     setting = Setting(
         task=task,
-        batching=machine.batching,
+        # Not every network of others can be mapped by vmap.
+        batching=machine.batching or (None if experiment.network.name in NETWORKS else "looped"),
         at_once=machine.replicates_at_once,
         watcher=watcher,
+        factory=factory_of(machine.network, experiment),
     )
+    check(experiment, setting)
     with stopping(watcher):
         yield experiment.resolved(task.steps_per_epoch), setting
 
@@ -125,7 +183,8 @@ def carry_out(
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
         run = open_run(root, resolved, setting.task.facts())
         if not run.folder.holds(ENVIRONMENT):
-            run.folder.write(ENVIRONMENT, to_json(environment(setting.task.device)))
+            used = environment(setting.task.device, resolved.training.precision)
+            run.folder.write(ENVIRONMENT, to_json(used))
         return find_tickets(resolved, run, setting)
 
 
@@ -144,76 +203,6 @@ def stopping(watcher: Watcher) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class TerminalWatcher(Watcher):
-    """Draws a bar with the time left on a terminal; elsewhere prints a line per level."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.console = Console(stderr=True)
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[latest]}", markup=False),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
-        self.bar: Any = None
-        self.title = ""
-
-    def begin(self, run: str, total: int) -> None:
-        """Draw a new bar."""
-        self.title = run
-        self.progress.start()
-        self.bar = self.progress.add_task(run, total=total, latest="")
-
-    def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
-        """Say which level is trained."""
-        text = f"{self.title}  level {level}/{levels}, {replicates} networks"
-        self.progress.update(self.bar, description=text, latest="")
-        if not self.console.is_terminal:
-            self.console.print(f"{text}: {', '.join(arms)}", markup=False, highlight=False)
-
-    def steps(self, count: int) -> None:
-        """Move the bar."""
-        self.progress.advance(self.bar, count)
-
-    def looked(self, step: int, metric: Sequence[float | None]) -> None:
-        """Show the mean on the validation split."""
-        finite = [value for value in metric if value is not None]
-        if finite:
-            mean = sum(finite) / len(finite)
-            self.progress.update(self.bar, latest=f"validation {mean:.4g}")
-
-    def records(self, records: Sequence[Record]) -> None:
-        """Warn of replicates that diverged."""
-        lost = sum(record.diverged_at is not None for record in records)
-        if lost:
-            self.console.print(
-                f"{self.title}: {lost} of {len(records)} networks diverged; they are recorded as such.",
-                markup=False,
-                highlight=False,
-            )
-
-    def end(self) -> None:
-        """Leave the finished bar where it is."""
-        self.progress.stop()
-
-
-def watcher_for(machine: Machine) -> Watcher:
-    """A display, or none."""
-    return Watcher() if machine.quiet else TerminalWatcher()
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,13 @@ from typing import Any
 
 import click
 
-from lottery.cli.options import as_json, experiment_options, machine_options, run_argument
+from lottery.cli.options import (
+    as_json,
+    experiment_options,
+    machine_options,
+    network_option,
+    run_argument,
+)
 from lottery.cli.running import (
     Machine,
     carry_out,
@@ -17,15 +23,17 @@ from lottery.cli.running import (
     default_folder,
     named_experiment,
     print_json,
-    watcher_for,
 )
 from lottery.cli.showing import print_levels, print_plan
+from lottery.cli.watching import watcher_for
+from lottery.experiments import Experiment
+from training.errors import LotteryError
 
 
 def machine_of(options: Mapping[str, Any]) -> Machine:
     """The machine options among a command's options."""
     names = [field.name for field in dataclasses.fields(Machine)]
-    return Machine(**{name: options[name] for name in names})
+    return Machine(**{name: options[name] for name in names if name in options})
 
 
 def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
@@ -33,6 +41,7 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     given = named_experiment(target)
     experiment = changed(
         given,
+        network=machine.network,
         seeds=options["seeds"],
         levels=levels,
         precision=options["precision"],
@@ -42,7 +51,7 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     if options["dry_run"]:
         print_plan(experiment, machine, options["as_json"])
         return
-    watcher = watcher_for(machine)
+    watcher = watcher_for(machine.quiet)
     try:
         records = carry_out(experiment, root, machine, watcher)
     finally:
@@ -83,6 +92,8 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
       lottery prune demo-digits-enas
       lottery prune lth-lenet --data-root DATA --seeds 0,1,2 --levels 8 --set training.steps=6000
       lottery recipes lth-lenet > mine.toml; lottery prune mine.toml
+      lottery prune lth-lenet --network conv-2 --set network.size.widths=[128]
+      lottery prune lth-lenet --network my_package.my_module:make_network
     """
     _train(target, levels, options)
 
@@ -90,10 +101,13 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
 @click.command()
 @run_argument
 @click.argument("arm")
+@network_option
 @machine_options
 @as_json
 def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     """Train one more control beside every level of a finished RUN.
+
+    A RUN of your own code needs --network again: code is imported only when the command line names it.
 
     \u0008
     ARM is one of
@@ -115,7 +129,8 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
 
     machine = machine_of(options)
     experiment = stored_experiment(RunFolder(run))
-    watcher = watcher_for(machine)
+    _check_same_network(experiment, machine.network, run)
+    watcher = watcher_for(machine.quiet)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
         opened = open_run(run, resolved, setting.task.facts())
         try:
@@ -126,3 +141,11 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
         print_json([dataclasses.asdict(record) for record in records])
     else:
         print_levels([run])
+
+
+def _check_same_network(experiment: Experiment, network: str | None, run: Path) -> None:
+    if network not in (None, experiment.network.name):
+        raise LotteryError(
+            f"{run} is a run of {experiment.network.name}, not of {network}; leave --network out or "
+            "give that name."
+        )

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.configs import DataConfig
-from training.datasets.images import ImageData, download_mnist, load_digits, load_mnist
+from training.datasets.cifar import CIFAR, cifar_paths, read_cifar
+from training.datasets.digits import read_digits
+from training.datasets.downloads import download
+from training.datasets.idx_files import FOLDERS, idx_paths, read_idx
+from training.datasets.image_folders import folder_paths, read_folder
+from training.datasets.images import ImageData, image_data
+from training.datasets.npz_files import read_npz
+from training.datasets.raw_images import RawImages
+from training.datasets.svhn import FILES, read_svhn, svhn_paths
 from training.datasets.text import TextData, load_pydoc
 from training.errors import LotteryError, unknown
 
 Data = ImageData | TextData
+Options = Mapping[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,39 +32,111 @@ class DataEntry:
 
     Attributes:
         summary: one line for `lottery data`.
-        embedded: whether it needs no files.
+        place: what holds it: `embedded`, `--data-root`, or files and folders below the data root.
         options: settings and their defaults: whole numbers of at least 1, or of 0 where that is the default.
         load: reads it from a data root.
+        paths: the files that it would read from a data root, whether or not they are there.
         download: fetches its files into a data root, or None where that can't be done.
     """
 
     summary: str
-    embedded: bool
-    options: Mapping[str, int]
-    load: Callable[[Path | None, Mapping[str, int]], Data]
+    place: str
+    options: Options
+    load: Callable[[Path | None, Options], Data]
+    paths: Callable[[Path], list[Path]] = lambda root: []
     download: Callable[[Path], None] | None = None
 
+    @property
+    def embedded(self) -> bool:
+        """Whether it needs no files."""
+        return self.place == EMBEDDED
 
-# Of training images: pixels of padding before a random crop, and whether to flip (1) or not (0).
-AUGMENTATION = {"crop_padding": 0, "flip": 0}
+    @property
+    def own_root(self) -> bool:
+        """Whether the data root is the data itself, so that it is looked for nowhere else."""
+        return self.place == OWN_ROOT
+
+
+EMBEDDED, OWN_ROOT = "embedded", "--data-root itself"
+# How many images are trained on and tested with at most (0 is all). Of training images: pixels of padding before a
+# random crop, whether to flip (1) or not (0), pixels of the side of a square that is cut out (0 for none).
+LIMITS_AND_AUGMENTATION = {"train": 0, "test": 0, "crop_padding": 0, "flip": 0, "cutout": 0}
+OPTIONS = {"validation": 5000, **LIMITS_AND_AUGMENTATION}
+# Of images whose number is not known beforehand a tenth is held out, at most 5,000.
+OWN_OPTIONS = {"validation": 0, **LIMITS_AND_AUGMENTATION}
+
+
+def _images(read: Callable[[Path | None], RawImages]) -> Callable[[Path | None, Options], Data]:
+    return lambda root, options: image_data(read(root), options)
+
+
+def _idx(name: str, summary: str) -> DataEntry:
+    return DataEntry(
+        summary=summary,
+        place=FOLDERS[name],
+        options=OPTIONS,
+        load=_images(functools.partial(read_idx, name)),
+        paths=functools.partial(idx_paths, name),
+        download=functools.partial(download, name),
+    )
+
+
+def _cifar(name: str, summary: str) -> DataEntry:
+    return DataEntry(
+        summary=summary,
+        place=f"{CIFAR[name].folder} or {name}.npz",
+        options=OPTIONS,
+        load=_images(functools.partial(read_cifar, name)),
+        paths=functools.partial(cifar_paths, name),
+        download=functools.partial(download, name),
+    )
+
 
 DATASETS: dict[str, DataEntry] = {
     "digits": DataEntry(
         summary="1,797 handwritten digits of 8 x 8 pixels (scikit-learn)",
-        embedded=True,
-        options={"validation": 297, **AUGMENTATION},
-        load=load_digits,
+        place=EMBEDDED,
+        options={**OPTIONS, "validation": 297},
+        load=_images(lambda root: read_digits()),
     ),
-    "mnist": DataEntry(
-        summary="70,000 handwritten digits of 28 x 28 pixels (LeCun et al. 1998)",
-        embedded=False,
-        options={"validation": 5000, **AUGMENTATION},
-        load=load_mnist,
-        download=download_mnist,
+    "mnist": _idx("mnist", "70,000 handwritten digits of 28 x 28 pixels (LeCun et al. 1998)"),
+    "fashion-mnist": _idx(
+        "fashion-mnist", "70,000 pieces of clothing of 28 x 28 pixels (Xiao et al. 2017)"
+    ),
+    "kmnist": _idx(
+        "kmnist", "70,000 cursive Japanese letters of 28 x 28 pixels (Clanuwat et al. 2018)"
+    ),
+    "svhn": DataEntry(
+        summary="99,289 house numbers' digits of 32 x 32 pixels, in colour (Netzer et al. 2011)",
+        place=" and ".join(FILES),
+        options=OPTIONS,
+        load=_images(read_svhn),
+        paths=svhn_paths,
+        download=functools.partial(download, "svhn"),
+    ),
+    "cifar-10": _cifar(
+        "cifar-10", "60,000 colour images of 32 x 32 pixels in 10 classes (Krizhevsky 2009)"
+    ),
+    "cifar-100": _cifar(
+        "cifar-100", "60,000 colour images of 32 x 32 pixels in 100 classes (Krizhevsky 2009)"
+    ),
+    "folder": DataEntry(
+        summary="your own images, a folder per class",
+        place=OWN_ROOT,
+        options={**OWN_OPTIONS, "side": 32},
+        load=lambda root, options: image_data(read_folder(root, options), options),
+        paths=folder_paths,
+    ),
+    "npz": DataEntry(
+        summary="your own images, as arrays in one .npz file",
+        place=OWN_ROOT,
+        options=OWN_OPTIONS,
+        load=_images(read_npz),
+        paths=lambda root: [root],
     ),
     "pydoc": DataEntry(
         summary="Python's own documentation topics, about 65,000 words",
-        embedded=True,
+        place=EMBEDDED,
         options={"least_count": 5, "sequence": 35},
         load=load_pydoc,
     ),
@@ -94,6 +176,13 @@ def data_options(config: DataConfig) -> dict[str, int]:
     return {**defaults, **config.options}
 
 
+def data_root(given: Path | None) -> Path | None:
+    """Where data files are: what was given, else the environment variable LOTTERY_DATA."""
+    if given is None and os.environ.get("LOTTERY_DATA"):
+        return Path(os.environ["LOTTERY_DATA"])
+    return given
+
+
 def load_data(config: DataConfig, root: Path | None) -> Data:
     """Load a data set into memory.
 
@@ -104,6 +193,4 @@ def load_data(config: DataConfig, root: Path | None) -> Data:
     Raises:
         LotteryError: an unknown name or option, or a missing or damaged file.
     """
-    if root is None and os.environ.get("LOTTERY_DATA"):
-        root = Path(os.environ["LOTTERY_DATA"])
-    return data_entry(config.name).load(root, data_options(config))
+    return data_entry(config.name).load(data_root(root), data_options(config))

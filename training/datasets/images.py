@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training.errors import ExitCode, LotteryError
+from training.datasets.raw_images import Array, Normalisation, RawImages, RawSplit
+from training.errors import LotteryError
 from training.noise import generator
 from training.specs import ImageSpec
 
-Bytes = npt.NDArray[np.uint8]
+_HASHED_AT_ONCE = 2000
 
 
 @dataclass(frozen=True)
@@ -42,13 +39,13 @@ class ImageData:
 
     Attributes:
         name: as in `lottery data`.
-        fingerprint: SHA-256 of the raw images and labels and the split.
+        fingerprint: SHA-256 of the raw images and labels, the split and the limits.
         spec: what a network must take and give.
         train: the split that is trained on.
         validation: the split that chooses the early-stop step.
         test: the split that is read once and chooses nothing.
-        mean: subtracted from pixels in [0, 1].
-        deviation: divided by.
+        mean: subtracted from pixels in [0, 1], per channel.
+        deviation: divided by, per channel.
     """
 
     name: str
@@ -57,26 +54,22 @@ class ImageData:
     train: LabelledImages
     validation: LabelledImages
     test: LabelledImages
-    mean: float
-    deviation: float
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
     @property
-    def black(self) -> float:
-        """The value of a black pixel."""
-        return -self.mean / self.deviation
+    def black(self) -> Tensor:
+        """The value of a black pixel, `[C]`, on the device of the data."""
+        values = [-m / d for m, d in zip(self.mean, self.deviation, strict=True)]
+        return torch.tensor(values, device=self.train.images.device)
 
     def to(self, device: torch.device) -> ImageData:
         """The same data on a device."""
-        splits = (self.train.to(device), self.validation.to(device), self.test.to(device))
-        return ImageData(
-            name=self.name,
-            fingerprint=self.fingerprint,
-            spec=self.spec,
-            train=splits[0],
-            validation=splits[1],
-            test=splits[2],
-            mean=self.mean,
-            deviation=self.deviation,
+        return replace(
+            self,
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
         )
 
     def facts(self) -> dict[str, object]:
@@ -89,148 +82,111 @@ class ImageData:
                 "validation": len(self.validation),
                 "test": len(self.test),
             },
-            "normalisation": {"mean": self.mean, "deviation": self.deviation},
+            "normalisation": {"mean": [*self.mean], "deviation": [*self.deviation]},
             "baselines": [],
         }
 
 
-def load_digits(root: Path | None, options: Mapping[str, int]) -> ImageData:
-    """scikit-learn's handwritten digits: 1,797 images of 8 x 8 with values 0 to 16, embedded.
+def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:
+    """Hold out validation images, keep as many as are wanted, normalise.
 
-    The split is a fixed permutation: 500 test and `validation` (297) images, the other 1,000 train.
-    """
-    from sklearn.datasets import load_digits as load
-
-    bunch = load()
-    images = torch.from_numpy(bunch.images).float()[:, None] / 16.0
-    labels = torch.from_numpy(bunch.target).long()
-    order = torch.randperm(len(labels), generator=generator(0, "digits split"))
-    test, rest = order[:500], order[500:]
-    return _split("digits", images[rest], labels[rest], images[test], labels[test], options, None)
-
-
-def load_mnist(root: Path | None, options: Mapping[str, int]) -> ImageData:
-    """MNIST (LeCun et al. 1998): 60,000 and 10,000 images of 28 x 28, of the train files `validation` (5,000) held out.
-
-    The normalisation constants are the ones that reproduce Figure 3 of Frankle & Carbin 2019, which the paper omits.
+    Validation images are the first `validation` of a fixed permutation of the training images, a tenth of them (at most
+    5,000) where that is 0. `train` and `test` keep only the first so many of a fixed permutation; 0 keeps all.
+    The constants that a source does not publish are those of the images that are trained on, to four decimals.
 
     Raises:
-        LotteryError: a file is missing, cut short or not what it should be.
+        LotteryError: an option that these images do not allow.
     """
-    if root is None:
-        raise LotteryError(
-            "mnist needs its files: name the folder that holds MNIST/raw with --data-root, or set "
-            "LOTTERY_DATA; `lottery data mnist --download --data-root FOLDER` fetches them.",
-            ExitCode.BAD_DATA,
-        )
-    folder = root / "MNIST" / "raw"
-    arrays = {
-        part: (
-            _idx(folder / f"{part}-images-idx3-ubyte", (28, 28)),
-            _idx(folder / f"{part}-labels-idx1-ubyte", ()),
-        )
-        for part in ("train", "t10k")
-    }
-    for part, (images, labels) in arrays.items():
-        path = folder / f"{part}-labels-idx1-ubyte"
-        if len(images) != len(labels):
-            raise _bad(path, f"it holds {len(labels):,} labels for {len(images):,} images")
-        if labels.max() > 9:
-            raise _bad(path, f"label {labels.max()} is out of range 0 to 9")
-    tensors = [
-        (torch.from_numpy(images).float()[:, None] / 255.0, torch.from_numpy(labels).long())
-        for images, labels in arrays.values()
+    count = len(raw.train.labels)
+    held_out = options["validation"] or max(1, min(5000, count // 10))
+    _check(raw, {**options, "validation": held_out})
+    order = torch.randperm(count, generator=generator(0, "validation split"))
+    train = order[held_out:][: options["train"] or count]
+    validation, test = order[:held_out], torch.arange(len(raw.test.labels))
+    if options["test"]:
+        test = torch.randperm(len(test), generator=generator(0, "test limit"))[: options["test"]]
+    fingerprint = _fingerprint(raw, order, (options["train"], options["test"]))
+    splits = [
+        _pixels(split, index, raw.white)
+        for split, index in ((raw.train, train), (raw.train, validation), (raw.test, test))
     ]
-    return _split("mnist", *tensors[0], *tensors[1], options, (0.1307, 0.3081))
+    constants = raw.normalisation or _normalisation(splits[0].images)
+    for split in splits:
+        _normalise(split.images, constants)
+    _, channels, height, width = raw.train.images.shape
+    return ImageData(
+        name=raw.name,
+        fingerprint=fingerprint,
+        spec=ImageSpec(channels=channels, height=height, width=width, classes=raw.classes),
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        mean=constants.mean,
+        deviation=constants.deviation,
+    )
 
 
-def _idx(path: Path, shape: tuple[int, ...]) -> Bytes:
-    """The unsigned bytes of an IDX file, plain or gzipped: `[N, *shape]`."""
-    found = next((p for p in (path, path.with_name(f"{path.name}.gz")) if p.is_file()), None)
-    if found is None:
-        raise LotteryError(
-            f"{path} was not found, nor {path.name}.gz; name the folder that holds MNIST/raw with "
-            "--data-root or LOTTERY_DATA.",
-            ExitCode.BAD_DATA,
-        )
-    try:
-        raw = found.read_bytes()
-        data = gzip.decompress(raw) if found.suffix == ".gz" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        raise _bad(found, f"it can't be read ({error})") from None
-    dimensions = 1 + len(shape)
-    start = 4 + 4 * dimensions
-    if len(data) < start or int.from_bytes(data[:4], "big") != 0x0800 + dimensions:
-        raise _bad(found, "it does not begin like an IDX file of bytes")
-    count, *lengths = map(int, np.frombuffer(data[4:start], dtype=">u4"))
-    if tuple(lengths) != shape:
-        raise _bad(found, f"its images are {tuple(lengths)}, not {shape}")
-    body = np.frombuffer(data, dtype=np.uint8)[start:]
-    if body.size != count * int(np.prod(shape, dtype=np.int64)) or count == 0:
-        raise _bad(found, f"it holds {body.size:,} bytes, which is not {count:,} items")
-    return body.reshape(count, *shape).copy()
-
-
-def _bad(path: Path, fault: str) -> LotteryError:
-    return LotteryError(f"{path}: {fault}; fetch the file again.", ExitCode.BAD_DATA)
-
-
-def _split(
-    name: str,
-    train_images: Tensor,
-    train_labels: Tensor,
-    test_images: Tensor,
-    test_labels: Tensor,
-    options: Mapping[str, int],
-    constants: tuple[float, float] | None,
-) -> ImageData:
-    """Hold out validation examples and normalise; `constants` None means those of the training images."""
-    held_out = options["validation"]
-    if not 1 <= held_out < len(train_labels):
+def _check(raw: RawImages, options: Mapping[str, int]) -> None:
+    """Refuse options that don't fit the images."""
+    count, held_out = len(raw.train.labels), options["validation"]
+    if not 1 <= held_out < count:
         raise LotteryError(
             f"data.options.validation = {held_out} is out of range; "
-            f"{name} has {len(train_labels):,} training images: hold out at least 1 and leave 1."
+            f"{raw.name} has {count:,} training images: hold out at least 1 and leave 1."
         )
-    order = torch.randperm(len(train_labels), generator=generator(0, "validation split"))
-    validation, train = order[:held_out], order[held_out:]
+    side = min(raw.train.images.shape[2:])
+    most = {
+        "train": (count - held_out, f"{raw.name} leaves so many images for training"),
+        "test": (len(raw.test.labels), f"{raw.name} has so many test images"),
+        "crop_padding": (side, "that is the side of an image"),
+        "cutout": (side, "that is the side of an image"),
+        "flip": (1, "0 is off and 1 is on"),
+    }
+    for key, (limit, why) in most.items():
+        if options[key] > limit:
+            raise LotteryError(
+                f"data.options.{key} = {options[key]} is out of range; "
+                f"it must be 0 to {limit:,} ({why})."
+            )
+
+
+def _fingerprint(raw: RawImages, order: Tensor, limits: tuple[int, int]) -> str:
+    """SHA-256 of pixels in [0, 1], labels, the permutation and the limits, if there are any."""
     digest = hashlib.sha256()
-    for tensor in (train_images, train_labels, test_images, test_labels, order):
-        digest.update(tensor.numpy().tobytes())
-    mean, deviation = constants or (
-        round(float(train_images[train].mean()), 4),
-        round(float(train_images[train].std()), 4),
+    for split in (raw.train, raw.test):
+        for first in range(0, len(split.labels), _HASHED_AT_ONCE):
+            piece = split.images[first : first + _HASHED_AT_ONCE]
+            digest.update(_unit(piece, raw.white).numpy().tobytes())
+        digest.update(split.labels.tobytes())
+    digest.update(order.numpy().tobytes())
+    if any(limits):
+        digest.update(f"{limits}".encode())
+    return digest.hexdigest()
+
+
+def _unit(images: Array, white: float) -> Tensor:
+    """Pixels in [0, 1]."""
+    return torch.from_numpy(images).to(torch.float32, copy=True).div_(white)
+
+
+def _pixels(split: RawSplit, index: Tensor, white: float) -> LabelledImages:
+    """Some images of a split, not yet normalised."""
+    chosen = np.ascontiguousarray(split.images[index.numpy()])
+    return LabelledImages(_unit(chosen, white), torch.from_numpy(split.labels)[index])
+
+
+def _normalisation(images: Tensor) -> Normalisation:
+    """Mean and standard deviation per channel; a channel without any deviation is only centred."""
+    variance, mean = torch.var_mean(images, dim=(0, 2, 3))
+    return Normalisation(
+        mean=tuple(round(value, 4) for value in mean.tolist()),
+        deviation=tuple(round(value, 4) or 1.0 for value in variance.nan_to_num().sqrt().tolist()),
     )
-    train_images, test_images = ((x - mean) / deviation for x in (train_images, test_images))
-    return ImageData(
-        name=name,
-        fingerprint=digest.hexdigest(),
-        spec=ImageSpec(
-            channels=train_images.shape[1],
-            height=train_images.shape[2],
-            width=train_images.shape[3],
-            classes=int(train_labels.max()) + 1,
-        ),
-        train=LabelledImages(train_images[train], train_labels[train]),
-        validation=LabelledImages(train_images[validation], train_labels[validation]),
-        test=LabelledImages(test_images, test_labels),
-        mean=mean,
-        deviation=deviation,
+
+
+def _normalise(images: Tensor, constants: Normalisation) -> None:
+    """Normalise `[N, C, H, W]` in place: a copy of a large data set would double what it takes."""
+    mean, deviation = (
+        torch.tensor(values)[:, None, None] for values in (constants.mean, constants.deviation)
     )
-
-
-def download_mnist(root: Path) -> None:
-    """Fetch MNIST's files into `root/MNIST/raw` through torchvision.
-
-    Raises:
-        LotteryError: there is no network, or the folder can't be written to.
-    """
-    from torchvision.datasets import MNIST
-
-    try:
-        MNIST(str(root), download=True)
-    except (OSError, RuntimeError) as error:
-        raise LotteryError(
-            f"MNIST could not be fetched into {root} ({error}); fetch the four files elsewhere and "
-            "put them into its folder MNIST/raw.",
-            ExitCode.BAD_DATA,
-        ) from None
+    images.sub_(mean).div_(deviation)

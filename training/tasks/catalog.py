@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from training.augmentation import Augmentation
-from training.configs import DataConfig
+from training.configs import DataConfig, TrainingConfig
 from training.datasets.catalog import data_options, load_data
 from training.datasets.images import ImageData
 from training.tasks.image_classification import ImageClassification
@@ -15,12 +15,14 @@ from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task
 
 
-def load_task(config: DataConfig, batch_size: int, root: Path | None, device: torch.device) -> Task:
+def load_task(
+    config: DataConfig, training: TrainingConfig, root: Path | None, device: torch.device
+) -> Task:
     """Load a data set onto a device and make the task that it is for.
 
     Args:
         config: the data set and its options.
-        batch_size: images, or columns of text, per step.
+        training: of which the batch size and the weight of auxiliary classifiers are the task's.
         root: the folder of data files, or None.
         device: where to train.
 
@@ -30,6 +32,12 @@ def load_task(config: DataConfig, batch_size: int, root: Path | None, device: to
     data = load_data(config, root).to(device)
     options = data_options(config)
     if isinstance(data, ImageData):
-        augmentation = Augmentation(crop_padding=options["crop_padding"], flip=options["flip"] > 0)
-        return ImageClassification(data, batch_size, augmentation)
-    return LanguageModelling(data, batch_size, options["sequence"])
+        augmentation = Augmentation(
+            crop_padding=options["crop_padding"],
+            flip=options["flip"] > 0,
+            cutout=options["cutout"],
+        )
+        return ImageClassification(
+            data, training.batch_size, augmentation, training.auxiliary_weight
+        )
+    return LanguageModelling(data, training.batch_size, options["sequence"])

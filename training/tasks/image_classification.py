@@ -28,12 +28,17 @@ class ImageClassification(Task):
         data: on the device where it is trained.
         batch_size: images per step; an epoch leaves out the images that don't fill a batch.
         augmentation: of the training images.
+        auxiliary_weight: of the loss of each auxiliary classifier, where a network has one.
     """
 
     metric = ACCURACY
 
     def __init__(
-        self, data: ImageData, batch_size: int, augmentation: Augmentation = NO_AUGMENTATION
+        self,
+        data: ImageData,
+        batch_size: int,
+        augmentation: Augmentation = NO_AUGMENTATION,
+        auxiliary_weight: float = 0.4,
     ) -> None:
         if batch_size > len(data.train):
             raise LotteryError(
@@ -44,6 +49,7 @@ class ImageClassification(Task):
         self.spec = data.spec
         self.batch_size = batch_size
         self.augmentation = augmentation
+        self.auxiliary_weight = auxiliary_weight
         self.device = data.train.labels.device
         self.steps_per_epoch = len(data.train) // batch_size
 
@@ -57,6 +63,7 @@ class ImageClassification(Task):
         images, labels = self.data.train.images, self.data.train.labels
         numbers, sites = seeds_tensor(seeds, self.device), augmentation_sites(self.device)
         now = torch.zeros((), dtype=torch.int32, device=self.device)
+        black = self.data.black
 
         def batch(step: int) -> Batch:
             epoch, place = divmod(step, self.steps_per_epoch)
@@ -68,7 +75,7 @@ class ImageClassification(Task):
             chosen = images.index_select(0, flat).view(*shape, *images.shape[1:])
             if self.augmentation != NO_AUGMENTATION:
                 now.fill_(step)
-                chosen = augment(chosen, numbers, sites, now, self.augmentation, self.data.black)
+                chosen = augment(chosen, numbers, sites, now, self.augmentation, black)
             return chosen, labels.index_select(0, flat).view(shape)
 
         return batch
@@ -86,9 +93,17 @@ class ImageClassification(Task):
         return ()
 
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
-        """The mean cross-entropy of images `[B, C, H, W]` with labels `[B]`."""
+        """The mean cross-entropy of images `[B, C, H, W]` with labels `[B]`.
+
+        While it trains, a network may give (logits, auxiliary logits, ...): each auxiliary classifier's loss is added
+        at its weight (Szegedy et al. 2015, arXiv 1409.4842, section 5).
+        """
         images, labels = batch
-        return cross_entropy(network(images), labels).mean(), carry
+        logits, *auxiliary = _classifiers(network(images))
+        loss = cross_entropy(logits, labels).mean()
+        for others in auxiliary:
+            loss = loss + self.auxiliary_weight * cross_entropy(others, labels).mean()
+        return loss, carry
 
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
@@ -114,7 +129,12 @@ class ImageClassification(Task):
         return 1
 
 
+def _classifiers(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The logits of a network's classifiers, the one that counts first."""
+    return output if isinstance(output, tuple) else (output,)
+
+
 def _score(network: Network, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Per image: its cross-entropy, and whether the largest logit is its label's."""
-    logits = network(images)
+    logits = _classifiers(network(images))[0]
     return cross_entropy(logits, labels), logits.argmax(-1) == labels

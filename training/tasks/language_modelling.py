@@ -31,6 +31,7 @@ class LanguageModelling(Task):
     """
 
     metric = PERPLEXITY
+    example_dimension = 1
 
     def __init__(
         self, data: TextData, batch_size: int, sequence: int, evaluation_columns: int = 10

@@ -42,12 +42,14 @@ class Task(abc.ABC):
         spec: what it must take and give.
         device: where the data live.
         steps_per_epoch: whole batches in the training split.
+        example_dimension: of one network's batch: 0 for `[B, ...]`, 1 for `[T, B]`. What is carried leads with B.
     """
 
     metric: Metric
     spec: Spec
     device: torch.device
     steps_per_epoch: int
+    example_dimension = 0
 
     @abc.abstractmethod
     def facts(self) -> dict[str, Any]:

@@ -1,0 +1,171 @@
+"""ENAS micro, 20 channels, 8 cells, batches of 64, auxiliary head and drop-path: against itself in plain PyTorch.
+
+    python benchmarks/conv_cells.py [--steps 8] [--json FILE]
+
+One network trained by this project's loop, and the same network, batches, clipping and optimizer in the loop that one
+would write by hand, in PyTorch's default layout (NCHW) and in channels-last. The three take turns, so that their ratios
+hold on any machine. Run it on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nas.networks import build
+from training.configs import OptimizerConfig, TrainingConfig
+from training.datasets.images import ImageData, LabelledImages
+from training.device import keep_freed_memory
+from training.loop import begin, train
+from training.noise import generator, set_noise
+from training.replicates import Replicates, default_batching
+from training.specs import ImageSpec
+from training.steps import Steps
+from training.tasks.image_classification import ImageClassification
+
+BATCH = 64
+SPEC = ImageSpec(channels=3, height=32, width=32, classes=10)
+SIZE = {"channels": 20, "normal_cells": 2, "reductions": 2, "drop_path": 0.4, "auxiliary": 1}
+OPTIMIZER = OptimizerConfig(
+    name="sgd",
+    learning_rate=0.05,
+    momentum=0.9,
+    nesterov=True,
+    weight_decay=4e-4,
+    clip_norm=5.0,
+)
+CONFIG = TrainingConfig(
+    steps=Steps(iterations=10**9),
+    batch_size=BATCH,
+    eval_every=Steps(iterations=10**9),
+    optimizer=OPTIMIZER,
+)
+Step = Callable[[], None]
+
+
+def random_images(count: int) -> LabelledImages:
+    """Images and labels of CIFAR-10's shape."""
+    return LabelledImages(torch.randn(count, 3, 32, 32), torch.randint(10, (count,)))
+
+
+def task() -> ImageClassification:
+    """CIFAR-10's shape, random content."""
+    data = ImageData(
+        name="random",
+        fingerprint="",
+        spec=SPEC,
+        train=random_images(2000),
+        validation=random_images(10),
+        test=random_images(10),
+        mean=(0.0, 0.0, 0.0),
+        deviation=(1.0, 1.0, 1.0),
+    )
+    return ImageClassification(data, BATCH)
+
+
+def network() -> nn.Module:
+    """The network."""
+    return build("enas-micro", SIZE, SPEC, generator(0, "benchmark")).train()
+
+
+def ours(work: ImageClassification) -> Step:
+    """A step of the project's loop."""
+    model = network()
+    replicates = Replicates([model], [0], default_batching(model, work.spec, work.device, 1))
+    state = begin(replicates, work, CONFIG, 0)
+
+    def leave(_: object) -> None:
+        raise _EnoughError
+
+    def step() -> None:
+        try:
+            train(state, work, CONFIG, 10**9, {}, leave)
+        except _EnoughError:
+            state.recent.clear()
+
+    return step
+
+
+class _EnoughError(Exception):
+    """Ends a step of training."""
+
+
+def plain(work: ImageClassification, layout: torch.memory_format) -> Step:
+    """A step of the loop that one would write by hand."""
+    model = network().to(memory_format=layout)
+    optimizer = torch.optim.SGD(
+        model.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=4e-4
+    )
+    images, labels = work.data.train.images, work.data.train.labels
+    taken = 0
+
+    def step() -> None:
+        nonlocal taken
+        index = torch.randint(len(labels), (BATCH,))
+        set_noise(model, 0, taken, progress=0.5)
+        logits, auxiliary = model(images[index].contiguous(memory_format=layout))
+        loss = F.cross_entropy(logits, labels[index])
+        loss = loss + 0.4 * F.cross_entropy(auxiliary, labels[index])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        optimizer.step()
+        taken += 1
+
+    return step
+
+
+def measure(steps: int) -> dict[str, object]:
+    """Milliseconds per step of each, in turns."""
+    keep_freed_memory()
+    work = task()
+    runs = {
+        "ours": ours(work),
+        "plain NCHW": plain(work, torch.contiguous_format),
+        "plain channels-last": plain(work, torch.channels_last),
+    }
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(steps + 1):
+        for name, step in runs.items():
+            began = time.perf_counter()
+            step()
+            if turn > 0:
+                times[name].append(time.perf_counter() - began)
+    each = {name: median(values) for name, values in times.items()}
+    return {
+        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+        "parameters": sum(parameter.numel() for parameter in network().parameters()),
+        "milliseconds": {name: round(1e3 * value) for name, value in each.items()},
+        "spread": {n: [round(1e3 * min(v)), round(1e3 * max(v))] for n, v in times.items()},
+        "times_plain_NCHW": round(each["plain NCHW"] / each["ours"], 2),
+        "times_plain_channels_last": round(each["plain channels-last"] / each["ours"], 2),
+        "images_per_second": round(BATCH / each["ours"], 1),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--steps", type=int, default=8, help="timed steps of each")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    text = json.dumps(measure(arguments.steps), indent=1)
+    print(text)
+    if arguments.json is not None:
+        arguments.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""What is known of a network: its facts, its genotype as text, and its genotype as a drawing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.darts_encoding import print_darts
+from nas.encodings import (
+    print_enas_lm,
+    print_enas_macro,
+    print_enas_micro,
+    print_enas_rnn,
+    print_nao,
+)
+from nas.entry import Genotype, NetworkEntry
+from nas.genotypes import CellGraph, ConvCellGenotype, LayerwiseGenotype, RecurrentGenotype
+from nas.random_genotypes import random_cells, random_layers
+from training.errors import LotteryError
+from training.specs import ImageSpec, Spec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.architecture_plots import Chain
+    from analysis.graphs import Graph
+
+# The encoding that the source of a network is written in; cells have a DARTS genotype besides.
+ENCODINGS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "enas-micro": ("ENAS micro", print_enas_micro),
+    "enas-micro-paper": ("ENAS micro", print_enas_micro),
+    "random-micro": ("ENAS micro", print_enas_micro),
+    "enas-macro": ("ENAS macro", print_enas_macro),
+    "enas-macro-released": ("ENAS macro", print_enas_macro),
+    "random-macro": ("ENAS macro", print_enas_macro),
+    "naonet-a": ("NAO", print_nao),
+    "naonet-b": ("NAO", print_nao),
+    "nao-ws-cnn": ("NAO", print_nao),
+    "nao-v2": ("NAO", print_nao),
+    "enas-rnn": ("ENAS recurrent", print_enas_rnn),
+    "enas-lm": ("enas_lm", print_enas_lm),
+}
+# Networks whose genotype is a function of two of their sizes.
+DRAWN: dict[str, Callable[[Mapping[str, Any]], Genotype]] = {
+    "random-micro": lambda sizes: random_cells(sizes["seed"], sizes["nodes"]),
+    "random-macro": lambda sizes: random_layers(sizes["seed"], sizes["layers"]),
+}
+
+
+def genotype_of(entry: NetworkEntry) -> Genotype | None:
+    """The genotype of a network at its published sizes; None for a designed one."""
+    return DRAWN[entry.name](entry.sizes) if entry.name in DRAWN else entry.genotype
+
+
+def network_facts(entry: NetworkEntry) -> dict[str, Any]:
+    """All that is known of a network, as plain JSON values.
+
+    Raises:
+        LotteryError: torchvision has no such network.
+    """
+    genotype = genotype_of(entry)
+    return {
+        "network": entry.name,
+        "origin": entry.origin,
+        "for": entry.task,
+        "what": entry.summary,
+        "source": entry.source,
+        "spec": dataclasses.asdict(entry.spec),
+        "sizes": {key: list(v) if isinstance(v, tuple) else v for key, v in entry.sizes.items()},
+        "parameters": count_parameters(entry),
+        "published": [dataclasses.asdict(figure) for figure in entry.published],
+        "genotype": {} if genotype is None else genotype_texts(entry.name, genotype),
+        "operations": {} if genotype is None else operations(genotype),
+    }
+
+
+def network_rows(entry: NetworkEntry) -> list[dict[str, str]]:
+    """The facts as rows of a table, without the genotype's texts."""
+    facts = network_facts(entry)
+    sizes = ", ".join(f"{key} {_words(value)}" for key, value in facts["sizes"].items())
+    counts = ", ".join(f"{count} x {word}" for word, count in facts["operations"].items())
+    rows = [{"field": key, "value": facts[key]} for key in ("network", "origin", "for")]
+    rows += [{"field": key, "value": facts[key]} for key in ("what", "source")]
+    rows += [
+        {"field": "sizes", "value": sizes or "none"},
+        {"field": "parameters", "value": f"{facts['parameters']:,} for {_shape(entry.spec)}"},
+    ]
+    for figure in entry.published:
+        value = f"{figure.what}: {figure.value} ({figure.source})"
+        rows.append({"field": "published", "value": value})
+    return [*rows, {"field": "operations", "value": counts}] if counts else rows
+
+
+def count_parameters(entry: NetworkEntry) -> int:
+    """The exact number of parameters at the published sizes; no memory is taken for them."""
+    import torch
+
+    from nas.networks import build, counted_parameters
+
+    with torch.device("meta"):
+        network = build(entry.name, {}, entry.spec, torch.Generator("cpu"))
+    return sum(parameter.numel() for parameter in counted_parameters(network).values())
+
+
+def genotype_texts(name: str, genotype: Genotype) -> dict[str, str]:
+    """Encoding -> the genotype in it: the source's own, and that of DARTS for cells it has words for."""
+    texts = {}
+    if name in ENCODINGS:
+        encoding, write = ENCODINGS[name]
+        texts[encoding] = write(genotype)
+    if isinstance(genotype, ConvCellGenotype):
+        try:
+            texts["DARTS"] = print_darts(genotype)
+        except ValueError:
+            # DARTS lacks some operations of NAO; the source's own text says all.
+            return texts
+    return texts
+
+
+def operations(genotype: Genotype) -> dict[str, int]:
+    """Operation or activation -> how often it occurs, the most frequent first."""
+    if isinstance(genotype, ConvCellGenotype):
+        cells = (genotype.normal, genotype.reduction)
+        words = [word for cell in cells for node in cell.nodes for _, word in node]
+    elif isinstance(genotype, LayerwiseGenotype):
+        words = [layer.operation for layer in genotype.layers]
+    else:
+        words = [genotype.first, *(word for _, word in genotype.nodes)]
+    return dict(Counter(words).most_common())
+
+
+def drawing(entry: NetworkEntry) -> Figure:
+    """A searched network's genotype as a figure.
+
+    Raises:
+        LotteryError: it has none.
+    """
+    from analysis.architecture_plots import draw_chain, draw_graphs
+
+    genotype = genotype_of(entry)
+    if genotype is None:
+        raise LotteryError(
+            f"{entry.name} is {entry.origin} and has no genotype to draw; name a searched network, "
+            "such as enas-micro."
+        )
+    if isinstance(genotype, LayerwiseGenotype):
+        return draw_chain(_chain(entry.name, genotype))
+    if isinstance(genotype, RecurrentGenotype):
+        return draw_graphs([_recurrent_graph(entry.name, genotype)])
+    normal = _cell_graph(f"{entry.name}: normal cell", genotype.normal, "")
+    note = "; operations on the outputs of the cells before halve the image"
+    reduction = _cell_graph(f"{entry.name}: reduction cell", genotype.reduction, note)
+    return draw_graphs([normal, reduction])
+
+
+def save_drawing(entry: NetworkEntry, out: Path | None) -> Path:
+    """Draw a network into a file, NAME.svg of the current folder by default; the file's path.
+
+    Raises:
+        LotteryError: there is nothing to draw, or the file's ending is no format of a figure.
+    """
+    from analysis.plots import FORMATS, render
+    from training.storage import write_file
+
+    path = out or Path(f"{entry.name.replace('/', '-')}.svg")
+    if path.suffix[1:] not in FORMATS:
+        raise LotteryError(
+            f"--out {path} does not end in a format of a figure; let it end in "
+            f"{' or '.join(f'.{name}' for name in FORMATS)}."
+        )
+    write_file(path, render(drawing(entry), path.suffix[1:], salt=entry.name))
+    return path
+
+
+def _cell_graph(title: str, cell: CellGraph, note: str) -> Graph:
+    from analysis.graphs import Graph, Vertex
+
+    nodes = (Vertex(name=str(index), inputs=node) for index, node in enumerate(cell.nodes, 2))
+    output = Vertex(name="concat", inputs=tuple((state, "") for state in cell.output))
+    return Graph(
+        title=title,
+        note=f"each node is the sum of its two operations{note}",
+        vertices=(Vertex(name="cell k-2"), Vertex(name="cell k-1"), *nodes, output),
+    )
+
+
+def _recurrent_graph(name: str, cell: RecurrentGenotype) -> Graph:
+    from analysis.graphs import Graph, Vertex
+
+    nodes = (
+        Vertex(name=str(index), inputs=((previous + 1, activation),))
+        for index, (previous, activation) in enumerate(cell.nodes, start=1)
+    )
+    return Graph(
+        title=f"{name}: recurrent cell",
+        note="each node is a highway from the one before it, with the activation in its box",
+        vertices=(
+            Vertex(name="x(t), h(t-1)"),
+            Vertex(name="0", inputs=((0, cell.first),)),
+            *nodes,
+            Vertex(name="mean", inputs=tuple((state + 1, "") for state in cell.output)),
+        ),
+    )
+
+
+def _chain(name: str, genotype: LayerwiseGenotype) -> Chain:
+    from analysis.architecture_plots import Chain
+
+    return Chain(
+        title=f"{name}: {len(genotype.layers)} layers",
+        note="each line is a layer's output; at a dot it is joined to a later layer's",
+        first="stem",
+        layers=tuple((layer.operation, layer.skips) for layer in genotype.layers),
+    )
+
+
+def _shape(spec: Spec) -> str:
+    if isinstance(spec, ImageSpec):
+        return f"images of {spec.channels} x {spec.height} x {spec.width}, {spec.classes:,} classes"
+    return f"a vocabulary of {spec.vocabulary:,}"
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

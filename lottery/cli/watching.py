@@ -1,0 +1,79 @@
+"""What a run in progress looks like on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lottery.progress import Watcher
+from lottery.records import Record
+
+
+class TerminalWatcher(Watcher):
+    """Draws a bar with the time left on a terminal; elsewhere prints a line per level."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[latest]}", markup=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.bar: Any = None
+        self.title = ""
+
+    def begin(self, run: str, total: int) -> None:
+        """Draw a new bar."""
+        self.title = run
+        self.progress.start()
+        self.bar = self.progress.add_task(run, total=total, latest="")
+
+    def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
+        """Say which level is trained."""
+        text = f"{self.title}  level {level}/{levels}, {replicates} networks"
+        self.progress.update(self.bar, description=text, latest="")
+        if not self.console.is_terminal:
+            self.console.print(f"{text}: {', '.join(arms)}", markup=False, highlight=False)
+
+    def steps(self, count: int) -> None:
+        """Move the bar."""
+        self.progress.advance(self.bar, count)
+
+    def looked(self, step: int, metric: Sequence[float | None]) -> None:
+        """Show the mean on the validation split."""
+        finite = [value for value in metric if value is not None]
+        if finite:
+            mean = sum(finite) / len(finite)
+            self.progress.update(self.bar, latest=f"validation {mean:.4g}")
+
+    def records(self, records: Sequence[Record]) -> None:
+        """Warn of replicates that diverged."""
+        lost = sum(record.diverged_at is not None for record in records)
+        if lost:
+            self.console.print(
+                f"{self.title}: {lost} of {len(records)} networks diverged; they are recorded as such.",
+                markup=False,
+                highlight=False,
+            )
+
+    def end(self) -> None:
+        """Leave the finished bar where it is."""
+        self.progress.stop()
+
+
+def watcher_for(quiet: bool) -> Watcher:
+    """A display, or none."""
+    return Watcher() if quiet else TerminalWatcher()

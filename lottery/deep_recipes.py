@@ -1,0 +1,191 @@
+"""Recipes of residual and VGG networks on CIFAR-10, as lottery-ticket papers train and prune them; torch-free.
+
+5,000 training images are held out for validation, with which the best step is chosen; the papers read the test images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
+from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.steps import Steps
+
+RESNET_20 = NetworkConfig(name="resnet", size={"depth": 20, "width": 16})
+GLOROT_20 = NetworkConfig(name="resnet-glorot", size={"depth": 20, "width": 16})
+TO_THE_START = RewindingConfig()
+NO_WARMUP = Steps()
+
+
+def _deep(
+    name: str,
+    source: str,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    *,
+    levels: int,
+    arms: tuple[str, ...] = ("reinitialised",),
+    rewinding: RewindingConfig = TO_THE_START,
+) -> Experiment:
+    """A residual or VGG network on CIFAR-10 with crops and flips, pruned globally by 20 % per level."""
+    return Experiment(
+        name=name,
+        source=source,
+        seeds=(0, 1, 2),
+        levels=levels,
+        arms=arms,
+        network=network,
+        data=DataConfig(
+            name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1}
+        ),
+        training=training,
+        pruning=PruningConfig(scope="global", rate=0.2),
+        rewinding=rewinding,
+    )
+
+
+def _steps_down(
+    steps: Steps,
+    milestones: tuple[Steps, ...],
+    *,
+    learning_rate: float,
+    batch_size: int,
+    weight_decay: float = 1e-4,
+    nesterov: bool = False,
+    warmup: Steps = NO_WARMUP,
+) -> TrainingConfig:
+    """SGD with momentum 0.9 whose learning rate falls to a tenth at each milestone."""
+    return TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        eval_every=Steps(epochs=1),
+        optimizer=OptimizerConfig(
+            name="sgd",
+            learning_rate=learning_rate,
+            momentum=0.9,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+        ),
+        schedule=ScheduleConfig(name="step", milestones=milestones, warmup=warmup),
+    )
+
+
+def lth_resnet18() -> Experiment:
+    """ResNet-20 on CIFAR-10, which Frankle & Carbin 2019 (arXiv 1803.03635), section 4, call Resnet-18."""
+    return _deep(
+        "lth-resnet18",
+        "Frankle & Carbin 2019, section 4 and figures 2 and 8: SGD with momentum 0.9, 30,000 iterations, batches of "
+        "128, learning rate 0.03 after 20,000 iterations of warm-up, to a tenth at 20,000 and 25,000, 20 % per level "
+        "globally; the network is ResNet-20, as Frankle's retrospective says; weight decay 1e-4 from "
+        "facebookresearch/open_lth. The paper leaves the output layer whole; here it is ranked with the rest",
+        GLOROT_20,
+        _steps_down(
+            Steps(iterations=30_000),
+            (Steps(iterations=20_000), Steps(iterations=25_000)),
+            learning_rate=0.03,
+            batch_size=128,
+            warmup=Steps(iterations=20_000),
+        ),
+        levels=15,
+    )
+
+
+def lth_vgg19() -> Experiment:
+    """VGG-19 on CIFAR-10 as in Frankle & Carbin 2019 (arXiv 1803.03635), section 4, with warm-up."""
+    return _deep(
+        "lth-vgg19",
+        "Frankle & Carbin 2019, section 4 and figures 2 and 7: SGD with momentum 0.9, 112,480 iterations (160 epochs), "
+        "batches of 64, learning rate 0.1 after 10,000 iterations of warm-up, to a tenth at 80 and 120 epochs, 20 % "
+        "per level globally; weight decay 1e-4 from facebookresearch/open_lth. The paper leaves the output layer "
+        "whole; here it is ranked with the rest",
+        NetworkConfig(name="vgg-19"),
+        _steps_down(
+            Steps(iterations=112_480),
+            (Steps(iterations=56_240), Steps(iterations=84_360)),
+            learning_rate=0.1,
+            batch_size=64,
+            warmup=Steps(iterations=10_000),
+        ),
+        levels=20,
+    )
+
+
+def _lmc(name: str, network: NetworkConfig, rewind: int, levels: int) -> Experiment:
+    """A network of Frankle et al. 2020, table 1, rewound to the step at which it is stable."""
+    return _deep(
+        name,
+        "Frankle et al. 2020, table 1: SGD with momentum 0.9, 63,000 iterations, batches of 128, learning rate 0.1, to "
+        "a tenth at 32,000 and 48,000, 20 % per level globally, rewound to the step at which the dense network is "
+        f"stable, {rewind:,} (section 3); weight decay 1e-4 from facebookresearch/open_lth",
+        network,
+        _steps_down(
+            Steps(iterations=63_000),
+            (Steps(iterations=32_000), Steps(iterations=48_000)),
+            learning_rate=0.1,
+            batch_size=128,
+        ),
+        levels=levels,
+        arms=("reinitialised", "random-mask"),
+        rewinding=RewindingConfig(step=Steps(iterations=rewind)),
+    )
+
+
+def lmc_resnet20() -> Experiment:
+    """ResNet-20 on CIFAR-10, rewound to step 2,000, as in Frankle et al. 2020 (arXiv 1912.05671), table 1."""
+    return _lmc("lmc-resnet20", RESNET_20, 2000, 12)
+
+
+def lmc_vgg16() -> Experiment:
+    """VGG-16 on CIFAR-10, rewound to step 1,000, as in Frankle et al. 2020 (arXiv 1912.05671), table 1."""
+    return _lmc("lmc-vgg16", NetworkConfig(name="vgg-16"), 1000, 20)
+
+
+def renda_resnet20() -> Experiment:
+    """ResNet-20 on CIFAR-10 with learning-rate rewinding, as in Renda et al. 2020 (arXiv 2003.02389)."""
+    return _deep(
+        "renda-resnet20",
+        "Renda et al. 2020, table 1: SGD with Nesterov momentum 0.9, weight decay 2e-4, 182 epochs, batches of 128, "
+        "learning rate 0.1, to a tenth at epochs 91 and 136; section 4: 20 % per level globally, then the whole "
+        "schedule again from the trained weights",
+        RESNET_20,
+        _steps_down(
+            Steps(epochs=182),
+            (Steps(epochs=91), Steps(epochs=136)),
+            learning_rate=0.1,
+            batch_size=128,
+            weight_decay=2e-4,
+            nesterov=True,
+        ),
+        levels=10,
+        rewinding=RewindingConfig(weights="keep", schedule="rewind"),
+    )
+
+
+def torchvision_resnet18_cifar10() -> Experiment:
+    """The ResNet-18 of torchvision on CIFAR-10, as an example of a network from there."""
+    return _deep(
+        "torchvision-resnet18-cifar10",
+        "kuangliu/pytorch-cifar, main.py: SGD with momentum 0.9, learning rate 0.1 to 0 by a cosine, weight decay "
+        "5e-4, 200 epochs, batches of 128; the network itself is torchvision's, made for larger images",
+        NetworkConfig(name="torchvision/resnet18"),
+        TrainingConfig(
+            steps=Steps(epochs=200),
+            batch_size=128,
+            eval_every=Steps(epochs=1),
+            optimizer=OptimizerConfig(
+                name="sgd", learning_rate=0.1, momentum=0.9, weight_decay=5e-4
+            ),
+            schedule=ScheduleConfig(name="cosine"),
+        ),
+        levels=10,
+    )
+
+
+DEEP_RECIPES: dict[str, Callable[[], Experiment]] = {
+    "lth-resnet18": lth_resnet18,
+    "lth-vgg19": lth_vgg19,
+    "lmc-resnet20": lmc_resnet20,
+    "lmc-vgg16": lmc_vgg16,
+    "renda-resnet20": renda_resnet20,
+    "torchvision-resnet18-cifar10": torchvision_resnet18_cifar10,
+}

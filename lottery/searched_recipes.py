@@ -1,0 +1,231 @@
+"""Recipes that retrain searched convolutional networks on CIFAR-10 as published, and prune them; torch-free.
+
+The published recipes train on all 50,000 images and read the test images after each epoch; here 5,000 are held out for
+validation, and an epoch has the fewer steps. None of them prunes: levels, rate and control are this project's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lottery.experiments import Experiment, NetworkConfig, PruningConfig
+from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.steps import Steps
+
+ENAS_MICRO_SOURCE = (
+    "melodyguan/enas, scripts/cifar10_micro_final.sh: batches of 144, 630 epochs, learning rate 0.05 to 1e-4 by "
+    "cosines of 10, 20, ... 320 epochs (by the step here, by the epoch there), SGD with Nesterov momentum 0.9, "
+    "l2_reg 2e-4 without the half, which is weight decay 4e-4, dropout 0.2, drop-path to 0.4, auxiliary head at 0.4; "
+    "no clipping, as clip_mode norm discards what it clips; no cutout (--child_cutout_size=16 adds it); all "
+    "50,000 images there, 5,000 of them held out here"
+)
+ENAS_MACRO_SOURCE = (
+    "melodyguan/enas, scripts/cifar10_macro_final.sh: batches of 100, 310 epochs, learning rate 0.05 to 0.001 by "
+    "cosines of 10, 20, ... 160 epochs (by the step here, by the epoch there), SGD with Nesterov momentum 0.9, "
+    "l2_reg 2e-4 without the half, which is weight decay 4e-4, dropout 0.5; no clipping, as clip_mode norm discards "
+    "what it clips; all 50,000 images there, 5,000 of them held out here"
+)
+NAO_SOURCE = (
+    "renqianluo/NAO_pytorch, {script} and train_cifar.py: batches of 128, 600 epochs, learning rate 0.025 to 0 by a "
+    "cosine, SGD with momentum 0.9, weight decay {decay:g}, norm clipped at 5, dropout 0.4, drop-path to "
+    "{drop_path:g}, auxiliary head at 0.4, cutout 16; all 50,000 images there, 5,000 of them held out here"
+)
+DARTS_SOURCE = (
+    "quark0/darts, cnn/train.py with --auxiliary --cutout: batches of 96, 600 epochs, learning rate 0.025 to 0 by a "
+    "cosine, SGD with momentum 0.9, weight decay 3e-4, norm clipped at 5, drop-path to 0.2, auxiliary head at 0.4, "
+    "cutout 16; all 50,000 images there, 5,000 of them held out here"
+)
+
+
+def _retraining(
+    name: str, source: str, network: NetworkConfig, training: TrainingConfig, cutout: int = 0
+) -> Experiment:
+    """A searched network on CIFAR-10 with crops and flips; 10 levels of 20 %, to 10.7 % density."""
+    options = {"validation": 5000, "crop_padding": 4, "flip": 1, "cutout": cutout}
+    return Experiment(
+        name=name,
+        source=source,
+        seeds=(0, 1, 2),
+        levels=10,
+        arms=("reinitialised",),
+        network=network,
+        data=DataConfig(name="cifar-10", options=options),
+        training=training,
+        pruning=PruningConfig(scope="global", rate=0.2),
+    )
+
+
+def _enas_training(epochs: int, batch_size: int, least: float) -> TrainingConfig:
+    """SGD with warm restarts after 10 epochs, each period twice as long as the one before."""
+    return TrainingConfig(
+        steps=Steps(epochs=epochs),
+        batch_size=batch_size,
+        eval_every=Steps(epochs=1),
+        optimizer=OptimizerConfig(
+            name="sgd", learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=4e-4
+        ),
+        schedule=ScheduleConfig(
+            name="cosine", restart=Steps(epochs=10), restart_factor=2, least=least
+        ),
+    )
+
+
+def _enas_micro(name: str, network: str, source: str = ENAS_MICRO_SOURCE) -> Experiment:
+    size = {"drop_path": 0.4, "dropout": 0.2, "auxiliary": 1}
+    training = _enas_training(630, 144, 1e-4 / 0.05)
+    return _retraining(name, source, NetworkConfig(name=network, size={**size}), training)
+
+
+def _enas_macro(name: str, network: str, source: str = ENAS_MACRO_SOURCE) -> Experiment:
+    training = _enas_training(310, 100, 0.001 / 0.05)
+    return _retraining(name, source, NetworkConfig(name=network, size={"dropout": 0.5}), training)
+
+
+def _one_cosine(batch_size: int, weight_decay: float) -> TrainingConfig:
+    """600 epochs of SGD, clipped, with one cosine from 0.025 to 0."""
+    return TrainingConfig(
+        steps=Steps(epochs=600),
+        batch_size=batch_size,
+        eval_every=Steps(epochs=1),
+        optimizer=OptimizerConfig(
+            name="sgd",
+            learning_rate=0.025,
+            momentum=0.9,
+            weight_decay=weight_decay,
+            clip_norm=5.0,
+        ),
+        schedule=ScheduleConfig(name="cosine"),
+    )
+
+
+def _nao(
+    name: str,
+    network: str,
+    script: str,
+    *,
+    channels: int = 36,
+    weight_decay: float = 3e-4,
+    drop_path: float = 0.2,
+) -> Experiment:
+    size = {"channels": channels, "drop_path": drop_path, "dropout": 0.4, "auxiliary": 1}
+    source = NAO_SOURCE.format(script=script, decay=weight_decay, drop_path=drop_path)
+    config = NetworkConfig(name=network, size={**size})
+    return _retraining(name, source, config, _one_cosine(128, weight_decay), cutout=16)
+
+
+def _darts(network: str, source: str = DARTS_SOURCE) -> Experiment:
+    config = NetworkConfig(name=network, size={"drop_path": 0.2, "auxiliary": 1})
+    return _retraining(f"{network}-cifar10", source, config, _one_cosine(96, 3e-4), cutout=16)
+
+
+def enas_micro_cifar10() -> Experiment:
+    """The cells that ENAS released, retrained as its script does."""
+    return _enas_micro("enas-micro-cifar10", "enas-micro")
+
+
+def enas_micro_paper_cifar10() -> Experiment:
+    """The cells of ENAS's paper (arXiv 1802.03268, figure 8), retrained as its script does."""
+    return _enas_micro("enas-micro-paper-cifar10", "enas-micro-paper")
+
+
+def enas_macro_cifar10() -> Experiment:
+    """The 24 layers that ENAS released, with separable convolutions, retrained as its script does."""
+    return _enas_macro("enas-macro-cifar10", "enas-macro")
+
+
+def enas_macro_released_cifar10() -> Experiment:
+    """The 24 layers that ENAS released, with full convolutions as its code has them."""
+    return _enas_macro("enas-macro-released-cifar10", "enas-macro-released")
+
+
+def naonet_a_cifar10() -> Experiment:
+    """NAONet-A with 36 channels, retrained as NAO_pytorch does."""
+    return _nao("naonet-a-cifar10", "naonet-a", "NAO_V1/train_NAONet_A_36_cifar10.sh")
+
+
+def naonet_a_128_cifar10() -> Experiment:
+    """NAONet-A with 128 channels, 145 million parameters, retrained as NAO_pytorch does."""
+    return _nao(
+        "naonet-a-128-cifar10",
+        "naonet-a",
+        "NAO_V1/train_NAONet_A_128_cifar10_4cards.sh",
+        channels=128,
+        weight_decay=5e-4,
+        drop_path=0.3,
+    )
+
+
+def naonet_b_cifar10() -> Experiment:
+    """NAONet-B, found with shared weights, retrained as NAO_pytorch does."""
+    return _nao("naonet-b-cifar10", "naonet-b", "NAO_V1/train_NAONet_B_36_cifar10.sh")
+
+
+def nao_ws_cnn_cifar10() -> Experiment:
+    """The cells that NAO found with shared weights in TensorFlow, retrained as ENAS's."""
+    source = (
+        f"renqianluo/NAO, NAO-WS/cnn, whose final training is that of ENAS: {ENAS_MICRO_SOURCE}"
+    )
+    return _enas_micro("nao-ws-cnn-cifar10", "nao-ws-cnn", source)
+
+
+def nao_v2_cifar10() -> Experiment:
+    """The cells of NAO-V2 (arXiv 1909.10815), retrained as NAO_pytorch does."""
+    script = "NAO_V2/train_NAONet_V2_36_cifar10.sh"
+    return _nao("nao-v2-cifar10", "nao-v2", script, weight_decay=5e-4)
+
+
+def darts_v1_cifar10() -> Experiment:
+    """The cells of first-order DARTS (arXiv 1806.09055), retrained as its code does."""
+    return _darts("darts-v1")
+
+
+def darts_v2_cifar10() -> Experiment:
+    """The cells of second-order DARTS (arXiv 1806.09055), retrained as its code does."""
+    return _darts("darts-v2")
+
+
+def nasnet_a_cifar10() -> Experiment:
+    """NASNet-A (arXiv 1707.07012), retrained as DARTS does to compare itself with it."""
+    return _darts("nasnet-a")
+
+
+def amoebanet_a_cifar10() -> Experiment:
+    """AmoebaNet-A (arXiv 1802.01548), retrained as DARTS does to compare itself with it."""
+    return _darts("amoebanet-a")
+
+
+def pnasnet_5_cifar10() -> Experiment:
+    """PNASNet-5 (arXiv 1712.00559), retrained as DARTS retrains its like."""
+    return _darts("pnasnet-5", f"this project, as DARTS trains NASNet-A: {DARTS_SOURCE}")
+
+
+def random_micro_cifar10() -> Experiment:
+    """Cells drawn at random from ENAS's micro space, the control of a search, retrained as ENAS's."""
+    source = f"this project, as ENAS's own cells: {ENAS_MICRO_SOURCE}"
+    return _enas_micro("random-micro-cifar10", "random-micro", source)
+
+
+def random_macro_cifar10() -> Experiment:
+    """Layers drawn at random from ENAS's macro space, the control of a search, retrained as ENAS's."""
+    source = f"this project, as ENAS's own layers: {ENAS_MACRO_SOURCE}"
+    return _enas_macro("random-macro-cifar10", "random-macro", source)
+
+
+SEARCHED_RECIPES: dict[str, Callable[[], Experiment]] = {
+    "enas-micro-cifar10": enas_micro_cifar10,
+    "enas-micro-paper-cifar10": enas_micro_paper_cifar10,
+    "enas-macro-cifar10": enas_macro_cifar10,
+    "enas-macro-released-cifar10": enas_macro_released_cifar10,
+    "naonet-a-cifar10": naonet_a_cifar10,
+    "naonet-a-128-cifar10": naonet_a_128_cifar10,
+    "naonet-b-cifar10": naonet_b_cifar10,
+    "nao-ws-cnn-cifar10": nao_ws_cnn_cifar10,
+    "nao-v2-cifar10": nao_v2_cifar10,
+    "darts-v1-cifar10": darts_v1_cifar10,
+    "darts-v2-cifar10": darts_v2_cifar10,
+    "nasnet-a-cifar10": nasnet_a_cifar10,
+    "amoebanet-a-cifar10": amoebanet_a_cifar10,
+    "pnasnet-5-cifar10": pnasnet_5_cifar10,
+    "random-micro-cifar10": random_micro_cifar10,
+    "random-macro-cifar10": random_macro_cifar10,
+}

@@ -1,0 +1,167 @@
+"""Convolutional networks whose every layer is searched: the macro space of ENAS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from nas.genotypes import Layer, LayerwiseGenotype
+from nas.initialisation import initialise
+from nas.operations import (
+    OPERATIONS,
+    Constructor,
+    FactorizedReduction,
+    relu_conv_norm,
+    separable_convolution,
+)
+from training.errors import LotteryError
+from training.noise import Dropout
+from training.specs import ImageSpec
+
+# Unlike on the edges of a cell, a separable convolution is applied once (`_conv_branch` in
+# `general_child.py` of melodyguan/enas).
+LAYER_OPERATIONS: Mapping[str, Constructor] = {
+    "convolution-3x3": OPERATIONS["convolution-3x3"],
+    "separable-3x3": partial(separable_convolution, kernel=3, times=1),
+    "convolution-5x5": OPERATIONS["convolution-5x5"],
+    "separable-5x5": partial(separable_convolution, kernel=5, times=1),
+    "average-3x3": OPERATIONS["average-3x3"],
+    "max-3x3": OPERATIONS["max-3x3"],
+}
+
+# `_fixed_layer` of the release builds separable convolutions as full ones, by their size alone.
+RELEASED_OPERATIONS: Mapping[str, Constructor] = {
+    **LAYER_OPERATIONS,
+    "separable-3x3": LAYER_OPERATIONS["convolution-3x3"],
+    "separable-5x5": LAYER_OPERATIONS["convolution-5x5"],
+}
+
+
+class SearchedLayer(nn.Module):
+    """ReLU-1x1-BN, the operation, and a ReLU-1x1-BN that joins its output with skipped ones.
+
+    As `_fixed_layer` in `general_child.py` of melodyguan/enas retrains a layer. There the pools are
+    missing; here they follow the same 1x1 convolution, as in `_pool_branch` of the search. The
+    first layer has nothing to join.
+
+    Args:
+        layer: the operation and which earlier outputs are joined.
+        channels: of every output.
+        operations: the constructor of each word.
+        first: whether this is the first layer.
+    """
+
+    def __init__(
+        self, layer: Layer, channels: int, operations: Mapping[str, Constructor], first: bool
+    ) -> None:
+        super().__init__()
+        self.skips = layer.skips
+        self.squeeze = relu_conv_norm(channels, channels)
+        self.operation = operations[layer.operation](channels, 1)
+        inputs = (len(layer.skips) + 1) * channels
+        self.join: nn.Module = nn.Identity() if first else relu_conv_norm(inputs, channels)
+
+    def forward(self, newest: Tensor, earlier: Mapping[int, Tensor]) -> Tensor:
+        """Apply the layer.
+
+        Args:
+            newest: the output before this one, `[B, C, H, W]`.
+            earlier: outputs by number, each `[B, C, H, W]`.
+
+        Returns:
+            `[B, C, H, W]`.
+        """
+        out = self.operation(self.squeeze(newest))
+        if self.skips:
+            out = torch.cat([*(earlier[skip] for skip in self.skips), out], dim=1)
+        joined: Tensor = self.join(out)
+        return joined
+
+
+class LayerNetwork(nn.Module):
+    """Stem, searched layers, mean, linear classifier without bias.
+
+    After the layers L // 3 and 2 (L // 3) of L, counted from 1, each output that a later layer
+    reads passes a factorized reduction of its own, to half the size and twice the channels
+    (`general_child.py` of melodyguan/enas). Fewer than three layers are never halved. Initial
+    weights are He normal (He et al. 2015).
+
+    Args:
+        spec: of the images.
+        genotype: the layers.
+        channels: of the stem and the first layers.
+        dropout: on the features that the classifier reads.
+        separable: whether separable convolutions are; in the release they are full ones.
+
+    Raises:
+        LotteryError: the images are too small to be halved twice.
+    """
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        *,
+        genotype: LayerwiseGenotype,
+        channels: int,
+        dropout: float,
+        separable: bool,
+    ) -> None:
+        super().__init__()
+        operations = LAYER_OPERATIONS if separable else RELEASED_OPERATIONS
+        layers = genotype.layers
+        halved = _halved_outputs(len(layers))
+        _check_size(spec, len(halved))
+        self.stem = nn.Sequential(
+            nn.Conv2d(spec.channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
+        self.layers = nn.ModuleList()
+        # Number of the output after which a halving comes -> number of an output -> its reduction.
+        self.halvings = nn.ModuleDict()
+        for index, layer in enumerate(layers):
+            self.layers.append(SearchedLayer(layer, channels, operations, first=index == 0))
+            if index + 1 in halved:
+                self.halvings[str(index + 1)] = nn.ModuleDict(
+                    {
+                        str(output): FactorizedReduction(channels, 2 * channels)
+                        for output in _read_after(layers, index + 1)
+                    }
+                )
+                channels *= 2
+        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.classifier = nn.Linear(channels, spec.classes, bias=False)
+        initialise(self, "he")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits `[B, classes]` of images `[B, C, H, W]`."""
+        newest = self.stem(images)
+        outputs = {0: newest}
+        for number, layer in enumerate(self.layers, start=1):
+            newest = outputs[number] = layer(newest, outputs)
+            if str(number) in self.halvings:
+                reductions = cast(nn.ModuleDict, self.halvings[str(number)])
+                outputs = {int(of): halve(outputs[int(of)]) for of, halve in reductions.items()}
+                newest = outputs[number]
+        logits: Tensor = self.classifier(self.dropout(newest.mean((2, 3))))
+        return logits
+
+
+def _halved_outputs(layers: int) -> set[int]:
+    return {layers // 3, 2 * (layers // 3)} - {0}
+
+
+def _read_after(layers: Sequence[Layer], output: int) -> list[int]:
+    """The outputs up to `output` that layers behind it read; the next one reads `output` itself."""
+    skips = {skip for layer in layers[output:] for skip in layer.skips if skip < output}
+    return [*sorted(skips), output]
+
+
+def _check_size(spec: ImageSpec, halvings: int) -> None:
+    if min(spec.height, spec.width) < 2**halvings:
+        raise LotteryError(
+            f"Images of {spec.height} x {spec.width} pixels can't be halved {halvings} times, as a "
+            "network of three or more searched layers does; give images of at least 4 x 4 pixels."
+        )

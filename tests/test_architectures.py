@@ -1,0 +1,118 @@
+"""What is said of a network, and its drawing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lottery.cli.architectures import (
+    ENCODINGS,
+    count_parameters,
+    drawing,
+    genotype_of,
+    genotype_texts,
+    network_facts,
+    network_rows,
+    operations,
+    save_drawing,
+)
+from nas.catalog import NETWORKS, entry
+from nas.darts_encoding import parse_darts
+from nas.encodings import parse_enas_macro
+from nas.genotypes import RecurrentGenotype
+from nas.published import ENAS_MICRO
+from nas.random_genotypes import random_layers
+from training.errors import LotteryError
+
+SEARCHED = sorted(name for name, found in NETWORKS.items() if genotype_of(found) is not None)
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_network_has_its_facts(name: str) -> None:
+    facts = network_facts(entry(name))
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["parameters"] > 10_000
+    assert bool(facts["genotype"]) == bool(facts["operations"]) == (name in SEARCHED)
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_every_searched_network_is_drawn_with_all_its_operations(name: str) -> None:
+    found = genotype_of(entry(name))
+    assert found is not None
+    words = [text.get_text() for text in drawing(entry(name)).axes[0].texts]
+    for operation, count in operations(found).items():
+        kind, _, size = operation.partition("-")
+        label = " ".join([kind, *size.replace("x", "\N{MULTIPLICATION SIGN}").split("-")]).strip()
+        assert words.count(label) == count
+    assert any(text.startswith(name) for text in words)
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_every_searched_network_has_the_encoding_of_its_source(name: str) -> None:
+    found = genotype_of(entry(name))
+    assert found is not None
+    texts = genotype_texts(name, found)
+    assert name not in ENCODINGS or ENCODINGS[name][0] in texts
+    assert texts
+    if "DARTS" in texts:
+        assert parse_darts(texts["DARTS"]) == found
+
+
+def test_a_designed_network_counts_what_it_has() -> None:
+    # 784 x 300 + 300 x 100 + 100 x 10 weights and 410 biases.
+    assert count_parameters(entry("lenet-300-100")) == 266_610
+    assert count_parameters(entry("torchvision/resnet18")) == 11_689_512
+
+
+def test_operations_are_counted_the_most_frequent_first() -> None:
+    assert operations(ENAS_MICRO) == {
+        "separable-5x5": 7,
+        "separable-3x3": 5,
+        "average-3x3": 3,
+        "identity": 3,
+        "max-3x3": 2,
+    }
+    cell = RecurrentGenotype(first="tanh", nodes=((0, "relu"), (1, "relu")), output=(1, 2))
+    assert operations(cell) == {"relu": 2, "tanh": 1}
+
+
+def test_a_random_network_is_the_one_of_its_default_seed() -> None:
+    sizes = entry("random-macro").sizes
+    seed, layers = sizes["seed"], sizes["layers"]
+    assert isinstance(seed, int)
+    assert isinstance(layers, int)
+    text = network_facts(entry("random-macro"))["genotype"]["ENAS macro"]
+    assert parse_enas_macro(text) == random_layers(seed, layers)
+
+
+def test_rows_read_without_brackets_of_code() -> None:
+    for name in ("enas-micro", "lenet-300-100", "lstm", "torchvision/resnet18"):
+        rows = network_rows(entry(name))
+        assert not any(mark in row["value"] for row in rows for mark in "{}[]'")
+    rows = network_rows(entry("lenet-300-100"))
+    assert {"field": "sizes", "value": "widths 300 100"} in rows
+    value = "266,610 for images of 1 x 28 x 28, 10 classes"
+    assert {"field": "parameters", "value": value} in rows
+    published = [row for row in network_rows(entry("enas-micro")) if row["field"] == "published"]
+    assert len(published) == len(entry("enas-micro").published) > 0
+
+
+def test_drawings_are_saved_in_the_format_of_their_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert save_drawing(entry("enas-lm"), None) == Path("enas-lm.svg")
+    assert Path("enas-lm.svg").read_text().startswith("<?xml")
+    save_drawing(entry("enas-lm"), Path("folder/cell.pdf"))
+    assert Path("folder/cell.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_what_can_not_be_drawn_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="resnet is designed and has no genotype to draw; name"):
+        save_drawing(entry("resnet"), tmp_path / "resnet.svg")
+    for name in ("cell.gif", "cell"):
+        with pytest.raises(LotteryError, match=r"let it end in \.svg or \.png or \.pdf"):
+            save_drawing(entry("enas-lm"), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

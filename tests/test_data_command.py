@@ -1,0 +1,83 @@
+"""The command `data`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from lottery.cli.main import cli
+from training.datasets.catalog import DATASETS
+from training.errors import ExitCode
+
+
+@pytest.fixture(autouse=True)
+def no_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOTTERY_DATA", raising=False)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["data", *words])
+
+
+def npz_file(root: Path) -> Path:
+    """12 training images, two of them alike, and 2 test images, one of which is trained on."""
+    images = np.random.default_rng(0).integers(0, 256, (14, 4, 4), dtype=np.uint8)
+    images[1] = images[13] = images[0]
+    path, labels = root / "mine.npz", np.arange(14) % 2
+    held: dict[str, Any] = {"train_images": images[:12], "train_labels": labels[:12]}
+    np.savez(path, **held, test_images=images[12:], test_labels=labels[12:])
+    return path
+
+
+def test_the_list_says_where_each_was_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10.npz").touch()
+    rows = {row["data"]: row for row in json.loads(run("--json").stdout)}
+    assert rows.keys() == DATASETS.keys()
+    assert rows["digits"]["files"] == "embedded"
+    assert rows["mnist"]["files"] == "no data root: MNIST/raw in --data-root or LOTTERY_DATA"
+    there = run("--json", "--data-root", str(tmp_path)).stdout
+    files = {row["data"]: row["files"] for row in json.loads(there)}
+    assert files["cifar-10"] == f"found in {tmp_path}"
+    assert files["svhn"] == f"missing: {tmp_path / 'train_32x32.mat'}"
+
+
+def test_a_data_set_is_checked(tmp_path: Path) -> None:
+    path = npz_file(tmp_path)
+    found = json.loads(run("npz", "--data-root", str(path), "--json").stdout)
+    assert found["examples"] == {"train": 11, "validation": 1, "test": 2}
+    assert found["copies"] == {
+        "within train and validation": 1,
+        "within test": 0,
+        "of those in test": 1,
+    }
+    assert found["shape"] == {"channels": 1, "height": 4, "width": 4, "classes": 2}
+    assert found["images per class"]["test"] == [1, 1]
+    assert len(found["SHA-256"][str(path)]) == 64
+    shown = run("npz", "--data-root", str(path)).stdout
+    assert "within train and validation 1, within test 0, of those in test 1" in shown
+    assert "channels 1, height 4, width 4, classes 2" in shown
+
+
+def test_what_is_embedded_has_no_files() -> None:
+    assert "SHA-256" not in json.loads(run("digits", "--json").stdout)
+    assert "unigram" in run("pydoc").stdout
+
+
+def test_bad_files_end_with_3(tmp_path: Path) -> None:
+    path = npz_file(tmp_path)
+    path.write_bytes(path.read_bytes()[:-30])
+    refused = run("npz", "--data-root", str(path))
+    assert refused.exit_code == ExitCode.BAD_DATA
+    assert refused.stderr.startswith(f"Error: {path}: it can't be read as an .npz file")
+    assert run("cifar-10").exit_code == ExitCode.BAD_DATA
+
+
+def test_downloads_need_a_place_and_a_source() -> None:
+    assert "--download needs a --data-root" in run("svhn", "--download").stderr
+    assert "folder can't be fetched: it is images of your own" in run("folder", "--download").stderr
+    assert "digits needs no download" in run("digits", "--download").stderr

@@ -1,0 +1,185 @@
+"""Networks of torchvision and of the user: what is built, and what is refused in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from nas.networks import build
+from nas.outside_networks import Factory, import_factory, own_network, replace_stochastic_depth
+from training.errors import LotteryError
+from training.noise import Dropout
+from training.specs import ImageSpec, Spec, TextSpec
+
+COLOURED = ImageSpec(channels=3, height=32, width=32, classes=7)
+GREY = ImageSpec(channels=1, height=32, width=32, classes=7)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def linear(spec: Spec, width: int = 3) -> nn.Module:
+    return nn.Linear(width, 2)
+
+
+def own(factory: Factory | None, **size: object) -> nn.Module:
+    return build("m:f", size, COLOURED, generator(), factory)
+
+
+# torchvision
+
+
+def test_a_network_of_torchvision() -> None:
+    before = torch.get_rng_state()
+    one, again = (build("torchvision/squeezenet1_1", {}, COLOURED, generator()) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    for a, b in zip(one.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert one.eval()(torch.randn(2, 3, 32, 32)).shape == (2, 7)
+    assert any(isinstance(module, Dropout) for module in one.modules())
+    assert not any(isinstance(module, nn.Dropout) for module in one.modules())
+
+
+def test_auxiliary_classifiers_are_left_out() -> None:
+    with torch.device("meta"):
+        network = build("torchvision/googlenet", {}, COLOURED, generator())
+    assert not [name for name, _ in network.named_parameters() if "aux" in name]
+
+
+def test_what_torchvision_does_not_have() -> None:
+    with pytest.raises(LotteryError, match="no network of torchvision 'resnet19'; did you mean"):
+        build("torchvision/resnet19", {}, COLOURED, generator())
+    # A detector is no classifier.
+    with pytest.raises(LotteryError, match="no network of torchvision 'fasterrcnn_resnet50_fpn'"):
+        build("torchvision/fasterrcnn_resnet50_fpn", {}, COLOURED, generator())
+    with pytest.raises(LotteryError, match="takes images of 3 channels and these have 1; choose"):
+        build("torchvision/resnet18", {}, GREY, generator())
+    with pytest.raises(LotteryError, match="is for images and this task is about text"):
+        build("torchvision/resnet18", {}, TextSpec(vocabulary=3), generator())
+    with pytest.raises(LotteryError, match="resnet18 has no sizes, so 'depth' can't be set"):
+        build("torchvision/resnet18", {"depth": 3}, COLOURED, generator())
+
+
+def test_stochastic_depth_draws_as_our_noise_does() -> None:
+    from torchvision.ops import StochasticDepth  # noqa: PLC0415 - takes a second
+
+    pair = nn.Sequential(StochasticDepth(0.5, "row"), StochasticDepth(0.5, "batch"))
+    replace_stochastic_depth(pair)
+    rows, batch = pair
+    assert isinstance(rows, Dropout)
+    assert isinstance(batch, Dropout)
+    rows.noise.key.copy_(torch.tensor([5, 6]))
+    out = rows(torch.ones(64, 2, 3, 3)).flatten(1)
+    # Whole rows are dropped or doubled.
+    assert {tuple(row.unique().tolist()) for row in out} == {(0.0,), (2.0,)}
+    assert len(batch(torch.ones(64, 2, 3, 3)).unique()) == 1
+
+
+# The user's own
+
+
+def test_a_factory_gets_the_spec_and_the_sizes() -> None:
+    seen: list[Spec] = []
+
+    def factory(spec: Spec, *, widths: list[int]) -> nn.Module:
+        seen.append(spec)
+        return nn.Linear(widths[0], widths[1])
+
+    network = own(factory, widths=(3, 2))
+    assert seen == [COLOURED]
+    assert isinstance(network, nn.Linear)
+    assert network.weight.shape == (2, 3)
+
+
+def test_an_own_network_repeats_and_leaves_the_global_generator_alone() -> None:
+    before = torch.get_rng_state()
+    one, again = own(linear), own(linear)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(map(torch.equal, one.parameters(), again.parameters()))
+
+
+def test_code_that_was_not_named_is_not_imported() -> None:
+    with pytest.raises(LotteryError, match="only when the command line names it; add --network m:"):
+        own(None)
+
+
+def fails(spec: Spec) -> nn.Module:
+    raise KeyError("depth")
+
+
+def lazy(spec: Spec) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
+
+
+@pytest.mark.parametrize(
+    ("factory", "size", "message"),
+    [
+        (fails, {}, r"^m:f failed with KeyError: 'depth'; it is called with a ImageSpec and"),
+        (linear, {"depth": 3}, "unexpected keyword argument 'depth'"),
+        (lambda spec: None, {}, "m:f gave NoneType, but it must return a torch.nn.Module"),
+        (lazy, {}, "m:f leaves 1.weight without a shape"),
+    ],
+)
+def test_what_a_factory_must_not_do(factory: Factory, size: dict[str, int], message: str) -> None:
+    with pytest.raises(LotteryError, match=message):
+        own(factory, **size)
+
+
+def test_a_factory_may_say_what_is_wrong_itself() -> None:
+    def factory(spec: Spec) -> nn.Module:
+        raise LotteryError("Only images of 28 x 28.")
+
+    with pytest.raises(LotteryError, match="^Only images of 28 x 28.$"):
+        own_network("m:f", COLOURED, factory)
+
+
+@pytest.fixture
+def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that Python looks into."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_a_factory_is_imported_by_name(code: Path) -> None:
+    (code / "own_package_a").mkdir()
+    (code / "own_package_a" / "inner.py").write_text(
+        "class Made:\n    @staticmethod\n    def network(spec): return 'made'\nnumber = 3\n"
+    )
+    name = "own_package_a.inner"
+    factory = import_factory(f"{name}:Made.network")
+    assert str(factory(COLOURED)) == "made"
+    with pytest.raises(LotteryError, match="is int, but it must be a function"):
+        import_factory(f"{name}:number")
+    with pytest.raises(
+        LotteryError, match="no function in own_package_a.inner 'Mad'; did you mean"
+    ):
+        import_factory(f"{name}:Mad")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import surely_not_there", "ModuleNotFoundError: No module named 'surely_not_there'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("def f(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_modules_that_cannot_be_imported(code: Path, text: str, told: str) -> None:
+    module = f"own_broken_{told[:6].lower()}"
+    (code / f"{module}.py").write_text(text)
+    with pytest.raises(LotteryError, match="can't be imported") as caught:
+        import_factory(f"{module}:f")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [":f", "m:", ":", "..m:f", "no such module:f", "m/n:f", "m:f:g"])
+def test_odd_names(name: str) -> None:
+    with pytest.raises(LotteryError):
+        import_factory(name)

@@ -1,0 +1,56 @@
+"""Street View House Numbers (Netzer et al. 2011), from its MATLAB files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.datasets.matlab_files import read_mat
+from training.datasets.raw_images import (
+    RawImages,
+    RawSplit,
+    bad_file,
+    checked_split,
+    no_root,
+)
+from training.errors import ExitCode, LotteryError
+
+FILES = ("train_32x32.mat", "test_32x32.mat")
+
+
+def svhn_paths(root: Path) -> list[Path]:
+    """The two files, also where a folder `svhn` holds them."""
+    folder = root if (root / FILES[0]).is_file() or not (root / "svhn").is_dir() else root / "svhn"
+    return [folder / name for name in FILES]
+
+
+def read_svhn(root: Path | None) -> RawImages:
+    """73,257 and 26,032 colour images of 32 x 32 around a digit; the file's label 10 is the digit 0.
+
+    Raises:
+        LotteryError: a file is missing or not what it should be.
+    """
+    if root is None:
+        raise no_root("svhn", " and ".join(FILES))
+    train, test = (_read(path) for path in svhn_paths(root))
+    return RawImages(name="svhn", train=train, test=test, classes=10)
+
+
+def _read(path: Path) -> RawSplit:
+    if not path.is_file():
+        raise LotteryError(
+            f"{path} was not found; name the folder that holds it with --data-root or "
+            "LOTTERY_DATA.",
+            ExitCode.BAD_DATA,
+        )
+    held = read_mat(path)
+    for key in ("X", "y"):
+        if key not in held:
+            raise bad_file(path, f"it holds no numbers {key}")
+    images, labels = held["X"], held["y"]
+    if images.ndim != 4 or images.shape[:3] != (32, 32, 3) or images.dtype != "uint8":
+        raise bad_file(path, f"X is {images.dtype} {images.shape}, not uint8 (32, 32, 3, N)")
+    if labels.dtype.kind not in "iu" or labels.shape != (labels.size, 1):
+        raise bad_file(path, f"y is {labels.dtype} {labels.shape}, not whole numbers (N, 1)")
+    for label in labels[(labels < 1) | (labels > 10)][:1]:
+        raise bad_file(path, f"label {label} is out of range 1 to 10")
+    return checked_split(path, images.transpose(3, 2, 0, 1), labels[:, 0] % 10, 10)
