@@ -1,4 +1,4 @@
-"""Published recipes made small: two levels of a narrow network on a part of the data, in about a minute; torch-free."""
+"""Published recipes made small: two levels of a narrow network on a part of the data, in minutes; torch-free."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, Traini
 from training.steps import Steps
 
 Sizes = Mapping[str, int | float | tuple[int, ...]]
-IMAGES = {"validation": 500, "train": 4000, "test": 1000}
-STEPS = 150
+IMAGES = {"validation": 400, "train": 4000, "test": 800}
+STEPS = 300
 BATCH = 32
-# A training of 150 steps has no time for the noise of one of 600 epochs.
+# A training of a few hundred steps has no time for the noise of one of 600 epochs.
 MOST_NOISE = 0.1
 LATE = Steps(iterations=10)
 ADAM = OptimizerConfig(name="adam", learning_rate=1e-2)
@@ -31,7 +31,7 @@ def small(
     optimizer: OptimizerConfig | None = None,
     steps: int = STEPS,
 ) -> Experiment:
-    """A recipe's training, pruning and rewinding at a size that takes about a minute on two cores.
+    """A recipe's training, pruning and rewinding at a size that takes at most a few minutes on two cores.
 
     Warm-up and milestones keep their places in the training, a cosine falls to 0 once, a late rewind step stays late,
     and every scope, layer rate and augmentation is the recipe's own.
@@ -47,7 +47,7 @@ def small(
         full,
         name=f"{full.name}-small",
         source=f"this project: {full.name} with fewer channels, {steps} steps of {BATCH} images and 4,000 of the "
-        f"training images, to be tried in about a minute. {full.name} is from {full.source}",
+        f"training images, to be tried in minutes. {full.name} is from {full.source}",
         seeds=(0, 1, 2),
         levels=2,
         arms=(),
@@ -103,9 +103,7 @@ def _made(
     def make_small() -> Experiment:
         return small(make(), size, optimizer=optimizer, steps=steps)
 
-    make_small.__doc__ = (
-        f"`{name}` made small: two levels, {steps} steps, 4,000 images, about a minute."
-    )
+    make_small.__doc__ = f"`{name}` made small: two levels, {steps} steps, 4,000 images, minutes."
     return make_small
 
 
@@ -117,7 +115,7 @@ HEADS: Sizes = {"widths": (64, 64)}
 
 _DESIGNED: dict[str, tuple[Sizes, OptimizerConfig | None, int]] = {
     "lth-lenet": ({}, None, 600),
-    "lenet-5-mnist": ({}, None, 300),
+    "lenet-5-mnist": ({}, None, 600),
     "lth-conv2": ({"blocks": (8,), **HEADS}, SLOW_ADAM, STEPS),
     "lth-conv4": ({"blocks": (8, 16), **HEADS}, SLOW_ADAM, STEPS),
     "lth-conv6": ({"blocks": (8, 16, 32), **HEADS}, SLOW_ADAM, STEPS),
@@ -128,7 +126,7 @@ _DESIGNED: dict[str, tuple[Sizes, OptimizerConfig | None, int]] = {
     "renda-resnet20": (RESIDUAL, None, STEPS),
     "torchvision-resnet18-cifar10": ({}, WIDE_ADAM, 60),
 }
-# Searched networks are deep and their operations many: fewer steps take the same minute.
+# Searched networks are deep and their operations many: they take fewer steps.
 MICRO = (CELLS, ADAM, 100)
 MACRO = (LAYERS, ADAM, 60)
 _FULL = {**LTH_RECIPES, **DEEP_RECIPES}

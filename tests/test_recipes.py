@@ -185,13 +185,13 @@ def test_a_published_recipe_has_a_small_one(name: str) -> None:
 
 
 def test_a_small_recipe_keeps_the_places_in_its_schedule() -> None:
-    # 10,000, 56,240 and 84,360 of 112,480 steps are 13, 75 and 112 of 150.
+    # 10,000, 56,240 and 84,360 of 112,480 steps are 27, 150 and 225 of 300.
     schedule = recipe("lth-vgg19-small").training.schedule
-    assert schedule.warmup == Steps(iterations=13)
-    assert schedule.milestones == (Steps(iterations=75), Steps(iterations=112))
+    assert schedule.warmup == Steps(iterations=27)
+    assert schedule.milestones == (Steps(iterations=150), Steps(iterations=225))
     # Epochs 91 and 136 of 182.
     milestones = recipe("renda-resnet20-small").training.schedule.milestones
-    assert milestones == (Steps(iterations=75), Steps(iterations=112))
+    assert milestones == (Steps(iterations=150), Steps(iterations=224))
 
 
 def test_a_small_recipe_keeps_its_noise_low() -> None:

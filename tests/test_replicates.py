@@ -177,13 +177,14 @@ def test_the_lstm_of_torch_is_trained_looped() -> None:
 def test_the_measured_default() -> None:
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
     small, large = (ImageSpec(channels=1, height=n, width=n, classes=2) for n in (8, 32))
-    linear, kernels = nn.Linear(2, 2), nn.Conv2d(1, 1, 3)
+    linear, narrow, wide = nn.Linear(2, 2), nn.Conv2d(1, 8, 3), nn.Conv2d(1, 64, 3)
     assert default_batching(linear, large, cpu, 2) == "stacked"
     assert default_batching(linear, large, cpu, 1) == "looped"
     assert default_batching(linear, large, cuda, 1) == "stacked"
-    assert default_batching(kernels, small, cpu, 2) == "stacked"
-    assert default_batching(kernels, large, cpu, 2) == "looped"
-    assert default_batching(kernels, large, cuda, 2) == "stacked"
+    assert default_batching(wide, small, cpu, 2) == "stacked"
+    assert default_batching(narrow, large, cpu, 2) == "stacked"
+    assert default_batching(wide, large, cpu, 2) == "looped"
+    assert default_batching(wide, large, cuda, 2) == "stacked"
     assert default_batching(nn.GRU(2, 2), TextSpec(vocabulary=2), cuda, 5) == "looped"
 
 

@@ -108,8 +108,10 @@ def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 def gradient_norms(grads: Sequence[Tensor]) -> Tensor:
     """The norm of each replicate's whole gradient, `[R]`."""
     rows = [row for grad in grads for row in grad.unbind(0)]
-    norms: Tensor = torch.stack(torch._foreach_norm(rows)).view(len(grads), -1)
-    return torch.linalg.vector_norm(norms, dim=0)
+    norms: Tensor = torch.linalg.vector_norm(
+        torch.stack(torch._foreach_norm(rows)).view(len(grads), -1), dim=0
+    )
+    return norms
 
 
 def clip_per_replicate(grads: Sequence[Tensor], limit: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from statistics import median
 from typing import Any, Literal
 
 import torch
@@ -17,8 +18,8 @@ from training.specs import ImageSpec, Spec
 
 Batching = Literal["stacked", "looped"]
 Function = Callable[..., Any]
-# Pixels from which on convolutional replicates are faster one after the other on a CPU; see benchmarks.
-LARGE_IMAGE = 16 * 16
+# Channels times pixels from which on convolutional replicates are faster one after the other on a CPU; see benchmarks.
+LARGE_FEATURES = 20_000
 
 
 class Replicates(nn.Module):
@@ -149,16 +150,17 @@ def default_batching(network: nn.Module, spec: Spec, device: torch.device, count
     """The measured default for `count` replicates.
 
     Stacked, but looped where `vmap` has no rule (torch's own recurrent modules) and, on a CPU, for a single replicate,
-    where stacking only costs, and for convolutions of images too large for a stack's features to stay in the cache.
+    where stacking only costs, and for convolutions whose features are too large for a stack's to stay in the cache.
     """
     modules = [*network.modules()]
     if any(isinstance(module, nn.RNNBase) for module in modules):
         return "looped"
     if device.type != "cpu":
         return "stacked"
-    large = isinstance(spec, ImageSpec) and spec.height * spec.width >= LARGE_IMAGE
-    convolutional = any(isinstance(module, nn.Conv2d) for module in modules)
-    return "looped" if count == 1 or (large and convolutional) else "stacked"
+    widths = [module.out_channels for module in modules if isinstance(module, nn.Conv2d)]
+    pixels = spec.height * spec.width if isinstance(spec, ImageSpec) else 0
+    large = bool(widths) and median(widths) * pixels >= LARGE_FEATURES
+    return "looped" if count == 1 or large else "stacked"
 
 
 def _aligned(
