@@ -39,8 +39,8 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 data_root_option = click.option(
     "--data-root",
     type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="Where data files are; also LOTTERY_DATA.",
+    metavar="PATH",
+    help="Where data files are, or your own data; also LOTTERY_DATA.",
 )
 quiet = click.option("--quiet", is_flag=True, help="No progress display.")
 
