@@ -168,10 +168,10 @@ def _differentiate(
 def gradient_masks(
     replicates: Replicates, masks: Mapping[str, Tensor]
 ) -> list[tuple[nn.Parameter, Tensor]]:
-    """The parameters of which something is pruned, each with its mask in the type of its gradient."""
+    """The parameters of which something is pruned, each with its mask in its gradient's type and memory layout."""
     weights = replicates.weights()
     return [
-        (weights[name], mask.to(weights[name].dtype))
+        (weights[name], torch.empty_like(weights[name], requires_grad=False).copy_(mask))
         for name, mask in masks.items()
         if not bool(mask.all())
     ]
