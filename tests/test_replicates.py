@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.tiny_tasks import config, network, stack, task_for, trained
 from training.configs import OptimizerConfig
-from training.noise import Dropout, DropPath, set_noise
+from training.noise import Dropout, DropPath, drop_paths, set_noise
 from training.replicates import Batching, Replicates, default_batching
 from training.specs import ImageSpec, TextSpec
 from training.tasks.task import Task
@@ -186,6 +186,13 @@ def test_the_measured_default() -> None:
     assert default_batching(wide, large, cpu, 2) == "looped"
     assert default_batching(wide, large, cuda, 2) == "stacked"
     assert default_batching(nn.GRU(2, 2), TextSpec(vocabulary=2), cuda, 5) == "looped"
+
+
+def test_every_drop_path_follows_progress_after_a_change_of_type() -> None:
+    paths = [DropPath(0.5), DropPath(0.5)]
+    replicates = Replicates([nn.Sequential(*paths, nn.Linear(1, 1))], [0], "looped").double()
+    replicates.advance(torch.tensor(0, dtype=torch.int32), progress=0.5)
+    assert [path.progress.tolist() for path in drop_paths(replicates)] == [[0.5], [0.5]]
 
 
 def test_kernels_lie_with_channels_last() -> None:

@@ -54,11 +54,7 @@ class Replicates(nn.Module):
         parameters = _aligned(networks, nn.Module.named_parameters)
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
-        paths = drop_paths(self.network)
-        for path in paths[1:]:
-            # One buffer for all of them, so that a step writes it once.
-            path.progress = paths[0].progress
-        self._drop_paths = paths[:1]
+        self._drop_paths = drop_paths(self.network)
         self._places = _places(self.network)
         sites = noise_sites(self.network)
         self._noise = list(sites.values())
@@ -93,8 +89,10 @@ class Replicates(nn.Module):
             step: an int32 scalar on the device.
             progress: the share of training that is done, which scheduled drop-path follows.
         """
-        for path in self._drop_paths:
-            path.progress.fill_(progress)
+        if self._drop_paths:
+            shares = [path.progress for path in self._drop_paths]
+            torch._foreach_zero_(shares)
+            torch._foreach_add_(shares, progress)
         if self._noise:
             table = keys(self._seeds, self._sites, step)
             torch._foreach_copy_([site.key for site in self._noise], list(table.unbind(1)))
