@@ -71,7 +71,14 @@ def check(experiment: Experiment, setting: Setting) -> None:
             "tied to the embedding; leave it out."
         )
     if experiment.network.name not in NETWORKS:
-        try_network(network, experiment.network.name, setting.task, setting.batching)
+        try_network(
+            network,
+            new_network(experiment, setting, experiment.seeds[0]),
+            experiment.network.name,
+            setting.task,
+            setting.batching,
+            experiment.training.accumulation,
+        )
 
 
 def check_control(experiment: Experiment, arm: str) -> None:

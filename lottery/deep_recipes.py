@@ -1,6 +1,7 @@
 """Recipes of residual and VGG networks on CIFAR-10, as lottery-ticket papers train and prune them; torch-free.
 
-5,000 training images are held out for validation, with which the best step is chosen; the papers read the test images.
+5,000 training images are held out for validation, with which the best step is chosen. Frankle & Carbin 2019 do so too,
+every 100 iterations; facebookresearch/open_lth and kuangliu/pytorch-cifar train on all 50,000 and read the test images.
 """
 
 from __future__ import annotations
@@ -13,8 +14,13 @@ from training.steps import Steps
 
 RESNET_20 = NetworkConfig(name="resnet", size={"depth": 20, "width": 16})
 GLOROT_20 = NetworkConfig(name="resnet-glorot", size={"depth": 20, "width": 16})
+EVERYTHING = PruningConfig(scope="global", rate=0.2)
+# Frankle & Carbin 2019, figure 2: 20 % of the convolutions and 0 % of the output layer.
+CONVOLUTIONS = PruningConfig(scope="global", rate=0.2, output_rate=0.0)
 TO_THE_START = RewindingConfig()
 NO_WARMUP = Steps()
+EACH_EPOCH = Steps(epochs=1)
+EACH_HUNDRED = Steps(iterations=100)
 
 
 def _deep(
@@ -25,6 +31,7 @@ def _deep(
     *,
     levels: int,
     arms: tuple[str, ...] = ("reinitialised",),
+    pruning: PruningConfig = EVERYTHING,
     rewinding: RewindingConfig = TO_THE_START,
 ) -> Experiment:
     """A residual or VGG network on CIFAR-10 with crops and flips, pruned globally by 20 % per level."""
@@ -39,7 +46,7 @@ def _deep(
             name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1}
         ),
         training=training,
-        pruning=PruningConfig(scope="global", rate=0.2),
+        pruning=pruning,
         rewinding=rewinding,
     )
 
@@ -53,12 +60,13 @@ def _steps_down(
     weight_decay: float = 1e-4,
     nesterov: bool = False,
     warmup: Steps = NO_WARMUP,
+    eval_every: Steps = EACH_EPOCH,
 ) -> TrainingConfig:
     """SGD with momentum 0.9 whose learning rate falls to a tenth at each milestone."""
     return TrainingConfig(
         steps=steps,
         batch_size=batch_size,
-        eval_every=Steps(epochs=1),
+        eval_every=eval_every,
         optimizer=OptimizerConfig(
             name="sgd",
             learning_rate=learning_rate,
@@ -76,8 +84,8 @@ def lth_resnet18() -> Experiment:
         "lth-resnet18",
         "Frankle & Carbin 2019, section 4 and figures 2 and 8: SGD with momentum 0.9, 30,000 iterations, batches of "
         "128, learning rate 0.03 after 20,000 iterations of warm-up, to a tenth at 20,000 and 25,000, 20 % per level "
-        "globally; the network is ResNet-20, as Frankle's retrospective says; weight decay 1e-4 from "
-        "facebookresearch/open_lth. The paper leaves the output layer whole; here it is ranked with the rest",
+        "globally, the output layer left whole, 5,000 validation images, looked at every 100 iterations; the network "
+        "is ResNet-20, as Frankle's retrospective says; weight decay 1e-4 from facebookresearch/open_lth",
         GLOROT_20,
         _steps_down(
             Steps(iterations=30_000),
@@ -85,7 +93,9 @@ def lth_resnet18() -> Experiment:
             learning_rate=0.03,
             batch_size=128,
             warmup=Steps(iterations=20_000),
+            eval_every=EACH_HUNDRED,
         ),
+        pruning=CONVOLUTIONS,
         levels=15,
     )
 
@@ -96,8 +106,8 @@ def lth_vgg19() -> Experiment:
         "lth-vgg19",
         "Frankle & Carbin 2019, section 4 and figures 2 and 7: SGD with momentum 0.9, 112,480 iterations (160 epochs), "
         "batches of 64, learning rate 0.1 after 10,000 iterations of warm-up, to a tenth at 80 and 120 epochs, 20 % "
-        "per level globally; weight decay 1e-4 from facebookresearch/open_lth. The paper leaves the output layer "
-        "whole; here it is ranked with the rest",
+        "per level globally, the output layer left whole, 5,000 validation images, looked at every 100 iterations; "
+        "weight decay 1e-4 from facebookresearch/open_lth",
         NetworkConfig(name="vgg-19"),
         _steps_down(
             Steps(iterations=112_480),
@@ -105,18 +115,28 @@ def lth_vgg19() -> Experiment:
             learning_rate=0.1,
             batch_size=64,
             warmup=Steps(iterations=10_000),
+            eval_every=EACH_HUNDRED,
         ),
+        pruning=CONVOLUTIONS,
         levels=20,
     )
 
 
-def _lmc(name: str, network: NetworkConfig, rewind: int, levels: int) -> Experiment:
-    """A network of Frankle et al. 2020, table 1, rewound to the step at which it is stable."""
+def _lmc(name: str, network: NetworkConfig, rewind: int, levels: int, own: str) -> Experiment:
+    """A network of Frankle et al. 2020, table 1, rewound to the step at which it is stable.
+
+    Args:
+        name: of the recipe.
+        network: as here.
+        rewind: the step, in iterations.
+        levels: of pruning.
+        own: what facebookresearch/open_lth has and is otherwise here.
+    """
     return _deep(
         name,
         "Frankle et al. 2020, table 1: SGD with momentum 0.9, 63,000 iterations, batches of 128, learning rate 0.1, to "
         "a tenth at 32,000 and 48,000, 20 % per level globally, rewound to the step at which the dense network is "
-        f"stable, {rewind:,} (section 3); weight decay 1e-4 from facebookresearch/open_lth",
+        f"stable, {rewind:,} (section 3); weight decay 1e-4 from facebookresearch/open_lth, which {own}",
         network,
         _steps_down(
             Steps(iterations=63_000),
@@ -132,12 +152,18 @@ def _lmc(name: str, network: NetworkConfig, rewind: int, levels: int) -> Experim
 
 def lmc_resnet20() -> Experiment:
     """ResNet-20 on CIFAR-10, rewound to step 2,000, as in Frankle et al. 2020 (arXiv 1912.05671), table 1."""
-    return _lmc("lmc-resnet20", RESNET_20, 2000, 12)
+    own = "draws the scales of batch norm uniformly; here they start at 1"
+    return _lmc("lmc-resnet20", RESNET_20, 2000, 12, own)
 
 
 def lmc_vgg16() -> Experiment:
     """VGG-16 on CIFAR-10, rewound to step 1,000, as in Frankle et al. 2020 (arXiv 1912.05671), table 1."""
-    return _lmc("lmc-vgg16", NetworkConfig(name="vgg-16"), 1000, 20)
+    own = (
+        "draws Kaiming normal weights and the scales of batch norm uniformly, has biases in its convolutions and "
+        "leaves the output layer whole; here weights are Gaussian Glorot, scales start at 1, convolutions have no "
+        "bias and the output layer is ranked with the rest"
+    )
+    return _lmc("lmc-vgg16", NetworkConfig(name="vgg-16"), 1000, 20, own)
 
 
 def renda_resnet20() -> Experiment:
@@ -165,8 +191,9 @@ def torchvision_resnet18_cifar10() -> Experiment:
     """The ResNet-18 of torchvision on CIFAR-10, as an example of a network from there."""
     return _deep(
         "torchvision-resnet18-cifar10",
-        "kuangliu/pytorch-cifar, main.py: SGD with momentum 0.9, learning rate 0.1 to 0 by a cosine, weight decay "
-        "5e-4, 200 epochs, batches of 128; the network itself is torchvision's, made for larger images",
+        "kuangliu/pytorch-cifar, main.py: SGD with momentum 0.9, learning rate 0.1 to 0 by a cosine (by the step "
+        "here, by the epoch there), weight decay 5e-4, 200 epochs, batches of 128; the network itself is "
+        "torchvision's, made for larger images",
         NetworkConfig(name="torchvision/resnet18"),
         TrainingConfig(
             steps=Steps(epochs=200),

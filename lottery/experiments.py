@@ -33,7 +33,8 @@ class PruningConfig:
         criterion: the score that decides what goes, see `lottery.criteria`.
         scope: whether weights are ranked over the whole network or within each parameter.
         rate: share of the kept weights that goes at each level.
-        output_rate: the same for the output layer; layerwise only; None for `rate`.
+        output_rate: the same for the output layer, layerwise; None for `rate`. Globally it can only be 0: that layer
+            stays whole and is not ranked.
         convolution_rate: the same for convolutions; layerwise only; None for `rate`.
         embeddings: whether embeddings are pruned.
     """
@@ -49,12 +50,18 @@ class PruningConfig:
         for name in ("rate", "output_rate", "convolution_rate"):
             rate = getattr(self, name)
             require(rate is None or 0 <= rate < 1, name, rate, "from 0 to below 1")
-        own = self.output_rate is not None or self.convolution_rate is not None
+        layerwise = self.scope == "layerwise"
         require(
-            self.scope == "layerwise" or not own,
-            "output_rate or convolution_rate",
-            "a rate of its own",
+            layerwise or self.convolution_rate is None,
+            "convolution_rate",
+            self.convolution_rate,
             "left out unless scope is layerwise",
+        )
+        require(
+            layerwise or self.output_rate in (None, 0),
+            "output_rate",
+            self.output_rate,
+            "0, which leaves the output layer whole, or left out unless scope is layerwise",
         )
 
 

@@ -11,7 +11,7 @@ import torch
 from lottery.cycle import Setting, dense_tickets, level_steps, new_network
 from lottery.experiments import Experiment
 from lottery.masks import count
-from lottery.pruning import keep_count, layer_rates
+from lottery.pruning import count_at
 from training.device import matrix_precision
 from training.loop import begin, train
 from training.replicates import Replicates, default_batching
@@ -57,16 +57,14 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
     tickets = dense_tickets(experiment, setting)
     mask, tensors = tickets[experiment.seeds[0]]
     each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
-    rates = layer_rates(mask, experiment.pruning)
     levels = []
     for level in range(experiment.levels + 1):
-        kept = sum(keep_count(m.numel(), rates[name], level) for name, m in mask.items())
         replicates = seeds * (arms if level else 1)
         steps = level_steps(experiment, level)
         levels.append(
             LevelPlan(
                 level=level,
-                density=kept / count(mask),
+                density=count_at(mask, level, experiment.pruning) / count(mask),
                 replicates=replicates,
                 steps=steps,
                 seconds=each * replicates * steps,

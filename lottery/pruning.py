@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from lottery.experiments import PruningConfig
-from lottery.masks import Mask, Tensors
+from lottery.masks import Mask, Tensors, count
 from training.errors import LotteryError
+
+# Parameters whose weights are ranked together, and the share of them that goes at each level.
+Group = tuple[list[str], float]
 
 
 def prune(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -> Mask:
@@ -44,19 +47,21 @@ def keep_count(total: int, rate: float, level: int) -> int:
 
 
 def prune_globally(scores: Tensors, mask: Mask, level: int, config: PruningConfig) -> Mask:
-    """Rank all weights together."""
-    total = sum(m.numel() for m in mask.values())
-    return prune(scores, mask, keep_count(total, config.rate, level))
+    """Rank all weights together, but for those of an output layer that stays whole."""
+    return _prune_groups(scores, mask, level, _global_groups(mask, config))
 
 
 def prune_layerwise(scores: Tensors, mask: Mask, level: int, config: PruningConfig) -> Mask:
     """Rank within each parameter, at the rate of its kind (Frankle & Carbin 2019, section 2 and figure 2)."""
-    rates = layer_rates(mask, config)
-    pruned: Mask = {}
-    for name, m in mask.items():
-        keep = keep_count(m.numel(), rates[name], level)
-        pruned |= prune({name: scores[name]}, {name: m}, keep)
-    return pruned
+    return _prune_groups(scores, mask, level, _layerwise_groups(mask, config))
+
+
+def count_at(mask: Mapping[str, Tensor], level: int, config: PruningConfig) -> int:
+    """How many of all weights that a mask covers are kept at a level."""
+    return sum(
+        keep_count(count({name: mask[name] for name in names}), rate, level)
+        for names, rate in _GROUPS[config.scope](mask, config)
+    )
 
 
 def layer_rates(mask: Mapping[str, Tensor], config: PruningConfig) -> dict[str, float]:
@@ -71,6 +76,32 @@ def layer_rates(mask: Mapping[str, Tensor], config: PruningConfig) -> dict[str, 
     return {name: config.rate if rate is None else rate for name, rate in rates.items()}
 
 
+def _global_groups(mask: Mapping[str, Tensor], config: PruningConfig) -> list[Group]:
+    """One group of all parameters, or the output layer apart (Frankle & Carbin 2019, section 4, leave it whole)."""
+    if config.output_rate is None:
+        return [([*mask], config.rate)]
+    *others, output = mask
+    apart: list[Group] = [([output], config.output_rate)]
+    return [(others, config.rate), *apart] if others else apart
+
+
+def _layerwise_groups(mask: Mapping[str, Tensor], config: PruningConfig) -> list[Group]:
+    return [([name], rate) for name, rate in layer_rates(mask, config).items()]
+
+
+def _prune_groups(scores: Tensors, mask: Mask, level: int, groups: Sequence[Group]) -> Mask:
+    """Rank the weights of each group together; the mask keeps its order."""
+    pruned = dict(mask)
+    for names, rate in groups:
+        ranked = {name: mask[name] for name in names}
+        pruned |= prune(scores, ranked, keep_count(count(ranked), rate, level))
+    return pruned
+
+
+_GROUPS: dict[str, Callable[[Mapping[str, Tensor], PruningConfig], list[Group]]] = {
+    "global": _global_groups,
+    "layerwise": _layerwise_groups,
+}
 SCOPES: dict[str, Callable[[Tensors, Mask, int, PruningConfig], Mask]] = {
     "global": prune_globally,
     "layerwise": prune_layerwise,

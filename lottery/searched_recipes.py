@@ -1,7 +1,8 @@
 """Recipes that retrain searched convolutional networks on CIFAR-10 as published, and prune them; torch-free.
 
 The published recipes train on all 50,000 images and read the test images after each epoch; here 5,000 are held out for
-validation, and an epoch has the fewer steps. None of them prunes: levels, rate and control are this project's.
+validation, and an epoch has the fewer steps. Learning rates change by the step here, by the epoch there. None of them
+prunes: levels, rate and control are this project's.
 """
 
 from __future__ import annotations
@@ -16,24 +17,27 @@ ENAS_MICRO_SOURCE = (
     "melodyguan/enas, scripts/cifar10_micro_final.sh: batches of 144, 630 epochs, learning rate 0.05 to 1e-4 by "
     "cosines of 10, 20, ... 320 epochs (by the step here, by the epoch there), SGD with Nesterov momentum 0.9, "
     "l2_reg 2e-4 without the half, which is weight decay 4e-4, dropout 0.2, drop-path to 0.4, auxiliary head at 0.4; "
-    "no clipping, as clip_mode norm discards what it clips; no cutout (--child_cutout_size=16 adds it); all "
-    "50,000 images there, 5,000 of them held out here"
+    "no clipping, as clip_mode norm discards what it clips; no cutout (--child_cutout_size=16 adds it); crops padded "
+    "with black here, with the mean there; all 50,000 images there, 5,000 of them held out here"
 )
 ENAS_MACRO_SOURCE = (
     "melodyguan/enas, scripts/cifar10_macro_final.sh: batches of 100, 310 epochs, learning rate 0.05 to 0.001 by "
     "cosines of 10, 20, ... 160 epochs (by the step here, by the epoch there), SGD with Nesterov momentum 0.9, "
     "l2_reg 2e-4 without the half, which is weight decay 4e-4, dropout 0.5; no clipping, as clip_mode norm discards "
-    "what it clips; all 50,000 images there, 5,000 of them held out here"
+    "what it clips; crops padded with black here, with the mean there; all 50,000 images there, 5,000 of them held out "
+    "here"
 )
 NAO_SOURCE = (
     "renqianluo/NAO_pytorch, {script} and train_cifar.py: batches of 128, 600 epochs, learning rate 0.025 to 0 by a "
-    "cosine, SGD with momentum 0.9, weight decay {decay:g}, norm clipped at 5, dropout 0.4, drop-path to "
-    "{drop_path:g}, auxiliary head at 0.4, cutout 16; all 50,000 images there, 5,000 of them held out here"
+    "cosine (by the step here, by the epoch there), SGD with momentum 0.9, weight decay {decay:g}, norm clipped at 5, "
+    "dropout 0.4, drop-path to {drop_path:g} by the step, auxiliary head at 0.4, cutout 16, crops padded with black; "
+    "all 50,000 images there, 5,000 of them held out here"
 )
 DARTS_SOURCE = (
     "quark0/darts, cnn/train.py with --auxiliary --cutout: batches of 96, 600 epochs, learning rate 0.025 to 0 by a "
-    "cosine, SGD with momentum 0.9, weight decay 3e-4, norm clipped at 5, drop-path to 0.2, auxiliary head at 0.4, "
-    "cutout 16; all 50,000 images there, 5,000 of them held out here"
+    "cosine and drop-path to 0.2 (both by the step here, by the epoch there), SGD with momentum 0.9, weight decay "
+    "3e-4, norm clipped at 5, auxiliary head at 0.4, cutout 16, crops padded with black; all 50,000 images there, "
+    "5,000 of them held out here"
 )
 
 
@@ -161,9 +165,10 @@ def naonet_b_cifar10() -> Experiment:
 
 
 def nao_ws_cnn_cifar10() -> Experiment:
-    """The cells that NAO found with shared weights in TensorFlow, retrained as ENAS's."""
+    """The cells that NAO found with shared weights in TensorFlow, wired as in PyTorch, retrained as ENAS's."""
     source = (
-        f"renqianluo/NAO, NAO-WS/cnn, whose final training is that of ENAS: {ENAS_MICRO_SOURCE}"
+        "cells and training of renqianluo/NAO, NAO-WS/cnn/train_final.sh, which wires and trains them as ENAS; here "
+        f"they are wired as in renqianluo/NAO_pytorch, NAO_V1/model.py. The training: {ENAS_MICRO_SOURCE}"
     )
     return _enas_micro("nao-ws-cnn-cifar10", "nao-ws-cnn", source)
 

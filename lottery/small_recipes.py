@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lottery.deep_recipes import DEEP_RECIPES
-from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
+from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
 from lottery.lth_recipes import LTH_RECIPES
 from lottery.searched_recipes import SEARCHED_RECIPES
+from nas.catalog import entry
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.steps import Steps
 
@@ -23,6 +24,8 @@ ADAM = OptimizerConfig(name="adam", learning_rate=1e-2)
 WIDE_ADAM = OptimizerConfig(name="adam", learning_rate=1e-3)
 SLOW_ADAM = OptimizerConfig(name="adam", learning_rate=3e-3)
 
+_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+
 
 def small(
     full: Experiment,
@@ -33,8 +36,9 @@ def small(
 ) -> Experiment:
     """A recipe's training, pruning and rewinding at a size that takes at most a few minutes on two cores.
 
-    Warm-up and milestones keep their places in the training, a cosine falls to 0 once, a late rewind step stays late,
-    and every scope, layer rate and augmentation is the recipe's own.
+    Warm-up and milestones keep their places in the training, a cosine falls to 0 once, and a late rewind step stays
+    late. The scope, the rates of convolutions and output layer and the augmentation are the recipe's own; the rate of
+    the rest is a half. The source says what changed.
 
     Args:
         full: the recipe.
@@ -43,11 +47,9 @@ def small(
         steps: of each training.
     """
     late = full.rewinding.step != Steps()
-    return dataclasses.replace(
+    made = dataclasses.replace(
         full,
         name=f"{full.name}-small",
-        source=f"this project: {full.name} with fewer channels, {steps} steps of {BATCH} images and 4,000 of the "
-        f"training images, to be tried in minutes. {full.name} is from {full.source}",
         seeds=(0, 1, 2),
         levels=2,
         arms=(),
@@ -67,6 +69,84 @@ def small(
             schedule=full.rewinding.schedule,
         ),
     )
+    return dataclasses.replace(
+        made,
+        source=f"this project: {full.name}, to be tried in minutes, with {'; '.join(_changes(full, made))}. "
+        f"{full.name} is from {full.source}",
+    )
+
+
+def _changes(full: Experiment, made: Experiment) -> list[str]:
+    """What is otherwise in a small recipe, in words."""
+    how, before = made.training, full.training
+    found = [
+        *_changed_sizes(full.network, made.network),
+        f"{IMAGES['train']:,} training, {IMAGES['validation']} validation and {IMAGES['test']} test "
+        "images",
+        f"{how.steps.iterations} steps of {how.batch_size} images, validated every "
+        f"{how.eval_every.iterations}, in place of {before.steps} of {before.batch_size}",
+        *_changed_optimizer(before.optimizer, how.optimizer),
+        *_changed_schedule(before.schedule),
+        f"{made.levels} levels in place of {full.levels}",
+        _changed_rate(full.pruning, made.pruning),
+    ]
+    if made.rewinding.step != full.rewinding.step:
+        found.append(f"rewinding to {made.rewinding.step} in place of {full.rewinding.step}")
+    if len(made.seeds) != len(full.seeds):
+        found.append(f"{len(made.seeds)} seeds in place of {len(full.seeds)}")
+    if full.arms:
+        found.append("no controls")
+    return found
+
+
+def _changed_sizes(full: NetworkConfig, made: NetworkConfig) -> list[str]:
+    sizes = {**entry(full.name).sizes, **full.size}
+    return [
+        f"{name} {_in_words(value)} in place of {_in_words(sizes[name])}"
+        for name, value in made.size.items()
+        if value != sizes[name]
+    ]
+
+
+def _changed_optimizer(full: OptimizerConfig, made: OptimizerConfig) -> list[str]:
+    if made == full:
+        return []
+    dropped = {
+        "Nesterov momentum" if full.nesterov else "momentum": full.momentum and not made.momentum,
+        "weight decay": full.weight_decay and not made.weight_decay,
+        "clipping": full.clip_norm and not made.clip_norm,
+    }
+    without = _listed([what for what, is_lost in dropped.items() if is_lost])
+    return [
+        f"{_OPTIMIZERS[made.name]} at learning rate {made.learning_rate:g}"
+        f"{f' without {without}' if without else ''} in place of "
+        f"{_OPTIMIZERS[full.name]} at {full.learning_rate:g}"
+    ]
+
+
+def _changed_schedule(full: ScheduleConfig) -> list[str]:
+    if full.restart != Steps():
+        return ["one cosine to 0 in place of warm restarts"]
+    moved = {"warm-up": full.warmup != Steps(), "milestones": bool(full.milestones)}
+    places = _listed([what for what, is_there in moved.items() if is_there])
+    return [f"{places} at the same share of the training"] if places else []
+
+
+def _changed_rate(full: PruningConfig, made: PruningConfig) -> str:
+    own = {"convolutions": made.convolution_rate, "output layer": made.output_rate}
+    kept = _listed([what for what, rate in own.items() if rate is not None])
+    changed = f"{100 * made.rate:g} % per level in place of {100 * full.rate:g} %"
+    return f"{changed}, {kept} at the recipe's own rate" if kept else changed
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Words as a sentence lists them: a, b and c."""
+    *others, last = words or [""]
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _in_words(size: int | float | tuple[int, ...]) -> str:
+    return str(list(size)) if isinstance(size, tuple) else f"{size:g}"
 
 
 def _quieter(size: Sizes) -> dict[str, int | float | tuple[int, ...]]:

@@ -2,45 +2,116 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.errors import LotteryError
+from training.errors import LotteryError, in_one_line
 from training.replicates import Batching, Replicates, default_batching
 from training.specs import ImageSpec, Spec
-from training.tasks.task import Task
+from training.tasks.parts import cut
+from training.tasks.task import Carry, Network, Task
 
 _OTHERS = "choose other data or another network"
+_OURS = (
+    "use torch.nn.Dropout or the modules of training.noise, which draw by seed and step, and "
+    "torch's initial weights"
+)
 
 
-def try_network(network: nn.Module, name: str, task: Task, batching: Batching | None) -> None:
-    """Run one example through a network, and one step of training without its update.
+def try_network(
+    network: nn.Module,
+    again: nn.Module,
+    name: str,
+    task: Task,
+    batching: Batching | None,
+    accumulation: int = 1,
+) -> None:
+    """Run one example through a network, and one step of training without its update, twice.
 
     Args:
-        network: on any device; is moved to the task's, and its buffers and gradients change.
+        network: on any device; is moved to the task's, and its buffers change.
+        again: the same, built anew from the same seed.
         name: for messages.
         task: that it shall be trained on.
         batching: that it shall be trained with; None for the default.
+        accumulation: in how many parts a batch is trained, of which one is tried.
 
     Raises:
-        LotteryError: it fails, gives something else than logits, or draws from a global generator.
+        LotteryError: it fails, gives something else than logits, or does not repeat.
     """
-    network.to(task.device).eval()
-    with _told(f"{name} can't take {_words(task.spec)}", _OTHERS), torch.no_grad():
-        output = _output(network, task.run_example)
-    _check_output(output, name, task.spec)
+    _check_alike(network, again, name)
     batching = batching or default_batching(network, task.spec, task.device, 1)
-    replicates = Replicates([network], [0], batching).train()
+    one, other = (
+        _first_loss(built, name, task, batching, accumulation) for built in (network, again)
+    )
+    # Not to the last bit: some of CUDA's sums are in no fixed order.
+    if not torch.allclose(one, other, equal_nan=True):
+        raise LotteryError(
+            f"{name} does not repeat: with the same weights it has the losses {one.item():.6g} and "
+            f"{other.item():.6g} at the same step; {_OURS}."
+        )
+
+
+def _first_loss(
+    network: nn.Module, name: str, task: Task, batching: Batching, accumulation: int
+) -> Tensor:
+    """The loss `[1]` of a network's first step, after one example was run through it."""
+    network.to(task.device).eval()
+    with _one_sentence(f"{name} can't take {_words(task.spec)}", _OTHERS), torch.no_grad():
+        output = _output(network, task.run_example)
+    _check_output(output, name, task.spec, "in evaluation mode")
     advice = _OTHERS if batching == "looped" else "try --batching looped"
-    told = _told(f"{name} can't be trained {batching}", advice)
+    told = _one_sentence(f"{name} can't be trained {batching}", advice)
     with told, _no_global_draws(name, task.device):
-        batch = task.batches([0])(0)
-        losses, _ = replicates(task.loss, task.first_carry(replicates), *batch)
-        losses.sum().backward()
+        return _step(network, name, task, batching, accumulation)
+
+
+def _step(
+    network: nn.Module, name: str, task: Task, batching: Batching, accumulation: int
+) -> Tensor:
+    """The loss `[1]` of a network's first step, after it was propagated back."""
+
+    def loss(called: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+        def watched(*inputs: Any) -> Any:
+            output = called(*inputs)
+            _check_output(output, name, task.spec, "while it trains", inputs[0])
+            return output
+
+        return task.loss(watched, carry, *batch)
+
+    replicates = Replicates([network], [0], batching).train()
+    replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
+    carry, batch = task.first_carry(replicates), task.batches([0])(0)
+    carry, batch = cut(carry, batch, task.example_dimension, accumulation)[0]
+    losses: Tensor = replicates(loss, carry, *batch)[0]
+    losses.sum().backward()
+    return losses.detach()
+
+
+def _check_alike(network: nn.Module, again: nn.Module, name: str) -> None:
+    one, other = network.state_dict(), again.state_dict()
+    differ = [
+        key
+        for key in [*one, *other]
+        if key not in one or key not in other or not _equal(one[key], other[key])
+    ]
+    if differ:
+        raise LotteryError(
+            f"{name} does not repeat: built twice from one seed, it differs in {differ[0]}; {_OURS}."
+        )
+
+
+def _equal(one: object, other: object) -> bool:
+    """Whether two entries of a state dict are the same; what is no tensor is not compared."""
+    if not isinstance(one, Tensor) or not isinstance(other, Tensor):
+        return type(one) is type(other)
+    return torch.equal(one, other)
 
 
 def _output(network: nn.Module, run: Callable[[nn.Module], int]) -> Any:
@@ -53,15 +124,14 @@ def _output(network: nn.Module, run: Callable[[nn.Module], int]) -> Any:
 
 
 @contextmanager
-def _told(what: str, advice: str) -> Iterator[None]:
+def _one_sentence(what: str, advice: str) -> Iterator[None]:
     """Make one sentence of whatever the user's code raises."""
     try:
         yield
     except (LotteryError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        text = " ".join(str(error).split())
-        raise LotteryError(f"{what} ({type(error).__name__}: {text}); {advice}.") from error
+        raise LotteryError(f"{what} ({in_one_line(error)}); {advice}.") from error
 
 
 @contextmanager
@@ -69,35 +139,55 @@ def _no_global_draws(name: str, device: torch.device) -> Iterator[None]:
     before = _generator_states(device)
     yield
     after = _generator_states(device)
-    if not all(torch.equal(a, b) for a, b in zip(before, after, strict=True)):
-        raise LotteryError(
-            f"{name} draws from torch's global generator while it trains, so no run of it could be "
-            "repeated; use torch.nn.Dropout or the modules of training.noise, which draw by seed "
-            "and step."
-        )
+    for whose in before:
+        if before[whose] != after[whose]:
+            raise LotteryError(
+                f"{name} draws from {whose} global generator while it trains, so no run of it could "
+                f"be repeated; {_OURS}."
+            )
 
 
-def _generator_states(device: torch.device) -> list[Tensor]:
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
-    return states
+def _generator_states(device: torch.device) -> dict[str, object]:
+    """Whose global generator -> its state, as a value that can be compared."""
+    cuda = torch.cuda.get_rng_state(device).tolist() if device.type == "cuda" else []
+    kind, key, *rest = np.random.get_state(legacy=True)
+    return {
+        "torch's": (torch.get_rng_state().tolist(), cuda),
+        "numpy's": (kind, np.asarray(key).tolist(), rest),
+        "Python's": random.getstate(),
+    }
 
 
-def _check_output(output: Any, name: str, spec: Spec) -> None:
+def _check_output(
+    output: Any, name: str, spec: Spec, when: str, inputs: Tensor | None = None
+) -> None:
+    """Refuse what is no logits for the inputs, one example by default, and what is no auxiliary classifier."""
     if isinstance(spec, ImageSpec):
-        logits = output[0] if isinstance(output, tuple) and output else output
+        logits, *others = output if isinstance(output, tuple) and output else (output,)
         shape = f"[B, {spec.classes}]"
-        fits = isinstance(logits, Tensor) and tuple(logits.shape) == (1, spec.classes)
+        expected = (1 if inputs is None else len(inputs), spec.classes)
+        fits = isinstance(logits, Tensor) and tuple(logits.shape) == expected
     else:
-        pair = isinstance(output, tuple) and len(output) == 2
-        logits, shape = output[0] if pair else output, f"[T, B, {spec.vocabulary}] with a state"
+        pair = isinstance(output, tuple) and len(output) >= 2
+        logits, others = output[0] if pair else output, []
+        shape = f"[T, B, {spec.vocabulary}] with a state"
         fits = pair and isinstance(logits, Tensor) and logits.shape[2:] == (spec.vocabulary,)
     if not fits or not logits.is_floating_point():
         raise LotteryError(
-            f"{name} gives {_kind(output)} in evaluation mode, but the task needs logits {shape}; "
+            f"{name} gives {_kind(output)} {when}, but the task needs logits {shape}; "
             "return these first, then any others as a tuple."
         )
+    for other in others if inputs is not None else []:
+        if not _is_like(other, logits):
+            raise LotteryError(
+                f"{name} gives {_kind(other)} after its logits {when}, but further outputs are "
+                f"auxiliary classifiers, each logits {shape}; return anything else only in "
+                "evaluation mode."
+            )
+
+
+def _is_like(value: object, logits: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.shape == logits.shape
 
 
 def _kind(value: Any) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from nas.designed_entries import DESIGNED
-from nas.entry import CIFAR_10, IMAGENET, NetworkEntry
+from nas.entry import IMAGENET, NetworkEntry, image_entry
+from nas.lstm_entries import LSTMS
 from nas.searched_entries import SEARCHED
 from nas.text_entries import TEXT
 from training.errors import unknown
 
-NETWORKS: dict[str, NetworkEntry] = {entry.name: entry for entry in (*SEARCHED, *DESIGNED, *TEXT)}
+NETWORKS: dict[str, NetworkEntry] = {
+    entry.name: entry for entry in (*SEARCHED, *DESIGNED, *TEXT, *LSTMS)
+}
 
 TORCHVISION = "torchvision/"
 
@@ -44,18 +47,11 @@ def _own(name: str) -> NetworkEntry:
         source=name,
         genotype=None,
         sizes={},
-        spec=CIFAR_10,
+        spec=None,
     )
 
 
 def _torchvision(name: str) -> NetworkEntry:
-    return NetworkEntry(
-        name=name,
-        origin="designed",
-        task="images",
-        summary="classification network of torchvision, without its trained weights",
-        source=f"torchvision.models.{name.removeprefix(TORCHVISION)}",
-        genotype=None,
-        sizes={},
-        spec=IMAGENET,
-    )
+    summary = "classification network of torchvision, without its trained weights"
+    source = f"torchvision.models.{name.removeprefix(TORCHVISION)}"
+    return image_entry(name, summary, source, {}, spec=IMAGENET)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from nas.auxiliary import AuxiliaryHead
 from nas.genotypes import CellGraph, ConvCellGenotype
+from nas.image_sizes import check_halvings
 from nas.initialisation import initialise
 from nas.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
 from nas.wirings import WIRINGS, Source, Wiring
@@ -173,11 +174,8 @@ class CellNetwork(nn.Module):
 
 
 def _check_sizes(spec: ImageSpec, reductions: int, auxiliary: int) -> None:
-    if min(spec.height, spec.width) < 2**reductions:
-        raise LotteryError(
-            f"Images of {spec.height} x {spec.width} pixels can't be halved {reductions} "
-            "times; give fewer reductions."
-        )
+    network = f"cells with {reductions} reductions"
+    check_halvings(spec, reductions, network, "fewer reductions")
     if auxiliary and not reductions:
         raise LotteryError(
             "The auxiliary head reads what the last reduction cell leaves, but reductions is 0; "

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.genotypes import Layer, LayerwiseGenotype
+from nas.image_sizes import check_halvings
 from nas.initialisation import initialise
 from nas.operations import (
     OPERATIONS,
@@ -18,13 +19,12 @@ from nas.operations import (
     relu_conv_norm,
     separable_convolution,
 )
-from training.errors import LotteryError
 from training.noise import Dropout
 from training.specs import ImageSpec
 
 # Unlike on the edges of a cell, a separable convolution is applied once (`_conv_branch` in
 # `general_child.py` of melodyguan/enas).
-LAYER_OPERATIONS: Mapping[str, Constructor] = {
+SEPARABLE_OPERATIONS: Mapping[str, Constructor] = {
     "convolution-3x3": OPERATIONS["convolution-3x3"],
     "separable-3x3": partial(separable_convolution, kernel=3, times=1),
     "convolution-5x5": OPERATIONS["convolution-5x5"],
@@ -35,9 +35,9 @@ LAYER_OPERATIONS: Mapping[str, Constructor] = {
 
 # `_fixed_layer` of the release builds separable convolutions as full ones, by their size alone.
 RELEASED_OPERATIONS: Mapping[str, Constructor] = {
-    **LAYER_OPERATIONS,
-    "separable-3x3": LAYER_OPERATIONS["convolution-3x3"],
-    "separable-5x5": LAYER_OPERATIONS["convolution-5x5"],
+    **SEPARABLE_OPERATIONS,
+    "separable-3x3": SEPARABLE_OPERATIONS["convolution-3x3"],
+    "separable-5x5": SEPARABLE_OPERATIONS["convolution-5x5"],
 }
 
 
@@ -111,10 +111,10 @@ class LayerNetwork(nn.Module):
         separable: bool,
     ) -> None:
         super().__init__()
-        operations = LAYER_OPERATIONS if separable else RELEASED_OPERATIONS
+        operations = SEPARABLE_OPERATIONS if separable else RELEASED_OPERATIONS
         layers = genotype.layers
         halved = _halved_outputs(len(layers))
-        _check_size(spec, len(halved))
+        check_halvings(spec, len(halved), "a network of searched layers")
         self.stem = nn.Sequential(
             nn.Conv2d(spec.channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
         )
@@ -157,11 +157,3 @@ def _read_after(layers: Sequence[Layer], output: int) -> list[int]:
     """The outputs up to `output` that layers behind it read; the next one reads `output` itself."""
     skips = {skip for layer in layers[output:] for skip in layer.skips if skip < output}
     return [*sorted(skips), output]
-
-
-def _check_size(spec: ImageSpec, halvings: int) -> None:
-    if min(spec.height, spec.width) < 2**halvings:
-        raise LotteryError(
-            f"Images of {spec.height} x {spec.width} pixels can't be halved {halvings} times, as a "
-            "network of three or more searched layers does; give images of at least 4 x 4 pixels."
-        )

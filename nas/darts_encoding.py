@@ -1,23 +1,39 @@
-"""Genotypes from and to the `Genotype` of DARTS (quark0/darts, cnn/genotypes.py) as JSON; torch-free.
+"""Genotypes from and to the `Genotype` of DARTS (quark0/darts) as JSON; torch-free.
+
+Convolutional (cnn/genotypes.py): two consecutive items are one node, each an operation and the
+state that it reads; states are numbered as in `nas.genotypes.CellGraph`.
 
     {"normal": [["sep_conv_3x3", 1], ["skip_connect", 0], ...], "normal_concat": [2, 3, 4, 5],
      "reduce": [...], "reduce_concat": [...]}
 
-Two consecutive items are one node, each an operation and the state that it reads; states are
-numbered as in `nas.genotypes.CellGraph`.
+Recurrent (rnn/genotypes.py): each item is one node, its activation and the state that it reads;
+states are numbered as in `nas.genotypes.RecurrentGenotype`. State 0 is always a tanh, and the output
+is the mean of the states in "concat" (rnn/model.py).
+
+    {"recurrent": [["relu", 0], ["tanh", 1], ...], "concat": [1, 2, ...]}
 """
 
 from __future__ import annotations
 
 import json
 import reprlib
+from collections.abc import Collection, Sequence
 from typing import Never, TypeGuard
 
-from nas.genotypes import MAX_NODES, CellGraph, ConvCellGenotype, Edge, unread_nodes
+from nas.genotypes import (
+    ACTIVATIONS,
+    MAX_NODES,
+    CellGraph,
+    ConvCellGenotype,
+    Edge,
+    RecurrentGenotype,
+    recurrent_loose_ends,
+    unread_nodes,
+)
 from training.errors import LotteryError, unknown
 
 # `OPS` in cnn/operations.py of quark0/darts; its averages leave out padded pixels.
-DARTS_OPERATIONS = {
+DARTS_WORDS = {
     "sep_conv_3x3": "separable-3x3",
     "sep_conv_5x5": "separable-5x5",
     "sep_conv_7x7": "separable-7x7",
@@ -30,6 +46,7 @@ DARTS_OPERATIONS = {
     "none": "none",
 }
 KEYS = ("normal", "normal_concat", "reduce", "reduce_concat")
+RECURRENT_KEYS = ("recurrent", "concat")
 
 # Two cells of as many nodes as are possible, written with indentation, need about 15,000.
 MAX_CHARACTERS = 50_000
@@ -41,18 +58,7 @@ def parse_darts(text: str) -> ConvCellGenotype:
     Raises:
         LotteryError: the text is malformed; the position, counted from 1, is named.
     """
-    value = _read(text)
-    if not isinstance(value, dict):
-        raise LotteryError(
-            f"The DARTS text is {reprlib.repr(value)}, but it must be a JSON object with the keys "
-            f"{', '.join(KEYS)}."
-        )
-    for key in value:
-        if key not in KEYS:
-            raise unknown("key of the DARTS text", key[:40], KEYS)
-    missing = [key for key in KEYS if key not in value]
-    if missing:
-        raise LotteryError(f"The DARTS text has no {missing[0]}; give {', '.join(KEYS)}.")
+    value = _read(text, KEYS)
     return ConvCellGenotype(
         normal=_parse_cell("normal", value["normal"], value["normal_concat"]),
         reduction=_parse_cell("reduce", value["reduce"], value["reduce_concat"]),
@@ -75,18 +81,69 @@ def print_darts(genotype: ConvCellGenotype) -> str:
     )
 
 
-def _read(text: str) -> object:
+def parse_darts_recurrent(text: str) -> RecurrentGenotype:
+    """Read a recurrent DARTS genotype from JSON; see the head of this module for the form.
+
+    Raises:
+        LotteryError: the text is malformed; the position, counted from 1, is named.
+    """
+    value = _read(text, RECURRENT_KEYS)
+    items = value["recurrent"]
+    if not isinstance(items, list) or not 1 <= len(items) < MAX_NODES:
+        size = f"{len(items)} items" if isinstance(items, list) else reprlib.repr(items)
+        raise LotteryError(
+            f"The recurrent of the DARTS text is {size}, but it must be a list of 1 to "
+            f"{MAX_NODES - 1} nodes; correct the text."
+        )
+    nodes = tuple(
+        _parse_item("recurrent", index, item, "activation", ACTIVATIONS, last=index)
+        for index, item in enumerate(items)
+    )
+    output = _parse_concat("concat", value["concat"], states=len(nodes) + 1)
+    _check_read("recurrent", "concat", set(recurrent_loose_ends(nodes)) - set(output))
+    return RecurrentGenotype(first="tanh", nodes=nodes, output=output)
+
+
+def print_darts_recurrent(genotype: RecurrentGenotype) -> str:
+    """The JSON text of a genotype in one line, see `parse_darts_recurrent`.
+
+    Raises:
+        ValueError: the first activation is not tanh, or there is no node.
+    """
+    if genotype.first != "tanh" or not genotype.nodes:
+        raise ValueError("the recurrent DARTS text needs tanh first and at least one node")
+    nodes = [[activation, previous] for previous, activation in genotype.nodes]
+    return json.dumps({"recurrent": nodes, "concat": list(genotype.output)})
+
+
+def _read(text: str, keys: Sequence[str]) -> dict[str, object]:
     if len(text) > MAX_CHARACTERS:
         raise LotteryError(
             f"The DARTS text has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are "
             "read; give only the JSON of one genotype."
         )
+    value = _decode(text, keys)
+    if not isinstance(value, dict):
+        raise LotteryError(
+            f"The DARTS text is {reprlib.repr(value)}, but it must be a JSON object with the keys "
+            f"{', '.join(keys)}."
+        )
+    for key in value:
+        if key not in keys:
+            raise unknown("key of the DARTS text", key[:40], keys)
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise LotteryError(f"The DARTS text has no {missing[0]}; give {', '.join(keys)}.")
+    return value
+
+
+def _decode(text: str, keys: Sequence[str]) -> object:
     try:
         value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:
         raise LotteryError(
             f"The DARTS text is no JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-            f"give an object with the keys {', '.join(KEYS)}."
+            f"give an object with the keys {', '.join(keys)}."
         ) from None
     except RecursionError:
         raise LotteryError(
@@ -127,40 +184,48 @@ def _parse_cell(name: str, items: object, concat: object) -> CellGraph:
             f"The {name} of the DARTS text has {len(items) // 2} nodes, and at most {MAX_NODES} "
             "are possible; give a smaller cell."
         )
-    edges = [_parse_edge(name, index, item) for index, item in enumerate(items)]
+    edges = [
+        _parse_item(name, index, item, "operation", DARTS_WORDS, last=index // 2 + 1)
+        for index, item in enumerate(items)
+    ]
+    edges = [(source, DARTS_WORDS[word]) for source, word in edges]
     nodes = tuple(zip(edges[::2], edges[1::2], strict=True))
     output = _parse_concat(f"{name}_concat", concat, states=len(nodes) + 2)
-    unread = unread_nodes(nodes, output)
-    if unread:
-        raise LotteryError(
-            f"Node {unread[0]} of {name} in the DARTS text is read by no node and missing from "
-            f"{name}_concat, so that its weights would be idle; add it there."
-        )
+    _check_read(name, f"{name}_concat", unread_nodes(nodes, output))
     return CellGraph(nodes=nodes, output=output)
 
 
-def _parse_edge(name: str, index: int, item: object) -> Edge:
-    last = index // 2 + 1
+def _parse_item(
+    name: str, index: int, item: object, what: str, words: Collection[str], *, last: int
+) -> Edge:
     match item:
-        case [str(word), source] if word in DARTS_OPERATIONS and _is_state(source, last):
-            return source, DARTS_OPERATIONS[word]
-        case [str(word), _] if word in DARTS_OPERATIONS:
+        case [str(word), source] if word in words and _is_state(source, last):
+            return source, word
+        case [str(word), _] if word in words:
             possible = f"this node reads a state from 0 to {last}"
         case [str(_), _]:
-            possible = f"an operation is one of {', '.join(sorted(DARTS_OPERATIONS))}"
+            possible = f"an {what} is one of {', '.join(sorted(words))}"
         case _:
-            possible = "it must be an operation and a state, such as ['sep_conv_3x3', 0]"
+            possible = f"it must be an {what} and a state, such as {[min(words), 0]}"
     raise LotteryError(
         f"Item {index + 1} of {name} in the DARTS text is {reprlib.repr(item)}, but {possible}; "
         "correct the text."
     )
 
 
+def _check_read(name: str, concat: str, unread: Collection[int]) -> None:
+    if unread:
+        raise LotteryError(
+            f"Node {min(unread)} of {name} in the DARTS text is read by no node and missing from "
+            f"{concat}, so that its weights would be idle; add it there."
+        )
+
+
 def _parse_concat(name: str, concat: object, states: int) -> tuple[int, ...]:
     if not isinstance(concat, list) or not concat:
         raise LotteryError(
             f"The {name} of the DARTS text is {reprlib.repr(concat)}, but it must be a list of the "
-            "states that are concatenated, such as [2, 3, 4, 5]; correct the text."
+            "states that are the output, such as [2, 3, 4, 5]; correct the text."
         )
     least = 0
     for index, state in enumerate(concat):
@@ -178,7 +243,7 @@ def _is_state(value: object, last: int) -> TypeGuard[int]:
 
 
 def _print_edges(graph: CellGraph) -> list[list[str | int]]:
-    words = {ours: theirs for theirs, ours in DARTS_OPERATIONS.items()}
+    words = {ours: theirs for theirs, ours in DARTS_WORDS.items()}
     for node in graph.nodes:
         for _, operation in node:
             if operation not in words:

@@ -1,12 +1,13 @@
-"""Genotypes from and to the rows of integers that ENAS, NAO and enas_lm write; torch-free.
+"""Convolutional genotypes from and to the rows of integers that ENAS and NAO write; torch-free.
 
-Each source numbers its operations in its own way; the numberings are the constants below.
+Each source numbers its operations in its own way; the numberings are the constants below. Recurrent
+genotypes are in `nas.recurrent_encodings`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from nas.genotypes import (
     MAX_LAYERS,
@@ -16,11 +17,9 @@ from nas.genotypes import (
     Edge,
     Layer,
     LayerwiseGenotype,
-    RecurrentGenotype,
     loose_ends,
-    recurrent_loose_ends,
 )
-from nas.integer_rows import IntegerRow
+from nas.integer_rows import IntegerRow, numbers_of, written
 
 # ENAS micro space, `micro_child.py` of melodyguan/enas.
 ENAS_MICRO_OPERATIONS = {
@@ -55,10 +54,6 @@ NAO_OPERATIONS = {
     14: "average-3x3-padded",
     15: "average-5x5-padded",
 }
-# ENAS recurrent space, `ptb_enas_child.py` of melodyguan/enas.
-ENAS_RNN_ACTIVATIONS = {0: "tanh", 1: "relu", 2: "identity", 3: "sigmoid"}
-# The same space in google-research/enas_lm, whose 2 and 3 are the other way round.
-ENAS_LM_ACTIVATIONS = {0: "tanh", 1: "relu", 2: "sigmoid", 3: "identity"}
 
 
 def parse_enas_micro(text: str) -> ConvCellGenotype:
@@ -129,8 +124,8 @@ def parse_enas_macro(text: str) -> LayerwiseGenotype:
 
 def print_enas_macro(genotype: LayerwiseGenotype) -> str:
     """The ENAS macro text of a genotype, see `parse_enas_macro`."""
-    numbers = _numbers(ENAS_MACRO_OPERATIONS)
-    return _join(
+    numbers = numbers_of(ENAS_MACRO_OPERATIONS)
+    return written(
         number
         for index, layer in enumerate(genotype.layers)
         for number in (
@@ -138,64 +133,6 @@ def print_enas_macro(genotype: LayerwiseGenotype) -> str:
             *(int(output in layer.skips) for output in range(index)),
         )
     )
-
-
-def parse_enas_rnn(text: str) -> RecurrentGenotype:
-    """Read the recurrent text of melodyguan/enas.
-
-    It is the first activation, then `previous activation` for each further node. Activations are
-    numbered as in `ENAS_RNN_ACTIVATIONS`; the output is the mean of the loose ends.
-
-    Raises:
-        LotteryError: the text is malformed; the position, counted from 1, is named.
-    """
-    row = IntegerRow.read("ENAS recurrent", text)
-    form = "1 and 2 for each further node"
-    count = row.count("nodes", per_part=2, extra=1, form=form, most=MAX_NODES)
-    first = row.word(0, "an activation", ENAS_RNN_ACTIVATIONS)
-    nodes = _parse_recurrent_nodes(row, start=1, nodes=count, numbering=ENAS_RNN_ACTIVATIONS)
-    return RecurrentGenotype(first=first, nodes=nodes, output=recurrent_loose_ends(nodes))
-
-
-def print_enas_rnn(genotype: RecurrentGenotype) -> str:
-    """The melodyguan/enas text of a genotype, see `parse_enas_rnn`.
-
-    Raises:
-        ValueError: the output is not the loose ends, which the text can't say.
-    """
-    if genotype.output != recurrent_loose_ends(genotype.nodes):
-        raise ValueError("the ENAS recurrent text needs the loose ends as output")
-    first = _numbers(ENAS_RNN_ACTIVATIONS)[genotype.first]
-    return _join([first, *_recurrent_numbers(genotype, ENAS_RNN_ACTIVATIONS)])
-
-
-def parse_enas_lm(text: str) -> RecurrentGenotype:
-    """Read the text of enas_lm: `previous activation` per searched node.
-
-    The first transform is always tanh and is not in the text. Activations are numbered as in
-    `ENAS_LM_ACTIVATIONS`; the output is the mean of all searched nodes.
-
-    Raises:
-        LotteryError: the text is malformed; the position, counted from 1, is named.
-    """
-    row = IntegerRow.read("enas_lm", text)
-    # State 0, which the text leaves out, is one of the nodes of the cell.
-    most = MAX_NODES - 1
-    count = row.count("nodes", per_part=2, extra=0, form="2 for each node", most=most)
-    nodes = _parse_recurrent_nodes(row, start=0, nodes=count, numbering=ENAS_LM_ACTIVATIONS)
-    return RecurrentGenotype(first="tanh", nodes=nodes, output=_searched(nodes))
-
-
-def print_enas_lm(genotype: RecurrentGenotype) -> str:
-    """The enas_lm text of a genotype, see `parse_enas_lm`.
-
-    Raises:
-        ValueError: the first activation is not tanh, there is no node, or the output is not all
-            searched nodes.
-    """
-    if genotype.first != "tanh" or genotype.output != _searched(genotype.nodes):
-        raise ValueError("the enas_lm text needs tanh first and all searched nodes as output")
-    return _join(_recurrent_numbers(genotype, ENAS_LM_ACTIVATIONS))
 
 
 def _parse_cells(kind: str, text: str, numbering: Mapping[int, str]) -> ConvCellGenotype:
@@ -225,11 +162,11 @@ def _print_cells(kind: str, genotype: ConvCellGenotype, numbering: Mapping[int, 
     for graph in (genotype.normal, genotype.reduction):
         if graph.output != loose_ends(graph.nodes):
             raise ValueError(f"the {kind} text needs the loose ends as output")
-    numbers = _numbers(numbering)
+    numbers = numbers_of(numbering)
     for _, operation in _edges(genotype):
         if operation not in numbers:
             raise ValueError(f"the {kind} text has no number for {operation}")
-    return _join(
+    return written(
         number for source, operation in _edges(genotype) for number in (source, numbers[operation])
     )
 
@@ -244,33 +181,3 @@ def _parse_layer(row: IntegerRow, index: int) -> Layer:
     operation = row.word(start, "an operation", ENAS_MACRO_OPERATIONS)
     bits = [row.bit(start + 1 + output, "a skip") for output in range(index)]
     return Layer(operation=operation, skips=tuple(output for output, bit in enumerate(bits) if bit))
-
-
-def _parse_recurrent_nodes(
-    row: IntegerRow, *, start: int, nodes: int, numbering: Mapping[int, str]
-) -> tuple[tuple[int, str], ...]:
-    return tuple(
-        (
-            row.source(start + 2 * n, states=n + 1),
-            row.word(start + 2 * n + 1, "an activation", numbering),
-        )
-        for n in range(nodes)
-    )
-
-
-def _recurrent_numbers(genotype: RecurrentGenotype, numbering: Mapping[int, str]) -> list[int]:
-    numbers = _numbers(numbering)
-    return [n for previous, word in genotype.nodes for n in (previous, numbers[word])]
-
-
-def _searched(nodes: tuple[tuple[int, str], ...]) -> tuple[int, ...]:
-    return tuple(range(1, len(nodes) + 1))
-
-
-def _numbers(numbering: Mapping[int, str]) -> dict[str, int]:
-    """Word -> number; of two numbers the higher."""
-    return {word: number for number, word in numbering.items()}
-
-
-def _join(numbers: Iterable[int]) -> str:
-    return " ".join(map(str, numbers))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from nas.genotypes import ConvCellGenotype, LayerwiseGenotype, RecurrentGenotype
+from nas.genotypes import Genotype
 from training.errors import LotteryError, unknown
 from training.specs import ImageSpec, Spec, TextSpec
 
 Size = int | float | tuple[int, ...]
-Genotype = ConvCellGenotype | LayerwiseGenotype | RecurrentGenotype
 
 # The widest published layer is far below; a slip of the keyboard should not ask for terabytes.
 MAX_SIZE = 65_536
 # The sizes that may be 0; every other integer is at least 1.
-MAY_BE_ZERO = frozenset({"reductions", "auxiliary", "seed"})
+MAY_BE_ZERO = frozenset({"reductions", "auxiliary", "seed", "second_bias"})
 # The sizes that are off or on: 0 or 1.
-SWITCHES = frozenset({"auxiliary"})
+SWITCHES = frozenset({"auxiliary", "second_bias"})
 
 CIFAR_10 = ImageSpec(channels=3, height=32, width=32, classes=10)
 MNIST = ImageSpec(channels=1, height=28, width=28, classes=10)
@@ -42,6 +41,19 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A genotype that is drawn at random, a function of some sizes of its network.
+
+    Attributes:
+        draw: makes it from the values of the sizes.
+        sizes: their names, in the order that `draw` takes them.
+    """
+
+    draw: Callable[..., Genotype]
+    sizes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkEntry:
     """What is known of a network before it is built.
 
@@ -51,10 +63,13 @@ class NetworkEntry:
         task: "images" or "text"; "any" for a network of the user's own.
         summary: one line for lists.
         source: the paper or the file that it comes from.
-        genotype: of a searched network; None for one that is designed, or drawn from a seed.
+        genotype: of a searched network; None for one that is designed or drawn.
         sizes: name -> default; a float is a dropout probability, an int or a tuple of ints counts units.
-        spec: the shape of the data that it was published for.
+        spec: the shape of the data that it was published for; None for a network of the user's own.
         published: figures of its source.
+        encoding: in which its source writes genotypes, a name of `nas.genotype_texts.ENCODINGS`; "" where it has none
+            but that of DARTS.
+        drawn: how the genotype of a random network comes from its sizes.
     """
 
     name: str
@@ -64,8 +79,51 @@ class NetworkEntry:
     source: str
     genotype: Genotype | None
     sizes: Mapping[str, Size]
-    spec: Spec
+    spec: Spec | None
     published: tuple[Figure, ...] = ()
+    encoding: str = ""
+    drawn: Drawn | None = None
+
+
+def image_entry(
+    name: str,
+    summary: str,
+    source: str,
+    sizes: Mapping[str, Size],
+    *published: Figure,
+    spec: ImageSpec = CIFAR_10,
+    genotype: Genotype | None = None,
+    encoding: str = "",
+    drawn: Drawn | None = None,
+) -> NetworkEntry:
+    """A network for images, for CIFAR-10 unless said otherwise; it is searched where it has a genotype.
+
+    One that is drawn is found by no search: it stands on the other side of that contest, as a designed one does.
+    """
+    return NetworkEntry(
+        name=name,
+        origin="designed" if genotype is None else "searched",
+        task="images",
+        summary=summary,
+        source=source,
+        genotype=genotype,
+        sizes=sizes,
+        spec=spec,
+        published=published,
+        encoding=encoding,
+        drawn=drawn,
+    )
+
+
+def genotype_of(entry: NetworkEntry, sizes: Mapping[str, Any]) -> Genotype | None:
+    """The genotype of a network of some sizes; None for a designed one.
+
+    Raises:
+        LotteryError: it is drawn, and sizes that draw it are out of range.
+    """
+    if entry.drawn is None:
+        return entry.genotype
+    return entry.drawn.draw(*(sizes[name] for name in entry.drawn.sizes))
 
 
 def check_size(entry: NetworkEntry, given: Mapping[str, object]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Rows of integers as sources write their architectures, with errors that name the position."""
+"""Rows of integers as sources write their architectures, read with errors that name the position."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from training.errors import LotteryError
@@ -95,3 +95,13 @@ class IntegerRow:
             f"Item {index + 1} of the {self.kind} text is {self.numbers[index]}, but {possible}; "
             "correct the text."
         )
+
+
+def numbers_of(numbering: Mapping[int, str]) -> dict[str, int]:
+    """Word -> number; of two numbers the higher."""
+    return {word: number for number, word in numbering.items()}
+
+
+def written(numbers: Iterable[int]) -> str:
+    """The text of a row, its integers separated by single spaces."""
+    return " ".join(map(str, numbers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,24 @@ from torch import Tensor, nn
 
 from nas.recurrent_cells import RecurrentCore, State
 from training.noise import Dropout
+
+
+class Output(NamedTuple):
+    """What a language model makes of a window of text.
+
+    Attributes:
+        logits: `[T, B, V]`, of the token after each one.
+        state: after the last token.
+        dropped: `[T, B, E]`, what the decoder reads: the last core's output after its dropout, which activation
+            regularisation takes (Merity et al. 2018, section 4.6; awd-lstm-lm, main.py).
+        raw: `[T, B, E]`, the last core's output before its dropout, which temporal activation regularisation takes,
+            and in Ordered-Neurons' main.py both do.
+    """
+
+    logits: Tensor
+    state: State
+    dropped: Tensor
+    raw: Tensor
 
 
 class LanguageModel(nn.Module):
@@ -29,6 +47,7 @@ class LanguageModel(nn.Module):
         dropout_input: probability that a unit of the embedded input is dropped.
         dropout_hidden: probability that a unit between two cores is dropped.
         dropout_output: probability that a unit of the output is dropped.
+        locked: whether the masks of the last three are constant over time; else each time step has its own.
     """
 
     def __init__(
@@ -41,6 +60,7 @@ class LanguageModel(nn.Module):
         dropout_input: float = 0.0,
         dropout_hidden: float = 0.0,
         dropout_output: float = 0.0,
+        locked: bool = True,
     ) -> None:
         super().__init__()
         if not cores or cores[-1].state_sizes[0] != embedding:
@@ -49,33 +69,43 @@ class LanguageModel(nn.Module):
         self.cores = nn.ModuleList(cores)
         self.decoder_bias = nn.Parameter(torch.zeros(vocabulary))
         self.dropout_embedding = Dropout(dropout_embedding, shared=(1,))
-        self.dropout_input = Dropout(dropout_input, shared=(0,))
+        shared = (0,) if locked else ()
+        self.dropout_input = Dropout(dropout_input, shared)
         above = [dropout_hidden] * (len(cores) - 1) + [dropout_output]
-        self.dropouts_above = nn.ModuleList(Dropout(p, shared=(0,)) for p in above)
+        self.dropouts_above = nn.ModuleList(Dropout(p, shared) for p in above)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
 
     def initial_state(self, batch: int) -> State:
         """The zero states of all cores, one after the other, for `batch` sequences."""
         return tuple(tensor for core in self._cores() for tensor in core.initial_state(batch))
 
-    def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, tokens: Tensor, state: State) -> Output:
         """Predict the token after each one.
 
         Args:
             tokens: `[T, B]` int64.
             state: of `initial_state`, or what the previous call returned.
-
-        Returns:
-            Logits `[T, B, V]`, and the state after the last token.
         """
-        x = self.dropout_input(F.embedding(tokens, self.dropout_embedding(self.embedding.weight)))
-        before, after = list(state), []
+        raw = dropped = self.embedded(tokens)
+        after: list[Tensor] = []
+        for core, dropout, own in self.layers(state):
+            raw, own_after = core(dropped, own)
+            after += own_after
+            dropped = dropout(raw)
+        logits = F.linear(dropped, self.embedding.weight, self.decoder_bias)
+        return Output(logits, tuple(after), dropped, raw)
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """What the first core reads, `[T, B, E]`, from tokens `[T, B]`."""
+        words = self.dropout_embedding(self.embedding.weight)
+        embedded: Tensor = self.dropout_input(F.embedding(tokens, words))
+        return embedded
+
+    def layers(self, state: State) -> Iterator[tuple[RecurrentCore, nn.Module, State]]:
+        """Each core with the dropout above it and its own part of a state."""
+        rest = iter(state)
         for core, dropout in zip(self._cores(), self.dropouts_above, strict=True):
-            own = tuple(before.pop(0) for _ in core.state_sizes)
-            x, own = core(x, own)
-            after += own
-            x = dropout(x)
-        return F.linear(x, self.embedding.weight, self.decoder_bias), tuple(after)
+            yield core, dropout, tuple(next(rest) for _ in core.state_sizes)
 
     def _cores(self) -> Iterator[RecurrentCore]:
         return cast(Iterator[RecurrentCore], iter(self.cores))

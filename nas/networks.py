@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
 
 from nas.auxiliary import AuxiliaryHead
-from nas.awd_lstm import awd_lstm
+from nas.awd_lstm import awd_lstm, lstm_yu
 from nas.catalog import NETWORKS, entry
 from nas.conv_cells import CellNetwork
 from nas.conv_layers import LayerNetwork
-from nas.entry import NetworkEntry, check_size
+from nas.entry import NetworkEntry, check_size, genotype_of
 from nas.genotypes import RecurrentGenotype
+from nas.gru import gru
 from nas.language_model import LanguageModel
 from nas.lenet import LeNet, LeNet5
+from nas.on_lstm import on_lstm
 from nas.outside_networks import Factory, own_network, torchvision_network
-from nas.random_genotypes import random_cells, random_layers
 from nas.recurrent_cells import SearchedRecurrentCell
 from nas.resnet import ResNet
 from nas.vgg import VGG, ConvN
@@ -41,15 +41,21 @@ def searched_language_model(
 ) -> LanguageModel:
     """A searched recurrent cell between a tied embedding and decoder, all `hidden` wide.
 
+    The five dropouts are those of enas_lm (src/fixed_lib.py), DARTS and NAO (rnn/model.py, the same
+    in both), each with one mask for all time steps of a forward. ENAS (`ptb_enas_child.py`) has four:
+    its `e_keep` drops positions, each for one sequence, and later repetitions of the word with them,
+    where `dropout_embedding` drops a word everywhere. DARTS and NAO give the decoder a bias, as here;
+    ENAS and enas_lm do not.
+
     Args:
         spec: of the text.
         genotype: the cell.
         hidden: width of the embedding and of every state.
-        dropout_embedding: of whole words, `drop_e` in enas_lm.
-        dropout_input: locked, on the embedded input, `drop_i`.
-        dropout_cell_input: one mask on what the cell reads, `drop_x`.
-        dropout_cell_state: one mask on the states of all nodes, `drop_l`.
-        dropout_output: locked, on the cell's output, `drop_o`.
+        dropout_embedding: of whole words, `drop_e` in enas_lm, `dropoute` in DARTS and NAO.
+        dropout_input: locked, on the embedded input, `drop_i`, `dropouti`.
+        dropout_cell_input: one mask on what the cell reads, `drop_x`, `dropoutx`.
+        dropout_cell_state: one mask on the states of all nodes, `drop_l`, `dropouth`.
+        dropout_output: locked, on the cell's output, `drop_o`, `dropout`.
     """
     cell = SearchedRecurrentCell(genotype, hidden, hidden, dropout_cell_input, dropout_cell_state)
     return LanguageModel(
@@ -62,31 +68,7 @@ def searched_language_model(
     )
 
 
-def random_cell_network(spec: ImageSpec, *, seed: int, nodes: int, **sizes: Any) -> CellNetwork:
-    """Cells of so many nodes that are drawn from a seed, wired as ENAS does.
-
-    Args:
-        spec: of the images.
-        seed: of the cells, not of the weights.
-        nodes: in each cell.
-        sizes: as `CellNetwork` takes them.
-    """
-    return CellNetwork(spec, genotype=random_cells(seed, nodes), wiring="enas", **sizes)
-
-
-def random_layer_network(spec: ImageSpec, *, seed: int, layers: int, **sizes: Any) -> LayerNetwork:
-    """So many layers, their operations and skips drawn from a seed.
-
-    Args:
-        spec: of the images.
-        seed: of the layers, not of the weights.
-        layers: how many.
-        sizes: as `LayerNetwork` takes them.
-    """
-    return LayerNetwork(spec, genotype=random_layers(seed, layers), separable=True, **sizes)
-
-
-# name -> constructor(spec, **sizes), with `genotype` too where the catalog has one.
+# name -> constructor(spec, **sizes), with `genotype` too where the catalog has or draws one.
 BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "enas-micro": partial(CellNetwork, wiring="enas"),
     "enas-micro-paper": partial(CellNetwork, wiring="enas"),
@@ -101,8 +83,8 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "nasnet-a": partial(CellNetwork, wiring="darts"),
     "amoebanet-a": partial(CellNetwork, wiring="darts"),
     "pnasnet-5": partial(CellNetwork, wiring="darts"),
-    "random-micro": random_cell_network,
-    "random-macro": random_layer_network,
+    "random-micro": partial(CellNetwork, wiring="enas"),
+    "random-macro": partial(LayerNetwork, separable=True),
     "lenet-300-100": LeNet,
     "lenet-5": LeNet5,
     "conv-2": ConvN,
@@ -117,8 +99,16 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "vgg-19": partial(VGG, depth=19),
     "enas-rnn": searched_language_model,
     "enas-lm": searched_language_model,
+    "nao-rnn": searched_language_model,
+    "nao-ws-rnn": searched_language_model,
+    "darts-rnn-v1": searched_language_model,
+    "darts-rnn-v2": searched_language_model,
+    "random-rnn": searched_language_model,
     "awd-lstm": awd_lstm,
     "lstm": awd_lstm,
+    "lstm-yu": lstm_yu,
+    "gru": gru,
+    "on-lstm": on_lstm,
 }
 
 TASKS: dict[type[ImageSpec] | type[TextSpec], str] = {ImageSpec: "images", TextSpec: "text"}
@@ -148,8 +138,12 @@ def build(
     found = entry(name)
     sizes = check_size(found, size)
     _check_task(found, spec)
-    if found.genotype is not None:
-        sizes["genotype"] = found.genotype
+    genotype = genotype_of(found, sizes)
+    if genotype is not None:
+        # The sizes that drew it are not those of its network.
+        drawing = found.drawn.sizes if found.drawn else ()
+        sizes = {key: value for key, value in sizes.items() if key not in drawing}
+        sizes["genotype"] = genotype
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
@@ -170,7 +164,7 @@ def counted_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
 
 def _builder(found: NetworkEntry, factory: Factory | None) -> Callable[..., nn.Module]:
     if found.origin == "own":
-        return partial(own_network, found.name, factory=factory)
+        return partial(own_network, found.name, factory)
     return BUILDERS.get(found.name) or partial(torchvision_network, found.name)
 
 

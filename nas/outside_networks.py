@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from nas.catalog import TORCHVISION, is_own
-from training.errors import LotteryError, unknown
-from training.noise import Dropout
+from training.errors import LotteryError, in_one_line, unknown
+from training.noise import our_dropout
 from training.specs import ImageSpec, Spec
 
 # From the spec and the sizes to a network with its initial weights.
@@ -54,25 +54,29 @@ def torchvision_network(name: str, spec: ImageSpec) -> nn.Module:
 
 
 def replace_stochastic_depth(network: nn.Module) -> nn.Module:
-    """Put our noise in the place of torchvision's stochastic depth, in place, so that its draws repeat."""
+    """Put our noise in the place of torchvision's stochastic depth, in place, so that its draws repeat.
+
+    Raises:
+        LotteryError: a path is dropped always.
+    """
     from torchvision.ops import StochasticDepth
 
     for name, module in [*network.named_modules(remove_duplicate=False)]:
         if type(module) is StochasticDepth:
             parent, _, own = name.rpartition(".")
             shared = (1, 2, 3, 4) if module.mode == "row" else (0, 1, 2, 3, 4)
-            setattr(network.get_submodule(parent), own, Dropout(module.p, shared))
+            setattr(network.get_submodule(parent), own, our_dropout(name, module.p, shared))
     return network
 
 
-def own_network(name: str, spec: Spec, factory: Factory | None, **sizes: Any) -> nn.Module:
+def own_network(name: str, factory: Factory | None, spec: Spec, /, **sizes: Any) -> nn.Module:
     """A network that the user's own code makes.
 
     Args:
         name: `package.module:factory`.
-        spec: handed on to the factory.
         factory: what `import_factory` gave for that name; None where the user did not name it.
-        sizes: handed on to the factory.
+        spec: handed on to the factory.
+        sizes: handed on to the factory, whatever they are called.
 
     Raises:
         LotteryError: it was not named, or the factory fails or gives something else than a network.
@@ -88,7 +92,7 @@ def own_network(name: str, spec: Spec, factory: Factory | None, **sizes: Any) ->
         raise
     except Exception as error:
         raise LotteryError(
-            f"{name} failed with {_told(error)}; it is called with a {type(spec).__name__} and the "
+            f"{name} failed with {in_one_line(error)}; it is called with a {type(spec).__name__} and the "
             f"sizes {sizes or 'that are set'}, and returns a torch.nn.Module."
         ) from error
     if not isinstance(network, nn.Module):
@@ -120,8 +124,8 @@ def import_factory(name: str) -> Factory:
         held: Any = importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise LotteryError(
-            f"The module {module!r} of the network {name} can't be imported: {_told(error)}; it must "
-            "be in the current folder or installed."
+            f"The module {module!r} of the network {name} can't be imported: {in_one_line(error)}; it "
+            "must be in the current folder or installed."
         ) from error
     try:
         found = functools.reduce(getattr, path.split("."), held)
@@ -134,8 +138,3 @@ def import_factory(name: str) -> Factory:
         )
     factory: Factory = found
     return factory
-
-
-def _told(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

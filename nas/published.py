@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from nas.darts_encoding import parse_darts
-from nas.encodings import (
+from nas.darts_encoding import parse_darts, parse_darts_recurrent
+from nas.encodings import parse_enas_macro, parse_enas_micro, parse_nao
+from nas.recurrent_encodings import (
     parse_enas_lm,
-    parse_enas_macro,
-    parse_enas_micro,
     parse_enas_rnn,
-    parse_nao,
+    parse_nao_rnn,
+    parse_nao_ws_rnn,
 )
 
 # cifar10_micro_final.sh of melodyguan/enas.
@@ -133,3 +133,22 @@ PNASNET_5 = parse_darts(
 ENAS_RNN = parse_enas_rnn("0  0 0  1 1  2 1  2 0  2 0  5 1  1 0  6 1  8 1  8 1  8 1")
 # README of google-research/enas_lm.
 ENAS_LM = parse_enas_lm("0 2  1 0  2 1  2 2  4 0  5 0  3 2  6 2")
+# NAO/rnn/train_ptb_final.sh and train_wt2_final.sh of renqianluo/NAO.
+NAO_RNN = parse_nao_rnn("0 1  0 1  1 1  3 0  4 1  4 1  5 1  1 1  7 1  1 1  1 2")
+# NAO-WS/rnn/train_final.sh of renqianluo/NAO.
+NAO_WS_RNN = parse_nao_ws_rnn("0 1  1 1  2 2  1 2  4 1  4 1  4 1  7 1  8 2  1 0  4 1")
+# The next two: rnn/genotypes.py of quark0/darts.
+DARTS_RNN_V1 = parse_darts_recurrent(
+    """
+    {"recurrent": [["relu", 0], ["relu", 1], ["tanh", 2], ["relu", 3], ["relu", 4],
+                   ["identity", 1], ["relu", 5], ["relu", 1]],
+     "concat": [1, 2, 3, 4, 5, 6, 7, 8]}
+    """
+)
+DARTS_RNN_V2 = parse_darts_recurrent(
+    """
+    {"recurrent": [["sigmoid", 0], ["relu", 1], ["relu", 1], ["identity", 1], ["tanh", 2],
+                   ["sigmoid", 5], ["tanh", 3], ["relu", 5]],
+     "concat": [1, 2, 3, 4, 5, 6, 7, 8]}
+    """
+)

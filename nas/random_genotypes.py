@@ -18,8 +18,11 @@ from nas.genotypes import (
     Edge,
     Layer,
     LayerwiseGenotype,
+    RecurrentGenotype,
     loose_ends,
+    recurrent_loose_ends,
 )
+from nas.recurrent_encodings import ENAS_RNN_ACTIVATIONS
 from training.errors import LotteryError
 
 # The share of skips that ENAS draws its controller to, `controller_skip_target` in
@@ -54,6 +57,29 @@ def random_layers(seed: int, layers: int) -> LayerwiseGenotype:
     _check("layers", layers, MAX_LAYERS)
     draws = Random(seed)
     return LayerwiseGenotype(layers=tuple(_random_layer(draws, index) for index in range(layers)))
+
+
+def random_recurrent(seed: int, nodes: int) -> RecurrentGenotype:
+    """A cell of the ENAS recurrent space, uniform over its texts.
+
+    The first activation is drawn, then for each further node its previous state and its activation,
+    all uniformly. The loose ends are the output.
+
+    Args:
+        seed: names the cell.
+        nodes: how many states, the first, which reads the input, among them.
+
+    Raises:
+        LotteryError: so many nodes are not possible.
+    """
+    _check("nodes", nodes, MAX_NODES)
+    draws = Random(seed)
+    first = _operation(draws, ENAS_RNN_ACTIVATIONS)
+    graph = tuple(
+        (_below(draws, states), _operation(draws, ENAS_RNN_ACTIVATIONS))
+        for states in range(1, nodes)
+    )
+    return RecurrentGenotype(first=first, nodes=graph, output=recurrent_loose_ends(graph))
 
 
 def _random_cell(draws: Random, nodes: int) -> CellGraph:

@@ -55,22 +55,26 @@ class LSTMLayer(RecurrentCore):
         c' = f c + i g,                      h' = o tanh(c')
 
     The rows of weights and bias are in the order input, forget, output, candidate, so that one
-    sigmoid serves three gates. There is one bias where torch.nn.LSTM has two, whose sum is all that
-    counts. Initial weights and bias are uniform within 1/sqrt(hidden), as in torch.nn.LSTM.
-    DropConnect (Merity et al. 2018, section 2) draws one mask per forward for all time steps and
-    sequences.
+    sigmoid serves three gates. There is one bias, or two as in torch.nn.LSTM: only their sum
+    counts, but two of them take every gradient twice. Initial weights and biases are uniform within
+    1/sqrt(hidden), as in torch.nn.LSTM. DropConnect (Merity et al. 2018, section 2) draws one mask
+    per forward for all time steps and sequences.
 
     Args:
         inputs: E, width of the input.
         hidden: H, width of the output.
         dropconnect: probability that a hidden-to-hidden weight is dropped.
+        second_bias: whether there are two biases, as in torch.nn.LSTM.
     """
 
-    def __init__(self, inputs: int, hidden: int, dropconnect: float = 0.0) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, dropconnect: float = 0.0, second_bias: bool = False
+    ) -> None:
         super().__init__(state_sizes=(hidden, hidden))
         self.weight_input = nn.Parameter(torch.empty(4 * hidden, inputs))
         self.weight_hidden = nn.Parameter(torch.empty(4 * hidden, hidden))
         self.bias = nn.Parameter(torch.empty(4 * hidden))
+        self.bias_hidden = nn.Parameter(torch.empty(4 * hidden)) if second_bias else None
         self.dropconnect = Dropout(dropconnect)
         _initialise(self, hidden)
 
@@ -78,8 +82,9 @@ class LSTMLayer(RecurrentCore):
         """See `RecurrentCore.forward`; the state is (h, c), each `[B, H]`."""
         h, c = state
         hidden = h.shape[-1]
-        recurrent = _for_matmul(self.dropconnect(self.weight_hidden)).t()
-        projected = F.linear(x, self.weight_input, self.bias).to(h.dtype)
+        recurrent = for_matmul(self.dropconnect(self.weight_hidden)).t()
+        bias = self.bias if self.bias_hidden is None else self.bias + self.bias_hidden
+        projected = F.linear(x, self.weight_input, bias).to(h.dtype)
         outputs = []
         for at_t in projected.unbind(0):
             gates = at_t + h @ recurrent
@@ -91,17 +96,21 @@ class LSTMLayer(RecurrentCore):
 
 
 class SearchedRecurrentCell(RecurrentCore):
-    """A searched cell of highway nodes (Pham et al. 2018, section 2.1), as enas_lm trains it.
+    """A searched cell of highway nodes (Pham et al. 2018, section 2.1).
 
         (candidate, gate) = [x; h] W_0,    s_0 = h   + sigmoid(gate) (f_0(candidate) - h)
         (candidate, gate) = s_j W_i,       s_i = s_j + sigmoid(gate) (f_i(candidate) - s_j)
 
     with j the previous state of node i; the output, and the next h, is the mean of the genotype's
-    output states. There are no biases. Each weight is stored as `[2H, inputs]`, candidate rows
-    first. Dropout is variational: one mask on the input and one on whatever a state's matrix
-    product reads, both drawn once per forward for all time steps; the highway itself is not
-    dropped. Initial weights are uniform within 1/sqrt(hidden), which at the published 800 units is
-    0.035 (enas_lm: 0.05).
+    output states. There are no biases. Dropout is variational: one mask on the input and one on
+    whatever a state's matrix product reads, both drawn once per forward for all time steps and
+    different per sequence; the highway itself is not dropped. So do ENAS (`_rhn_fixed` in
+    ptb_enas_child.py), enas_lm (`_rnn_fn` in src/fixed_lib.py), DARTS and NAO (`cell` in
+    rnn/model.py). Two things differ from them:
+
+    Each weight is stored as `[2H, inputs]`, candidate rows first; theirs are `[inputs, 2H]`, in
+    DARTS and NAO with the gate first. Initial weights are uniform within 1/sqrt(hidden), which is
+    0.034 to 0.037 at the published 850 to 748 units (enas_lm: 0.05; the others: 0.04).
 
     Args:
         genotype: the nodes and the output.
@@ -134,7 +143,7 @@ class SearchedRecurrentCell(RecurrentCore):
         """See `RecurrentCore.forward`; the state is (h,), `[B, H]`."""
         (h,) = state
         mask = self.dropout_state(torch.ones_like(h))
-        recurrent = _for_matmul(self.weight_hidden).t()
+        recurrent = for_matmul(self.weight_hidden).t()
         readers = self._weights_by_source()
         projected = F.linear(self.dropout_input(x), self.weight_input).to(h.dtype)
         outputs = []
@@ -149,7 +158,7 @@ class SearchedRecurrentCell(RecurrentCore):
         by_source: dict[int, list[Tensor]] = {}
         for (source, _), weight in zip(self.genotype.nodes, self.weight_nodes, strict=True):
             by_source.setdefault(source, []).append(weight)
-        return {source: _for_matmul(torch.cat(w)).t() for source, w in by_source.items()}
+        return {source: for_matmul(torch.cat(w)).t() for source, w in by_source.items()}
 
     def _mean_of_outputs(self, first: Tensor, mask: Tensor, readers: dict[int, Tensor]) -> Tensor:
         states = [first]
@@ -171,7 +180,7 @@ def _highway(product: Tensor, state: Tensor, activation: str) -> Tensor:
     return torch.lerp(state, ACTIVATIONS[activation](candidate), torch.sigmoid(gate))
 
 
-def _for_matmul(weight: Tensor) -> Tensor:
+def for_matmul(weight: Tensor) -> Tensor:
     """The weight as autocast would convert it, so that it does not do so at every time step."""
     device = weight.device.type
     if torch.is_autocast_enabled(device):

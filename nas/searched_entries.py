@@ -6,8 +6,7 @@ turn these on.
 
 from __future__ import annotations
 
-from nas.entry import CIFAR_10, Figure, NetworkEntry, Size
-from nas.genotypes import ConvCellGenotype, LayerwiseGenotype
+from nas.entry import Drawn, Figure, Size, image_entry
 from nas.published import (
     AMOEBANET_A,
     DARTS_V1,
@@ -22,6 +21,7 @@ from nas.published import (
     NASNET_A,
     PNASNET_5,
 )
+from nas.random_genotypes import random_cells, random_layers
 
 ENAS = "Pham et al. 2018, arXiv 1802.03268"
 NAO = "Luo et al. 2018, arXiv 1808.07233"
@@ -30,41 +30,6 @@ ENAS_TABLE = f"{ENAS}, table 2"
 NAO_TABLE = f"{NAO}, table 1"
 DARTS_TABLE = f"{DARTS}, table 1"
 REVIEW_TABLE = "Li & Talwalkar 2019, arXiv 1902.07638, table 5"
-
-
-def _searched(
-    name: str,
-    summary: str,
-    source: str,
-    genotype: ConvCellGenotype | LayerwiseGenotype,
-    sizes: dict[str, Size],
-    *published: Figure,
-) -> NetworkEntry:
-    return NetworkEntry(
-        name=name,
-        origin="searched",
-        task="images",
-        summary=summary,
-        source=source,
-        genotype=genotype,
-        sizes=sizes,
-        spec=CIFAR_10,
-        published=published,
-    )
-
-
-def _random(name: str, summary: str, source: str, sizes: dict[str, Size]) -> NetworkEntry:
-    return NetworkEntry(
-        name=name,
-        # Its cells are drawn, not found by any search: it stands on the other side of that contest.
-        origin="designed",
-        task="images",
-        summary=summary,
-        source=source,
-        genotype=None,
-        sizes=sizes,
-        spec=CIFAR_10,
-    )
 
 
 def _error(value: str, source: str, *, how: str) -> Figure:
@@ -103,135 +68,148 @@ _ENAS_MICRO_FIGURES = (
 )
 
 SEARCHED = (
-    _searched(
+    image_entry(
         "enas-micro",
         "convolutional cells found by ENAS, micro space, as released",
         f"{ENAS}; melodyguan/enas, cifar10_micro_final.sh",
-        ENAS_MICRO,
         _cells(5),
         *_ENAS_MICRO_FIGURES,
         _error("2.91 %", DARTS_TABLE, how="cutout, retrained by the authors of DARTS"),
         _weights("4.2 M", DARTS_TABLE, how=", retrained by the authors of DARTS"),
+        genotype=ENAS_MICRO,
+        encoding="ENAS micro",
     ),
-    _searched(
+    image_entry(
         "enas-micro-paper",
         "convolutional cells found by ENAS, micro space, as drawn in the paper",
         f"{ENAS}, figure 8; renqianluo/NAO, cnn/dag.py",
-        ENAS_MICRO_PAPER,
         _cells(5),
         *_ENAS_MICRO_FIGURES,
+        genotype=ENAS_MICRO_PAPER,
+        encoding="ENAS micro",
     ),
-    _searched(
+    image_entry(
         "enas-macro",
         "24 layers found by ENAS, macro space, with separable convolutions",
         f"{ENAS}; melodyguan/enas, cifar10_macro_final.sh",
-        ENAS_MACRO,
         _layers(),
         *_ENAS_MACRO_FIGURES,
+        genotype=ENAS_MACRO,
+        encoding="ENAS macro",
     ),
-    _searched(
+    image_entry(
         "enas-macro-released",
         "the same 24 layers, the separable convolutions full ones as in the released code",
         f"{ENAS}; melodyguan/enas, cifar10_macro_final.sh and general_child.py (_fixed_layer)",
-        ENAS_MACRO,
         _layers(),
         *_ENAS_MACRO_FIGURES,
+        genotype=ENAS_MACRO,
+        encoding="ENAS macro",
     ),
-    _searched(
+    image_entry(
         "naonet-a",
         "convolutional cells found by NAO; published with 36 and with 128 channels",
         f"{NAO}; NAO_pytorch, NAO_V1/train_NAONet_A_36_cifar10.sh",
-        NAONET_A,
         _cells(6),
         _error("2.48 %", "NAO_pytorch, NAO_V1/README.md", how="36 channels, cutout"),
         _error("1.93 %", "NAO_pytorch, NAO_V1/README.md", how="128 channels, cutout"),
         _error("2.11 %", NAO_TABLE, how="128 channels, cutout"),
         _weights("128 M", NAO_TABLE, how=", 128 channels"),
+        genotype=NAONET_A,
+        encoding="NAO",
     ),
-    _searched(
+    image_entry(
         "naonet-b",
         "convolutional cells found by NAO with weight sharing, PyTorch release",
         f"{NAO}; NAO_pytorch, NAO_V1/train_NAONet_B_36_cifar10.sh",
-        NAONET_B,
         _cells(6),
         _error("2.93 %", "NAO_pytorch, NAO_V1/README.md", how="36 channels, cutout"),
+        genotype=NAONET_B,
+        encoding="NAO",
     ),
-    _searched(
+    image_entry(
         "nao-ws-cnn",
-        "convolutional cells found by NAO with weight sharing, TensorFlow release",
-        f"{NAO}; renqianluo/NAO, NAO-WS/cnn/train_final.sh",
-        NAO_WS_CNN,
+        "convolutional cells found by NAO with weight sharing, TensorFlow release, wired as in PyTorch",
+        f"{NAO}; cells: renqianluo/NAO, NAO-WS/cnn/train_final.sh, which wires them as ENAS; wiring here: NAO_pytorch, "
+        "NAO_V1/model.py",
         _cells(5),
         _error("3.53 %", NAO_TABLE, how="without cutout"),
         _error("2.93 %", NAO_TABLE, how="cutout"),
         _weights("2.5 M", NAO_TABLE),
+        genotype=NAO_WS_CNN,
+        encoding="NAO",
     ),
-    _searched(
+    image_entry(
         "nao-v2",
         "convolutional cells found by NAO-V2, balanced one-shot search",
         "Luo et al. 2019, arXiv 1909.10815; NAO_pytorch, NAO_V2/train_NAONet_V2_36_cifar10.sh",
-        NAO_V2,
         _cells(6),
         _error("2.57 %", "NAO_pytorch, NAO_V2/README.md", how="cutout"),
+        genotype=NAO_V2,
+        encoding="NAO",
     ),
-    _searched(
+    image_entry(
         "darts-v1",
         "convolutional cells found by first-order DARTS",
         f"{DARTS}; quark0/darts, cnn/genotypes.py (DARTS_V1)",
-        DARTS_V1,
         _cells(6),
         _error("3.00 ± 0.14 %", DARTS_TABLE, how="cutout"),
         _weights("3.3 M", DARTS_TABLE),
+        genotype=DARTS_V1,
     ),
-    _searched(
+    image_entry(
         "darts-v2",
         "convolutional cells found by second-order DARTS",
         f"{DARTS}; quark0/darts, cnn/genotypes.py (DARTS_V2)",
-        DARTS_V2,
         _cells(6),
         _error("2.76 ± 0.09 %", DARTS_TABLE, how="cutout"),
         _weights("3.3 M", DARTS_TABLE),
         _error("2.78 ± 0.12 %", REVIEW_TABLE, how="cutout, retrained"),
+        genotype=DARTS_V2,
     ),
-    _searched(
+    image_entry(
         "nasnet-a",
         "convolutional cells found by reinforcement learning, wired as DARTS does",
         "Zoph et al. 2018, arXiv 1707.07012; quark0/darts, cnn/genotypes.py (NASNet)",
-        NASNET_A,
         _cells(6),
         _error("2.65 %", REVIEW_TABLE, how="cutout"),
         _weights("3.3 M", REVIEW_TABLE),
+        genotype=NASNET_A,
     ),
-    _searched(
+    image_entry(
         "amoebanet-a",
         "convolutional cells found by evolution, wired as DARTS does",
         "Real et al. 2019, arXiv 1802.01548; quark0/darts, cnn/genotypes.py (AmoebaNet)",
-        AMOEBANET_A,
         _cells(6),
         _error("3.34 ± 0.06 %", DARTS_TABLE, how="without cutout"),
         _weights("3.2 M", DARTS_TABLE),
         _error("3.12 %", DARTS_TABLE, how="cutout, retrained by the authors of DARTS"),
         _weights("3.1 M", DARTS_TABLE, how=", retrained by the authors of DARTS"),
+        genotype=AMOEBANET_A,
     ),
-    _searched(
+    image_entry(
         "pnasnet-5",
         "one convolutional cell found by progressive search, wired as DARTS does",
         "Liu et al. 2018, arXiv 1712.00559; Cadene/pretrained-models.pytorch, pnasnet.py",
-        PNASNET_5,
         _cells(6),
         _error("3.41 ± 0.09 %", DARTS_TABLE, how="without cutout"),
         _weights("3.2 M", DARTS_TABLE),
+        genotype=PNASNET_5,
     ),
-    _random(
+    image_entry(
         "random-micro",
         "cells drawn at random from the ENAS micro space, one pair for each seed",
         f"drawn from the micro space of {ENAS}, section 2.4; sizes of enas-micro",
         {**_cells(5), "seed": 0, "nodes": 5},
+        encoding="ENAS micro",
+        drawn=Drawn(draw=random_cells, sizes=("seed", "nodes")),
     ),
-    _random(
+    image_entry(
         "random-macro",
         "layers drawn at random from the ENAS macro space, one network for each seed",
         f"drawn from the macro space of {ENAS}, section 2.3; sizes of enas-macro",
         {**_layers(), "seed": 0, "layers": 24},
+        encoding="ENAS macro",
+        drawn=Drawn(draw=random_layers, sizes=("seed", "layers")),
     ),
 )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from nas.image_sizes import check_halvings
 from nas.initialisation import initialise
 from nas.lenet import Classifier
-from training.errors import LotteryError
 from training.specs import ImageSpec
 
 # Convolutions in each of the five stages (Simonyan & Zisserman 2015, table 1, columns A, B, D, E).
@@ -38,7 +38,7 @@ class ConvN(nn.Module):
 
     def __init__(self, spec: ImageSpec, *, blocks: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
-        _check_pixels(spec, len(blocks), f"conv-{2 * len(blocks)}")
+        check_halvings(spec, len(blocks), f"conv-{2 * len(blocks)}")
         self.features = nn.Sequential()
         inputs = spec.channels
         for channels in blocks:
@@ -76,7 +76,7 @@ class VGG(nn.Module):
 
     def __init__(self, spec: ImageSpec, *, depth: int, width: int) -> None:
         super().__init__()
-        _check_pixels(spec, len(STAGES[depth]) - 1, f"vgg-{depth}")
+        check_halvings(spec, len(STAGES[depth]) - 1, f"vgg-{depth}")
         self.features = nn.Sequential()
         inputs = spec.channels
         for stage, convolutions in enumerate(STAGES[depth]):
@@ -96,13 +96,3 @@ class VGG(nn.Module):
         features: Tensor = self.features(images)
         logits: Tensor = self.classifier(features.mean((2, 3)))
         return logits
-
-
-def _check_pixels(spec: ImageSpec, poolings: int, network: str) -> None:
-    least = 2**poolings
-    if min(spec.height, spec.width) < least:
-        raise LotteryError(
-            f"Images of {spec.height} x {spec.width} pixels are too small for {network}, which "
-            f"halves them {poolings} times; choose images of at least {least} x {least} or a "
-            "smaller network such as resnet."
-        )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nas.encodings import ENAS_MACRO_OPERATIONS
 from nas.genotypes import (
+    ACTIVATIONS,
     CellGraph,
     ConvCellGenotype,
     Layer,
@@ -55,3 +56,11 @@ def layerwise_genotypes(draw: st.DrawFn) -> LayerwiseGenotype:
 def rows() -> st.SearchStrategy[str]:
     """Rows of small integers, most of them wrong."""
     return st.lists(st.integers(0, 16), max_size=24).map(lambda row: " ".join(map(str, row)))
+
+
+@st.composite
+def recurrent_nodes(draw: st.DrawFn, least: int) -> tuple[tuple[int, str], ...]:
+    """Nodes of a recurrent cell, each with its previous state and its activation."""
+    count = draw(st.integers(least, 12))
+    words = st.sampled_from(sorted(ACTIVATIONS))
+    return tuple((draw(st.integers(0, index)), draw(words)) for index in range(count))

@@ -8,25 +8,27 @@ from pathlib import Path
 import pytest
 
 from lottery.cli.architectures import (
-    ENCODINGS,
     count_parameters,
     drawing,
-    genotype_of,
-    genotype_texts,
     network_facts,
     network_rows,
     operations,
     save_drawing,
 )
 from nas.catalog import NETWORKS, entry
-from nas.darts_encoding import parse_darts
+from nas.darts_encoding import parse_darts, parse_darts_recurrent
 from nas.encodings import parse_enas_macro
+from nas.entry import genotype_of
+from nas.genotype_texts import ENCODINGS, genotype_texts
 from nas.genotypes import RecurrentGenotype
 from nas.published import ENAS_MICRO
-from nas.random_genotypes import random_layers
+from nas.random_genotypes import random_layers, random_recurrent
+from nas.recurrent_encodings import parse_enas_rnn
 from training.errors import LotteryError
 
-SEARCHED = sorted(name for name, found in NETWORKS.items() if genotype_of(found) is not None)
+SEARCHED = sorted(
+    name for name, found in NETWORKS.items() if genotype_of(found, found.sizes) is not None
+)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -39,7 +41,7 @@ def test_every_network_has_its_facts(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHED)
 def test_every_searched_network_is_drawn_with_all_its_operations(name: str) -> None:
-    found = genotype_of(entry(name))
+    found = genotype_of(entry(name), entry(name).sizes)
     assert found is not None
     words = [text.get_text() for text in drawing(entry(name)).axes[0].texts]
     for operation, count in operations(found).items():
@@ -51,19 +53,45 @@ def test_every_searched_network_is_drawn_with_all_its_operations(name: str) -> N
 
 @pytest.mark.parametrize("name", SEARCHED)
 def test_every_searched_network_has_the_encoding_of_its_source(name: str) -> None:
-    found = genotype_of(entry(name))
+    found = genotype_of(entry(name), entry(name).sizes)
     assert found is not None
-    texts = genotype_texts(name, found)
-    assert name not in ENCODINGS or ENCODINGS[name][0] in texts
+    encoding, texts = entry(name).encoding, genotype_texts(entry(name), found)
+    assert not encoding or encoding in texts
     assert texts
     if "DARTS" in texts:
-        assert parse_darts(texts["DARTS"]) == found
+        parse = parse_darts_recurrent if isinstance(found, RecurrentGenotype) else parse_darts
+        assert parse(texts["DARTS"]) == found
+
+
+def test_recurrent_cells_have_the_numbers_of_their_source() -> None:
+    text = network_facts(entry("nao-ws-rnn"))["genotype"]
+    assert text["NAO-WS recurrent"] == "0 1 1 1 2 2 1 2 4 1 4 1 4 1 7 1 8 2 1 0 4 1"
+    # What NAO-WS writes as 2 is a sigmoid.
+    assert text["DARTS"].startswith('{"recurrent": [["relu", 0], ["relu", 1], ["sigmoid", 2],')
+    # DARTS can't say a first activation other than tanh.
+    cell = parse_enas_rnn("1 0 0")
+    assert genotype_texts(entry("random-rnn"), cell) == {"ENAS recurrent": "1 0 0"}
 
 
 def test_a_designed_network_counts_what_it_has() -> None:
     # 784 x 300 + 300 x 100 + 100 x 10 weights and 410 biases.
     assert count_parameters(entry("lenet-300-100")) == 266_610
     assert count_parameters(entry("torchvision/resnet18")) == 11_689_512
+
+
+def test_encodings_are_those_of_the_catalog() -> None:
+    assert {found.encoding for found in NETWORKS.values()} == {"", *ENCODINGS}
+
+
+def test_a_network_that_computes_with_its_weights_is_built_to_be_counted() -> None:
+    # `num_params` of torchvision's RegNet_Y_400MF_Weights.
+    assert count_parameters(entry("torchvision/regnet_y_400mf")) == 4_344_144
+
+
+def test_the_shape_of_own_code_is_not_known() -> None:
+    for ask in (network_facts, network_rows, count_parameters):
+        with pytest.raises(LotteryError, match="m:f is code of your own, which is imported only"):
+            ask(entry("m:f"))
 
 
 def test_operations_are_counted_the_most_frequent_first() -> None:
@@ -85,6 +113,8 @@ def test_a_random_network_is_the_one_of_its_default_seed() -> None:
     assert isinstance(layers, int)
     text = network_facts(entry("random-macro"))["genotype"]["ENAS macro"]
     assert parse_enas_macro(text) == random_layers(seed, layers)
+    cell = network_facts(entry("random-rnn"))["genotype"]["ENAS recurrent"]
+    assert parse_enas_rnn(cell) == random_recurrent(0, 12)
 
 
 def test_rows_read_without_brackets_of_code() -> None:
@@ -110,7 +140,7 @@ def test_drawings_are_saved_in_the_format_of_their_name(
 
 
 def test_what_can_not_be_drawn_says_so(tmp_path: Path) -> None:
-    with pytest.raises(LotteryError, match="resnet is designed and has no genotype to draw; name"):
+    with pytest.raises(LotteryError, match="resnet has no genotype to draw; name"):
         save_drawing(entry("resnet"), tmp_path / "resnet.svg")
     for name in ("cell.gif", "cell"):
         with pytest.raises(LotteryError, match=r"let it end in \.svg or \.png or \.pdf"):

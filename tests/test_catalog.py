@@ -9,15 +9,18 @@ import pytest
 
 from nas.catalog import NETWORKS, entry, is_own
 from nas.designed_entries import DESIGNED
-from nas.entry import MAX_SIZE, check_size
+from nas.entry import MAX_SIZE, check_size, genotype_of
+from nas.lstm_entries import LSTMS
+from nas.published import ENAS_MICRO
+from nas.random_genotypes import random_cells
 from nas.searched_entries import SEARCHED
 from nas.text_entries import TEXT
 from training.errors import LotteryError
-from training.specs import TextSpec
+from training.specs import ImageSpec, TextSpec
 
 
 def test_names_are_unique() -> None:
-    assert len(NETWORKS) == len(SEARCHED) + len(DESIGNED) + len(TEXT)
+    assert len(NETWORKS) == len(SEARCHED) + len(DESIGNED) + len(TEXT) + len(LSTMS)
 
 
 def test_entries_are_consistent() -> None:
@@ -53,6 +56,8 @@ def test_networks_from_outside_have_entries() -> None:
         "torchvision/resnet18",
     )
     assert (own.origin, own.task, own.name) == ("own", "any", "some.module:make")
+    assert residual.spec == ImageSpec(channels=3, height=224, width=224, classes=1000)
+    assert own.spec is None
     assert is_own(own.name)
     assert not is_own(residual.name)
     with pytest.raises(LotteryError, match="resnet18 has no sizes, so 'depth' can't be set"):
@@ -106,3 +111,14 @@ def test_impossible_sizes(name: str, given: dict[str, object], message: str) -> 
 def test_the_catalog_is_torch_free() -> None:
     code = "import sys, nas.catalog, training.specs; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_drawn_genotype_is_a_function_of_sizes() -> None:
+    found = entry("random-micro")
+    sizes = check_size(found, {"seed": 3, "nodes": 2})
+    assert genotype_of(found, sizes) == random_cells(3, 2)
+    assert genotype_of(found, found.sizes) == random_cells(0, 5)
+    assert genotype_of(entry("enas-micro"), {}) == ENAS_MICRO
+    assert genotype_of(entry("resnet"), entry("resnet").sizes) is None
+    for drawn in filter(None, (each.drawn for each in NETWORKS.values())):
+        assert set(drawn.sizes) <= {"seed", "nodes", "layers"}

@@ -287,9 +287,11 @@ def test_recipes(here: Path) -> None:
 
 
 def test_networks() -> None:
-    assert {row["network"] for row in json.loads(done("networks", "--json"))} == NETWORKS.keys()
+    listed = {row["network"]: row for row in json.loads(done("networks", "--json"))}
+    assert listed.keys() == NETWORKS.keys()
     assert "enas-micro" in done("networks")
     found = json.loads(done("networks", "lenet-300-100", "--json"))
+    assert listed["lenet-300-100"] == found
     # 784 x 300 + 300 x 100 + 100 x 10 weights and 410 biases.
     assert found["parameters"] == 266_610
     assert found["sizes"] == {"widths": [300, 100]}

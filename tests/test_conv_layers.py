@@ -7,13 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from nas.conv_layers import (
-    LAYER_OPERATIONS,
     RELEASED_OPERATIONS,
+    SEPARABLE_OPERATIONS,
     LayerNetwork,
     SearchedLayer,
 )
-from nas.genotypes import LAYER_OPERATIONS as WORDS
-from nas.genotypes import Layer, LayerwiseGenotype
+from nas.genotypes import LAYER_OPERATIONS, Layer, LayerwiseGenotype
 from nas.published import ENAS_MACRO
 from training.errors import LotteryError
 from training.noise import Dropout
@@ -66,19 +65,19 @@ def test_weights_of_the_release(separable: bool, expected: int) -> None:
 
 
 def test_every_word_of_a_genotype_has_a_constructor() -> None:
-    assert LAYER_OPERATIONS.keys() == RELEASED_OPERATIONS.keys() == WORDS
+    assert SEPARABLE_OPERATIONS.keys() == RELEASED_OPERATIONS.keys() == LAYER_OPERATIONS
 
 
-@pytest.mark.parametrize("word", sorted(WORDS))
+@pytest.mark.parametrize("word", sorted(LAYER_OPERATIONS))
 def test_operations_keep_the_shape(word: str) -> None:
     x = torch.randn(2, 4, 5, 7)
-    for operations in (LAYER_OPERATIONS, RELEASED_OPERATIONS):
+    for operations in (SEPARABLE_OPERATIONS, RELEASED_OPERATIONS):
         assert operations[word](4, 1)(x).shape == x.shape
 
 
 def test_a_separable_layer_is_separable_once_and_full_as_released() -> None:
     # Depthwise 4 x 9, pointwise 16, norm 8; a full kernel 16 x 9 and the norm.
-    assert weights(LAYER_OPERATIONS["separable-3x3"](4, 1)) == 60
+    assert weights(SEPARABLE_OPERATIONS["separable-3x3"](4, 1)) == 60
     assert weights(RELEASED_OPERATIONS["separable-3x3"](4, 1)) == 152
     assert weights(RELEASED_OPERATIONS["separable-5x5"](4, 1)) == 408
 
@@ -86,7 +85,7 @@ def test_a_separable_layer_is_separable_once_and_full_as_released() -> None:
 def test_a_layer_joins_its_skips_before_its_own_output() -> None:
     torch.manual_seed(0)
     layer = SearchedLayer(
-        Layer(operation="max-3x3", skips=(0, 1)), 2, LAYER_OPERATIONS, first=False
+        Layer(operation="max-3x3", skips=(0, 1)), 2, SEPARABLE_OPERATIONS, first=False
     ).eval()
     outputs = {number: torch.randn(1, 2, 3, 3) for number in range(3)}
     own = layer.operation(layer.squeeze(outputs[2]))
@@ -96,7 +95,7 @@ def test_a_layer_joins_its_skips_before_its_own_output() -> None:
 
 def test_only_the_first_layer_joins_nothing() -> None:
     layer = Layer(operation="max-3x3", skips=())
-    first, later = (SearchedLayer(layer, 4, LAYER_OPERATIONS, first=f) for f in (True, False))
+    first, later = (SearchedLayer(layer, 4, SEPARABLE_OPERATIONS, first=f) for f in (True, False))
     assert weights(first.join) == 0
     assert weights(later.join) == 4 * 4 + 8
 
@@ -131,7 +130,7 @@ def test_any_size_of_images(size: tuple[int, int]) -> None:
 
 
 def test_images_too_small() -> None:
-    with pytest.raises(LotteryError, match="3 x 8 pixels can't be halved 2 times"):
+    with pytest.raises(LotteryError, match="3 x 8 pixels are too small for .*halves them 2 times"):
         small(spec=ImageSpec(channels=3, height=3, width=8, classes=5))
 
 

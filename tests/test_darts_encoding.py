@@ -8,9 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.darts_encoding import DARTS_OPERATIONS, MAX_CHARACTERS, parse_darts, print_darts
-from nas.genotypes import CONV_OPERATIONS, MAX_NODES, CellGraph, ConvCellGenotype
-from tests.random_texts import cells
+from nas.darts_encoding import (
+    DARTS_WORDS,
+    MAX_CHARACTERS,
+    parse_darts,
+    parse_darts_recurrent,
+    print_darts,
+    print_darts_recurrent,
+)
+from nas.genotypes import (
+    CONV_OPERATIONS,
+    MAX_NODES,
+    CellGraph,
+    ConvCellGenotype,
+    RecurrentGenotype,
+    recurrent_loose_ends,
+)
+from tests.random_texts import cells, recurrent_nodes
 from training.errors import LotteryError
 
 EDGE = ["skip_connect", 0]
@@ -43,7 +57,7 @@ def test_text_as_words() -> None:
 
 @st.composite
 def genotypes(draw: st.DrawFn) -> ConvCellGenotype:
-    words = list(DARTS_OPERATIONS.values())
+    words = list(DARTS_WORDS.values())
     normal, reduction = (
         draw(cells(words, nodes=draw(st.integers(1, 6)), any_output=True)) for _ in range(2)
     )
@@ -56,8 +70,8 @@ def test_round_trip(genotype: ConvCellGenotype) -> None:
 
 
 def test_every_word_is_known_once() -> None:
-    assert set(DARTS_OPERATIONS.values()) <= CONV_OPERATIONS
-    assert len(set(DARTS_OPERATIONS.values())) == len(DARTS_OPERATIONS)
+    assert set(DARTS_WORDS.values()) <= CONV_OPERATIONS
+    assert len(set(DARTS_WORDS.values())) == len(DARTS_WORDS)
 
 
 JSON = st.recursive(
@@ -65,7 +79,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=8,
 )
-EDGES = st.lists(st.tuples(st.sampled_from([*DARTS_OPERATIONS, "x"]), st.integers(-1, 4)) | JSON)
+EDGES = st.lists(st.tuples(st.sampled_from([*DARTS_WORDS, "x"]), st.integers(-1, 4)) | JSON)
 
 
 def refused_or_read(given_text: str) -> None:
@@ -148,3 +162,64 @@ def test_what_darts_has_no_word_for_is_refused() -> None:
     cell = CellGraph(nodes=(((0, "average-3x3-padded"), (1, "identity")),), output=(2,))
     with pytest.raises(ValueError, match="DARTS has no word for average-3x3-padded"):
         print_darts(ConvCellGenotype(normal=cell, reduction=cell))
+
+
+def recurrent(**changes: object) -> str:
+    whole: dict[str, object] = {"recurrent": [["relu", 0], ["sigmoid", 1]], "concat": [1, 2]}
+    return json.dumps(whole | changes)
+
+
+def test_recurrent_text_as_words() -> None:
+    genotype = parse_darts_recurrent(recurrent())
+    nodes = ((0, "relu"), (1, "sigmoid"))
+    assert genotype == RecurrentGenotype(first="tanh", nodes=nodes, output=(1, 2))
+    assert print_darts_recurrent(genotype) == recurrent()
+
+
+@given(recurrent_nodes(least=1), st.data())
+def test_recurrent_round_trip(nodes: tuple[tuple[int, str], ...], data: st.DataObject) -> None:
+    more = data.draw(st.sets(st.integers(0, len(nodes))))
+    output = tuple(sorted(more | set(recurrent_loose_ends(nodes))))
+    genotype = RecurrentGenotype(first="tanh", nodes=nodes, output=output)
+    assert parse_darts_recurrent(print_darts_recurrent(genotype)) == genotype
+
+
+@given(EDGES | JSON, JSON | st.lists(st.integers(-1, 5)), JSON)
+def test_any_recurrent_cell_is_read_or_refused_clearly(
+    nodes: object, concat: object, whole: object
+) -> None:
+    for given_text in (recurrent(recurrent=nodes, concat=concat), json.dumps(whole)):
+        try:
+            parse_darts_recurrent(given_text)
+        except LotteryError as error:
+            assert "DARTS text" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recurrent": [["relu", 1]]}, "Item 1 of recurrent in the DARTS text is ['relu', 1], but"),
+        ({"recurrent": [["relu", 1]]}, "but this node reads a state from 0 to 0; correct"),
+        ({"recurrent": [["relu", 0], ["relu", 2]]}, "Item 2 of recurrent"),
+        ({"recurrent": [["none", 0]]}, "an activation is one of identity, relu, sigmoid, tanh"),
+        ({"recurrent": ["relu"]}, "it must be an activation and a state, such as ['identity', 0]"),
+        ({"recurrent": []}, "The recurrent of the DARTS text is 0 items, but it must be a list of"),
+        ({"recurrent": None}, "The recurrent of the DARTS text is None"),
+        ({"recurrent": [["relu", 0]] * MAX_NODES}, "is 64 items, but it must be a list of 1 to 63"),
+        ({"concat": [1, 3]}, "Item 2 of concat in the DARTS text is 3, but the states are 0 to 2"),
+        ({"concat": []}, "The concat of the DARTS text is []"),
+        ({"concat": [1]}, "Node 2 of recurrent in the DARTS text is read by no node and missing"),
+        ({"reduce": []}, "no key of the DARTS text 'reduce'"),
+    ],
+)
+def test_recurrent_errors_name_the_position(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(LotteryError) as caught:
+        parse_darts_recurrent(recurrent(**changes))
+    assert message in str(caught.value)
+
+
+def test_what_a_recurrent_text_can_not_say_is_refused() -> None:
+    for first, nodes in (("relu", ((0, "relu"),)), ("tanh", ())):
+        output = recurrent_loose_ends(nodes)
+        with pytest.raises(ValueError, match="needs tanh first and at least one node"):
+            print_darts_recurrent(RecurrentGenotype(first=first, nodes=nodes, output=output))

@@ -63,6 +63,22 @@ def test_a_data_set_is_checked(tmp_path: Path) -> None:
     assert "channels 1, height 4, width 4, classes 2" in shown
 
 
+def test_a_shortened_copy_of_a_published_data_set_is_told(tmp_path: Path) -> None:
+    npz_file(tmp_path)
+    held: dict[str, Any] = {
+        f"{split}_{kind}": np.zeros((count, *shape), dtype=np.uint8)
+        for split, count in (("train", 6000), ("test", 10))
+        for kind, shape in (("images", (32, 32, 3)), ("labels", ()))
+    }
+    np.savez_compressed(tmp_path / "cifar-10.npz", **held)
+    wanted = "no (6,000 and 10 images, not 50,000 and 10,000)"
+    words = ("cifar-10", "--data-root", str(tmp_path))
+    assert json.loads(run(*words, "--json").stdout)["as published"] == wanted
+    assert wanted in run(*words).stdout
+    mine = run("npz", "--data-root", str(tmp_path / "mine.npz"), "--json").stdout
+    assert "as published" not in json.loads(mine)
+
+
 def test_what_is_embedded_has_no_files() -> None:
     assert "SHA-256" not in json.loads(run("digits", "--json").stdout)
     assert "unigram" in run("pydoc").stdout
@@ -79,5 +95,6 @@ def test_bad_files_end_with_3(tmp_path: Path) -> None:
 
 def test_downloads_need_a_place_and_a_source() -> None:
     assert "--download needs a --data-root" in run("svhn", "--download").stderr
-    assert "folder can't be fetched: it is images of your own" in run("folder", "--download").stderr
+    assert "folder can't be fetched: it is data of your own" in run("folder", "--download").stderr
+    assert "ptb can't be fetched: put its files into ptb below" in run("ptb", "--download").stderr
     assert "digits needs no download" in run("digits", "--download").stderr

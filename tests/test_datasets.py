@@ -19,10 +19,10 @@ from training.datasets.catalog import (
     data_options,
     load_data,
 )
-from training.datasets.checks import file_sums, image_facts, whereabouts
+from training.datasets.checks import as_published, file_sums, image_facts, whereabouts
 from training.datasets.downloads import FETCHED
 from training.datasets.images import ImageData, LabelledImages, image_data
-from training.datasets.raw_images import RawImages, RawSplit
+from training.datasets.raw_images import Published, RawImages, RawSplit
 from training.errors import LotteryError
 
 
@@ -157,14 +157,15 @@ def test_unknown_data_sets_and_options_offer_near_names() -> None:
 
 
 def test_given_options_overlay_the_defaults() -> None:
-    assert data_options(DataConfig(name="pydoc")) == {"least_count": 5, "sequence": 35}
+    whole = {"characters": 0, "train": 0, "validation": 0, "test": 0}
+    assert data_options(DataConfig(name="pydoc")) == {"least_count": 5, "sequence": 35} | whole
     given = DataConfig(name="pydoc", options={"sequence": 20})
-    assert data_options(given) == {"least_count": 5, "sequence": 20}
+    assert data_options(given) == {"least_count": 5, "sequence": 20} | whole
 
 
 def test_what_is_embedded_needs_no_download() -> None:
     assert {name for name, e in DATASETS.items() if e.embedded} == {"digits", "pydoc"}
-    assert {name for name, e in DATASETS.items() if e.own_root} == {"folder", "npz"}
+    assert {name for name, e in DATASETS.items() if e.own_root} == {"folder", "npz", "text"}
     assert {name for name, e in DATASETS.items() if e.download} == set(FETCHED)
 
 
@@ -181,7 +182,9 @@ def test_a_download_without_a_network_says_what_to_do(
     monkeypatch.setattr(f"torchvision.datasets.{FETCHED[name]}", offline)
     fetch = data_entry(name).download
     assert fetch is not None
-    with pytest.raises(LotteryError, match=r"\(no route to host\); fetch its files") as caught:
+    with pytest.raises(
+        LotteryError, match=r"\(OSError: no route to host\); fetch its files"
+    ) as caught:
         fetch(tmp_path)
     check_bad_data(caught.value, name)
     split = {"split": "train"} if name == "svhn" else {}
@@ -234,6 +237,43 @@ def test_few_files_are_summed_one_by_one_and_many_together(tmp_path: Path) -> No
     assert list(together) == ["13 files"]
     paths[12].write_bytes(b"abd")
     assert file_sums(paths) != together
+
+
+def test_what_is_published_is_told_from_what_is_not(tmp_path: Path) -> None:
+    data, path = digits(), tmp_path / "a.gz"
+    path.write_bytes(b"abc")
+    # MD5 of "abc", RFC 1321, appendix A.5.
+    abc = "900150983cd24fb0d6963f7d28e17f72"
+    right = Published(train=1297, test=500, sums={"a.gz": abc})
+    assert as_published(right, data, [path]) == "yes (1,297 and 500 images, and every file's MD5)"
+    unpacked = tmp_path / "a"
+    assert as_published(right, data, [path, unpacked]) == (
+        "yes (1,297 and 500 images; no MD5 is published of files in this form)"
+    )
+    other = "0" * 32
+    assert as_published(Published(train=1297, test=500, sums={"a.gz": other}), data, [path]) == (
+        f"no (the MD5 of a.gz is {abc}, not {other})"
+    )
+    longer = Published(train=60_000, test=500, sums={})
+    wanted = "no (1,297 and 500 images, not 60,000 and 500)"
+    assert as_published(longer, data, [path]) == wanted
+
+
+def test_published_data_sets_have_their_counts() -> None:
+    counts = {
+        name: (entry.published.train, entry.published.test, len(entry.published.sums))
+        for name, entry in DATASETS.items()
+        if entry.published is not None
+    }
+    idx = (60_000, 10_000, 4)
+    assert counts == {
+        "mnist": idx,
+        "fashion-mnist": idx,
+        "kmnist": idx,
+        "svhn": (73_257, 26_032, 2),
+        "cifar-10": (50_000, 10_000, 6),
+        "cifar-100": (50_000, 10_000, 2),
+    }
 
 
 def test_where_data_are_looked_for(tmp_path: Path) -> None:

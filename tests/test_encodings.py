@@ -9,23 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.encodings import (
-    ENAS_LM_ACTIVATIONS,
     ENAS_MICRO_OPERATIONS,
-    ENAS_RNN_ACTIVATIONS,
     NAO_OPERATIONS,
-    parse_enas_lm,
     parse_enas_macro,
     parse_enas_micro,
-    parse_enas_rnn,
     parse_nao,
-    print_enas_lm,
     print_enas_macro,
     print_enas_micro,
-    print_enas_rnn,
     print_nao,
 )
 from nas.genotypes import (
-    ACTIVATIONS,
     CONV_OPERATIONS,
     LAYER_OPERATIONS,
     MAX_LAYERS,
@@ -34,8 +27,6 @@ from nas.genotypes import (
     ConvCellGenotype,
     Layer,
     LayerwiseGenotype,
-    RecurrentGenotype,
-    recurrent_loose_ends,
 )
 from nas.integer_rows import MAX_CHARACTERS
 from tests.random_texts import layerwise_genotypes, pairs_of_cells, rows
@@ -45,8 +36,6 @@ PARSERS: list[Callable[[str], object]] = [
     parse_enas_micro,
     parse_nao,
     parse_enas_macro,
-    parse_enas_rnn,
-    parse_enas_lm,
 ]
 
 
@@ -100,28 +89,6 @@ def test_macro_text_as_words() -> None:
     assert print_enas_macro(genotype) == "0 3 0 5 1 1 4 0 0 1"
 
 
-def test_the_same_digit_means_different_activations() -> None:
-    # 2 and 3 are swapped between the two releases.
-    release = parse_enas_rnn("0 0 2 0 3")
-    corrected = parse_enas_lm("0 2 0 3")
-    assert release.nodes == ((0, "identity"), (0, "sigmoid"))
-    assert corrected.nodes == ((0, "sigmoid"), (0, "identity"))
-
-
-def test_recurrent_outputs() -> None:
-    # A chain 0 -> 1 -> 2 and a branch 1 -> 3: loose ends 2 and 3, searched nodes 1, 2 and 3.
-    assert parse_enas_rnn("1 0 0 1 1 1 0").output == (2, 3)
-    assert parse_enas_lm("0 0 1 1 1 0").output == (1, 2, 3)
-    assert parse_enas_rnn("1").output == (0,)
-
-
-@st.composite
-def recurrent_nodes(draw: st.DrawFn, least: int) -> tuple[tuple[int, str], ...]:
-    count = draw(st.integers(least, 12))
-    words = st.sampled_from(sorted(ACTIVATIONS))
-    return tuple((draw(st.integers(0, index)), draw(words)) for index in range(count))
-
-
 @given(pairs_of_cells(list(ENAS_MICRO_OPERATIONS.values())))
 def test_micro_round_trip(genotype: ConvCellGenotype) -> None:
     text = print_enas_micro(genotype)
@@ -139,19 +106,6 @@ def test_macro_round_trip(genotype: LayerwiseGenotype) -> None:
     assert parse_enas_macro(print_enas_macro(genotype)) == genotype
 
 
-@given(recurrent_nodes(least=0), st.sampled_from(sorted(ACTIVATIONS)))
-def test_rnn_round_trip(nodes: tuple[tuple[int, str], ...], first: str) -> None:
-    genotype = RecurrentGenotype(first=first, nodes=nodes, output=recurrent_loose_ends(nodes))
-    assert parse_enas_rnn(print_enas_rnn(genotype)) == genotype
-
-
-@given(recurrent_nodes(least=1))
-def test_lm_round_trip(nodes: tuple[tuple[int, str], ...]) -> None:
-    output = tuple(range(1, len(nodes) + 1))
-    genotype = RecurrentGenotype(first="tanh", nodes=nodes, output=output)
-    assert parse_enas_lm(print_enas_lm(genotype)) == genotype
-
-
 @given(st.one_of(st.text(max_size=60), rows()))
 def test_any_text_is_read_or_refused_clearly(text: str) -> None:
     for parse in PARSERS:
@@ -161,21 +115,11 @@ def test_any_text_is_read_or_refused_clearly(text: str) -> None:
             assert "text" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("parse", "per_node", "most"),
-    # In enas_lm state 0 is a node that the text leaves out.
-    [
-        (parse_enas_micro, 8, MAX_NODES),
-        (parse_nao, 8, MAX_NODES),
-        (parse_enas_lm, 2, MAX_NODES - 1),
-    ],
-)
-def test_the_largest_cells(parse: Callable[[str], object], per_node: int, most: int) -> None:
-    parse("0 " * per_node * most)
-    with pytest.raises(
-        LotteryError, match=f"has {most + 1} nodes, and at most {most} are possible"
-    ):
-        parse("0 " * per_node * (most + 1))
+@pytest.mark.parametrize("parse", [parse_enas_micro, parse_nao])
+def test_the_largest_cells(parse: Callable[[str], object]) -> None:
+    parse("0 " * 8 * MAX_NODES)
+    with pytest.raises(LotteryError, match="has 65 nodes, and at most 64 are possible"):
+        parse("0 " * 8 * (MAX_NODES + 1))
 
 
 @pytest.mark.parametrize(
@@ -230,17 +174,6 @@ def test_nao_errors() -> None:
         parse_nao("0 0 0 0 0 0 0 16")
 
 
-def test_recurrent_errors() -> None:
-    with pytest.raises(LotteryError, match="Item 1 of the ENAS recurrent text is 4, but an act"):
-        parse_enas_rnn("4")
-    with pytest.raises(LotteryError, match="Item 4 of the ENAS recurrent text is 2.*0 to 1;"):
-        parse_enas_rnn("0 0 0 2 0")
-    with pytest.raises(LotteryError, match="has 2 integers, but it needs 1 and 2"):
-        parse_enas_rnn("0 0")
-    with pytest.raises(LotteryError, match="Item 2 of the enas_lm text is 4.*2 sigmoid, 3 ident"):
-        parse_enas_lm("0 4")
-
-
 def test_what_a_text_cannot_say_is_refused() -> None:
     nodes = (((0, "identity"), (1, "identity")),)
     one = CellGraph(nodes=nodes, output=(2,))
@@ -254,14 +187,9 @@ def test_what_a_text_cannot_say_is_refused() -> None:
             print_text(ConvCellGenotype(normal=one, reduction=wide))
         with pytest.raises(ValueError, match="no number for dilated-3x3"):
             print_text(ConvCellGenotype(normal=dilated, reduction=one))
-    with pytest.raises(ValueError, match="all searched nodes"):
-        print_enas_lm(parse_enas_rnn("0 0 0 1 0"))
-    with pytest.raises(ValueError, match="loose ends"):
-        print_enas_rnn(parse_enas_lm("0 0 1 0"))
 
 
 def test_numberings_name_known_words() -> None:
-    assert set(ENAS_LM_ACTIVATIONS.values()) == set(ENAS_RNN_ACTIVATIONS.values()) == ACTIVATIONS
     assert list(NAO_OPERATIONS) == list(range(16))
     assert set(NAO_OPERATIONS.values()) <= CONV_OPERATIONS
     # Every word of a layer has a number, so that each network can be printed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.errors import ExitCode, LotteryError, unknown
+from training.errors import ExitCode, LotteryError, in_one_line, unknown
 
 
 def test_exit_codes_are_the_documented_ones() -> None:
@@ -31,3 +31,13 @@ def test_unknown_names_offer_the_near_and_list_the_known() -> None:
     assert str(unknown("recipe", "zzz", ["text", "lenet"])) == (
         "There is no recipe 'zzz'. Known: lenet, text."
     )
+
+
+def test_an_exception_of_other_code_in_one_line() -> None:
+    assert in_one_line(ValueError("  two\n\tlines")) == "ValueError: two lines"
+    assert in_one_line(EOFError()) == "EOFError"
+    assert in_one_line(ValueError("\x00\x07 bytes of a file")) == "ValueError"
+    long = in_one_line(OSError("a" * 10_000))
+    assert long.startswith("OSError: aaa")
+    assert long.endswith("a...")
+    assert len(long) < 500

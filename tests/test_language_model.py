@@ -17,7 +17,9 @@ T, B, V, E, H = 6, 3, 11, 4, 5
 
 def model(**dropouts: float) -> LanguageModel:
     torch.manual_seed(0)
-    return awd_lstm(TextSpec(vocabulary=V), embedding=E, hidden=H, layers=3, **dropouts)
+    return awd_lstm(
+        TextSpec(vocabulary=V), embedding=E, hidden=H, layers=3, second_bias=0, **dropouts
+    )
 
 
 def tokens() -> torch.Tensor:
@@ -28,7 +30,7 @@ def test_forward_is_embedding_layers_and_tied_decoder() -> None:
     network = model()
     with torch.no_grad():
         network.decoder_bias.uniform_(-1, 1)
-    logits, state = network(tokens(), network.initial_state(B))
+    logits, state, dropped, raw = network(tokens(), network.initial_state(B))
     assert logits.shape == (T, B, V)
     x = network.embedding.weight[tokens()]
     expected_state: list[torch.Tensor] = []
@@ -37,6 +39,8 @@ def test_forward_is_embedding_layers_and_tied_decoder() -> None:
         x, own = core(x, core.initial_state(B))
         expected_state += own
     torch.testing.assert_close(logits, x @ network.embedding.weight.t() + network.decoder_bias)
+    assert torch.equal(dropped, raw)
+    torch.testing.assert_close(raw, x)
     torch.testing.assert_close(list(state), expected_state)
     assert [s.shape[1] for s in state] == [H, H, H, H, E, E]
 
@@ -51,9 +55,9 @@ def test_initial_weights() -> None:
 
 def test_state_is_carried_from_window_to_window() -> None:
     network = model()
-    whole, _ = network(tokens(), network.initial_state(B))
-    first, state = network(tokens()[:2], network.initial_state(B))
-    rest, _ = network(tokens()[2:], state)
+    whole = network(tokens(), network.initial_state(B)).logits
+    first, state, *_ = network(tokens()[:2], network.initial_state(B))
+    rest = network(tokens()[2:], state).logits
     torch.testing.assert_close(torch.cat([first, rest]), whole)
 
 
@@ -62,7 +66,7 @@ def test_embedding_dropout_drops_whole_words_on_the_way_in_only() -> None:
     set_noise(network, seed=2, step=0)
     kept = network.dropout_embedding.noise.keep((V, 1), 0.5)
     assert 0 < int(kept.sum()) < V
-    logits, _ = network(tokens(), network.initial_state(B))
+    logits = network(tokens(), network.initial_state(B)).logits
     reference = model()
     state = reference.initial_state(B)
     x = (F.embedding(tokens(), reference.embedding.weight) * 2.0) * kept[tokens()]
@@ -93,11 +97,44 @@ def test_locked_dropouts_sit_between_and_above_the_cores() -> None:
     assert all(d.shared == (0,) for d in [network.dropout_input, *above])
 
 
-def test_penn_treebank_size() -> None:
-    # Merity et al. 2018 count 24,221,600 with torch's two biases per gate; ours has one:
-    # 24,221,600 - 4 * (1150 + 1150 + 400) = 24,210,800.
-    network = awd_lstm(TextSpec(vocabulary=10_000), embedding=400, hidden=1150, layers=3)
-    assert sum(p.numel() for p in network.parameters()) == 24_221_600 - 4 * 2_700 == 24_210_800
+def test_the_last_output_is_returned_raw_and_dropped() -> None:
+    network = model(dropout_output=0.5)
+    set_noise(network, seed=1, step=0)
+    logits, _, dropped, raw = network(tokens(), network.initial_state(B))
+    above = network.dropouts_above[2]
+    assert isinstance(above, Dropout)
+    kept = above.noise.keep((1, B, E), 0.5)
+    torch.testing.assert_close(dropped, raw * kept * 2.0)
+    torch.testing.assert_close(logits, dropped @ network.embedding.weight.t())
+    plain = model()
+    torch.testing.assert_close(raw, plain(tokens(), plain.initial_state(B)).raw)
+    network.eval()
+    evaluated = network(tokens(), network.initial_state(B))
+    assert torch.equal(evaluated.dropped, evaluated.raw)
+
+
+def test_regularisation_of_outputs_reaches_the_weights() -> None:
+    # As a task does it: mean squares of the dropped outputs and of the raw ones' differences.
+    network = model(dropout_output=0.5)
+    set_noise(network, seed=1, step=0)
+    _, _, dropped, raw = network(tokens(), network.initial_state(B))
+    (dropped.square().mean() + (raw[1:] - raw[:-1]).square().mean()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.cores.parameters())
+    assert network.decoder_bias.grad is None
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_locked_masks_are_constant_over_time_and_differ_per_sequence(locked: bool) -> None:
+    torch.manual_seed(0)
+    core = LSTMLayer(12, 12)
+    network = LanguageModel(V, 12, [core], dropout_output=0.5, locked=locked)
+    set_noise(network, seed=3, step=0)
+    output = network(tokens(), network.initial_state(B))
+    kept = output.dropped != 0
+    assert torch.equal(kept, kept[:1].expand_as(kept)) == locked
+    assert len({tuple(row) for row in kept[0].tolist()}) == B
+    set_noise(network, seed=3, step=1)
+    assert not torch.equal(network(tokens(), network.initial_state(B)).dropped != 0, kept)
 
 
 def test_a_tied_decoder_needs_a_core_of_its_width() -> None:

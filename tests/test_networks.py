@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from nas.catalog import NETWORKS
+from nas.conv_cells import Cell, CellNetwork
 from nas.language_model import LanguageModel
 from nas.networks import BUILDERS, build
+from nas.random_genotypes import random_cells
 from nas.recurrent_cells import State
 from training.errors import LotteryError
 from training.noise import Dropout, noise_sites
@@ -34,10 +36,13 @@ SMALL: dict[str, dict[str, object]] = {
     "conv-6": {"blocks": [2, 3, 2], "widths": [4, 4]},
     **{name: {"depth": 8, "width": 2} for name in ("resnet", "resnet-glorot", "resnet-padded")},
     **{name: {"width": 1} for name in ("vgg-11", "vgg-13", "vgg-16", "vgg-19")},
-    "enas-rnn": {"hidden": 4},
-    "enas-lm": {"hidden": 4},
+    **{name: {"hidden": 4} for name in ("enas-rnn", "enas-lm", "nao-rnn", "nao-ws-rnn")},
+    **{name: {"hidden": 4} for name in ("darts-rnn-v1", "darts-rnn-v2")},
+    "random-rnn": {"hidden": 4, "nodes": 3, "seed": 1},
     "awd-lstm": {"embedding": 4, "hidden": 5, "layers": 2},
-    "lstm": {"embedding": 4, "hidden": 5, "layers": 2},
+    **{name: {"embedding": 4, "hidden": 5, "layers": 2} for name in ("lstm", "gru")},
+    "lstm-yu": {"hidden": 4, "layers": 2},
+    "on-lstm": {"embedding": 4, "hidden": 6, "layers": 2, "chunk": 2},
 }
 
 
@@ -58,8 +63,10 @@ def initial_state(network: nn.Module, batch: int) -> State:
     return network.initial_state(batch)
 
 
-def count(name: str, spec: Spec) -> int:
-    return sum(p.numel() for p in build(name, {}, spec, generator()).parameters())
+def count(name: str, spec: Spec, **size: object) -> int:
+    with torch.device("meta"):
+        network = build(name, size, spec, torch.Generator("cpu"))
+    return sum(p.numel() for p in network.parameters())
 
 
 def test_every_name_has_a_builder() -> None:
@@ -96,7 +103,7 @@ def test_every_network_trains_as_replicates(name: str, batching: str) -> None:
     else:
         state = tuple(s.expand(2, *s.shape) for s in initial_state(replicates.network, 3))
         tokens = torch.randint(13, (2, 6, 3))
-        logits, _ = replicates(lambda network, x, s: network(x, s), tokens, state)
+        logits = replicates(lambda network, x, s: network(x, s), tokens, state)[0]
         assert logits.shape == (2, 6, 3, 13)
     logits.square().sum().backward()
     for key, parameter in replicates.weights().items():
@@ -109,9 +116,26 @@ def test_published_sizes() -> None:
     words = TextSpec(vocabulary=10_000)
     # 784 * 300 + 300 + 300 * 100 + 100 + 100 * 10 + 10
     assert count("lenet-300-100", mnist) == 266_610
-    # 4 H^2 for the first transform, 2 H^2 for each of 11 nodes, embedding and our decoder's bias.
-    assert count("enas-rnn", words) == 26 * 748**2 + 10_000 * 748 + 10_000
-    assert count("enas-lm", words) == 20 * 800**2 + 10_000 * 800 + 10_000
+    # 4 H^2 for the first transform, 2 H^2 for each of the other nodes, and the embedding; the
+    # decoder's bias, 10,000, is ours in the first two and the source's own in the others.
+    assert count("enas-rnn", words) == 26 * 748**2 + 10_000 * 748 + 10_000 == 22_027_104 + 10_000
+    assert count("random-rnn", words) == count("enas-rnn", words)
+    assert count("enas-lm", words) == 20 * 800**2 + 10_000 * 800 + 10_000 == 20_800_000 + 10_000
+    for name in ("nao-rnn", "nao-ws-rnn"):
+        assert count(name, words) == 26 * 850**2 + 10_000 * 850 + 10_000 == 27_295_000
+    for name in ("darts-rnn-v1", "darts-rnn-v2"):
+        assert count(name, words) == 20 * 850**2 + 10_000 * 850 + 10_000 == 22_960_000
+    wikitext = TextSpec(vocabulary=33_278)
+    assert count("nao-rnn", wikitext, hidden=700) == 26 * 700**2 + 33_278 * 701 == 36_067_878
+    assert count("darts-rnn-v2", wikitext, hidden=700) == 20 * 700**2 + 33_278 * 701 == 33_127_878
+
+
+def test_a_random_network_has_the_cells_of_its_seed() -> None:
+    network = build("random-micro", {**SMALL["random-micro"], "seed": 3}, IMAGES, generator())
+    assert isinstance(network, CellNetwork)
+    first = network.cells[0]
+    assert isinstance(first, Cell)
+    assert first.graph == random_cells(3, 2).normal
 
 
 def test_the_plain_lstm_draws_nothing() -> None:
@@ -136,7 +160,7 @@ def test_the_wrong_task_is_refused() -> None:
         LotteryError, match="awd-lstm is for text and this task is about images; ch"
     ):
         build("awd-lstm", {}, IMAGES, generator())
-    with pytest.raises(LotteryError, match="choose one of awd-lstm, enas-lm, enas-rnn, lstm"):
+    with pytest.raises(LotteryError, match="choose one of awd-lstm, "):
         build("resnet", {}, TEXT, generator())
     with pytest.raises(LotteryError, match="no network 'lenet-300'; did you mean lenet-300-100"):
         build("lenet-300", {}, IMAGES, generator())

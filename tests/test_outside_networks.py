@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def linear(spec: Spec, width: int = 3) -> nn.Module:
     return nn.Linear(width, 2)
 
 
-def own(factory: Factory | None, **size: object) -> nn.Module:
+def own(factory: Factory | None, /, **size: object) -> nn.Module:
     return build("m:f", size, COLOURED, generator(), factory)
 
 
@@ -96,6 +97,30 @@ def test_a_factory_gets_the_spec_and_the_sizes() -> None:
     assert network.weight.shape == (2, 3)
 
 
+def test_sizes_may_be_called_as_our_own_arguments() -> None:
+    def factory(where: Spec, *, name: int, factory: int, size: int) -> nn.Module:
+        return nn.Linear(name, factory + size)
+
+    network = own(factory, name=3, factory=4, size=1)
+    assert isinstance(network, nn.Linear)
+    assert network.weight.shape == (5, 3)
+    with pytest.raises(LotteryError, match="m:f failed with TypeError: .* argument 'spec'"):
+        own(linear, spec=3)
+
+
+def test_dropouts_of_everything() -> None:
+    from torchvision.ops import StochasticDepth  # noqa: PLC0415 - takes a second
+
+    def network(kind: Callable[[], nn.Module]) -> Factory:
+        return lambda spec: nn.Sequential(nn.Linear(3, 2), nn.Sequential(kind()))
+
+    for kind in (lambda: nn.Dropout2d(1.0), lambda: StochasticDepth(1.0, "row")):
+        with pytest.raises(
+            LotteryError, match="^The network's module 1.0 drops with a probability"
+        ):
+            own(network(kind))
+
+
 def test_an_own_network_repeats_and_leaves_the_global_generator_alone() -> None:
     before = torch.get_rng_state()
     one, again = own(linear), own(linear)
@@ -135,7 +160,7 @@ def test_a_factory_may_say_what_is_wrong_itself() -> None:
         raise LotteryError("Only images of 28 x 28.")
 
     with pytest.raises(LotteryError, match="^Only images of 28 x 28.$"):
-        own_network("m:f", COLOURED, factory)
+        own_network("m:f", factory, COLOURED)
 
 
 @pytest.fixture

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,12 +20,14 @@ from lottery.records import Record
 from lottery.runs import Run, open_run, stored_experiment
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from nas.auxiliary import AuxiliaryHead
+from nas.gru import gru
 from nas.outside_networks import Factory
 from tests.commands import done, refused
 from tests.tiny_runs import STEPS, TINY, TINY_TEXT, TOML, digits, text
 from training.checkpoints import tensors_from_bytes
 from training.errors import LotteryError
 from training.noise import Dropout
+from training.replicates import Batching
 from training.specs import ImageSpec, Spec, TextSpec
 from training.tasks.task import Task
 
@@ -231,6 +235,18 @@ def draws(x: Tensor) -> Tensor:
     return x + torch.rand(())
 
 
+def draws_with_numpy(x: Tensor) -> Tensor:
+    return x + float(np.random.random())
+
+
+def draws_with_python(x: Tensor) -> Tensor:
+    return x * random.random()
+
+
+def draws_unseeded(x: Tensor) -> Tensor:
+    return x * float(np.random.default_rng().random())
+
+
 def breaks_while_training(x: Tensor) -> Tensor:
     if x.requires_grad:
         raise ValueError("not\nnow")
@@ -246,6 +262,9 @@ def breaks_while_training(x: Tensor) -> Tensor:
         (lambda x: x.long(), r"a tensor \[1, 10\] of torch.int64"),
         (lambda x: x.view(3, 3), r"can't take images of 1 x 8 x 8 \(RuntimeError: shape"),
         (draws, "draws from torch's global generator while it trains"),
+        (draws_with_numpy, "draws from numpy's global generator while it trains"),
+        (draws_with_python, "draws from Python's global generator while it trains"),
+        (draws_unseeded, "does not repeat: with the same weights it has the losses .* at the same"),
         (breaks_while_training, r"can't be trained looped \(ValueError: not now\); choose"),
         (lambda x: x.detach(), "can't be trained looped"),
     ],
@@ -257,6 +276,76 @@ def test_what_cannot_be_handled_is_said(change: Callable[[Tensor], object], mess
 
 def test_more_outputs_may_follow_the_logits() -> None:
     check(OWN, setting(lambda spec: Gives(lambda x: (x, x))))
+
+
+@pytest.mark.parametrize("batching", ["looped", "stacked"])
+@pytest.mark.parametrize(
+    ("change", "given"),
+    [
+        (lambda x: (x, x.repeat(1, 3)), r"a tensor \[50, 30\] after its logits"),
+        (lambda x: (x, x, x.mean()), r"a tensor \[\] after its logits"),
+        (lambda x: (x, x.argmax(1)), r"a tensor \[50\] of torch.int64 after its logits"),
+        (lambda x: (x, {"features": x}), "a dict after its logits"),
+    ],
+)
+def test_further_outputs_that_are_no_classifiers(
+    change: Callable[[Tensor], object], given: str, batching: Batching
+) -> None:
+    how = dataclasses.replace(setting(lambda spec: Gives(change)), batching=batching)
+    message = f"^m:f gives {given} while it trains, but further outputs are auxiliary classifiers"
+    with pytest.raises(LotteryError, match=message):
+        check(OWN, how)
+
+
+def test_features_beside_the_logits_are_for_evaluation() -> None:
+    check(OWN, setting(lambda spec: Gives(lambda x: x if x.requires_grad else (x, x[:, :3]))))
+
+
+def test_logits_of_another_number_of_images() -> None:
+    with pytest.raises(LotteryError, match=r"a tensor \[49, 10\] while it trains, but the task"):
+        check(OWN, setting(lambda spec: Gives(lambda x: x[1:] if len(x) > 1 else x)))
+
+
+def test_initial_weights_that_do_not_repeat() -> None:
+    def factory(spec: Spec) -> nn.Module:
+        network = Gives(lambda x: x)
+        nn.init.constant_(network.last.bias, float(np.random.default_rng().random()))
+        return network
+
+    with pytest.raises(LotteryError, match=r"^m:f .*, it differs in last\.bias; use torch\.nn"):
+        check(OWN, setting(factory))
+
+
+def test_a_shape_that_does_not_repeat() -> None:
+    widths = iter([3, 4, 5])
+
+    def factory(spec: Spec) -> nn.Module:
+        hidden = next(widths)
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), nn.Linear(hidden, 10))
+
+    with pytest.raises(LotteryError, match=r"built twice from one seed, it differs in 1\.weight"):
+        check(OWN, setting(factory))
+
+
+def test_only_a_part_of_a_batch_is_tried() -> None:
+    seen: list[int] = []
+
+    def change(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return x
+
+    training = dataclasses.replace(OWN.training, accumulation=5)
+    check(dataclasses.replace(OWN, training=training), setting(lambda spec: Gives(change)))
+    # One example and a fifth of 50, twice.
+    assert seen == [1, 10, 1, 10]
+
+
+def test_more_outputs_may_follow_the_logits_and_the_state() -> None:
+    def factory(spec: Spec) -> nn.Module:
+        assert isinstance(spec, TextSpec)
+        return gru(spec, embedding=3, hidden=4, layers=2)
+
+    check(OWN, setting(factory, text()))
 
 
 def test_what_vmap_cannot_map_is_said() -> None:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from lottery.cycle import Setting
+from lottery.experiments import PruningConfig
+from lottery.levels import read_masks
 from lottery.planning import plan
+from lottery.records import TICKET
+from lottery.runs import Run
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, carry_out, digits, rewinding_to
 
 
@@ -23,6 +27,18 @@ def test_levels_networks_and_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ratio = planned.levels[1].seconds / planned.levels[0].seconds
     assert ratio == pytest.approx(6 * (STEPS - 5) / (2 * STEPS))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_layer_that_stays_whole_is_planned_as_it_is_kept(tmp_path: Path) -> None:
+    # 64 x 8 + 8 x 6 = 560 weights are ranked, half of them go at each level, and 6 x 10 are the output layer's.
+    whole = dataclasses.replace(TINY, arms=(), pruning=PruningConfig(rate=0.5, output_rate=0.0))
+    planned = plan(whole, Setting(task=digits()))
+    densities = [level.density for level in planned.levels]
+    assert [density * PRUNABLE for density in densities] == [620, 340, 200]
+    records = carry_out(whole, tmp_path / "whole")
+    assert [record.density for record in records if record.seed == 0] == densities
+    masks = read_masks(Run(tmp_path / "whole"), "level-02")
+    assert [int(m.sum()) for m in masks[TICKET, 0].values()][-1] == 60
 
 
 def test_bytes_are_those_on_disk_but_for_headers(tmp_path: Path) -> None:

@@ -81,3 +81,41 @@ def test_a_bag_of_embeddings_is_an_embedding() -> None:
     network = nn.Sequential(nn.EmbeddingBag(5, 2), nn.Linear(2, 3))
     assert prunable_names(network, embeddings=False) == ["1.weight"]
     assert prunable_names(network, embeddings=True) == ["0.weight", "1.weight"]
+
+
+def test_kernels_of_every_kind_of_layer_are() -> None:
+    network = nn.Sequential(
+        nn.Conv1d(2, 3, 4),
+        nn.ConvTranspose2d(2, 3, 4),
+        nn.Bilinear(2, 3, 4),
+        nn.GRUCell(1, 3),
+        nn.LSTM(1, 3),
+        nn.MultiheadAttention(4, 2, add_bias_kv=True),
+    )
+    assert prunable_names(network, embeddings=False) == [
+        *("0.weight", "1.weight", "2.weight", "3.weight_ih", "3.weight_hh"),
+        *("4.weight_ih_l0", "4.weight_hh_l0", "5.in_proj_weight", "5.out_proj.weight"),
+    ]
+
+
+def test_of_what_no_layer_holds_only_matrices_are() -> None:
+    network = nn.Sequential(nn.Linear(2, 3))
+    for dimensions in range(5):
+        # [], [5], [4, 5], [3, 4, 5], [2, 3, 4, 5]
+        shape = range(6 - dimensions, 6)
+        network.register_parameter(f"bare_{dimensions}", nn.Parameter(torch.ones([*shape])))
+    assert prunable_names(network, embeddings=False) == ["bare_2", "0.weight"]
+
+
+def test_the_kernel_of_a_normalised_layer_is_and_its_lengths_are_not() -> None:
+    network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, 3)))
+    assert prunable_names(network, embeddings=False) == ["0.parametrizations.weight.original1"]
+
+
+def test_the_positions_of_a_vision_transformer_are_not() -> None:
+    spec = ImageSpec(channels=3, height=224, width=224, classes=10)
+    with torch.device("meta"):
+        network = build("torchvision/vit_b_32", {}, spec, torch.Generator())
+    shapes = {name: p.dim() for name, p in network.named_parameters() if p.dim() > 1}
+    left_out = shapes.keys() - set(prunable_names(network, embeddings=False))
+    assert left_out == {"class_token", "encoder.pos_embedding"}

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lottery.cycle import Setting, check
 from lottery.experiments import PruningConfig
 from lottery.masks import Mask, Tensors, dense_mask, kept
-from lottery.pruning import SCOPES, keep_count, layer_rates, prune
+from lottery.pruning import SCOPES, count_at, keep_count, layer_rates, prune
+from tests.tiny_runs import TINY_TEXT, text
 from training.errors import LotteryError
 
 
@@ -103,6 +108,60 @@ def test_global_ranks_over_all_layers() -> None:
     assert flat(pruned) == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
+WHOLE_OUTPUT = PruningConfig(scope="global", rate=0.25, output_rate=0.0)
+
+
+def test_an_output_layer_that_stays_whole_is_not_ranked() -> None:
+    scores = {
+        "first": torch.tensor([[8.0, 1.0], [7.0, 2.0]]),
+        "second": torch.tensor([6.0, 3.0, 5.0, 4.0]),
+        "output": torch.tensor([[0.1, 0.2, 0.3]]),
+    }
+    # Of 8 weights that are ranked 8 x 0.75 = 6 and 8 x 0.75 x 0.75 = 4.5, so 4, are kept; the 3 lowest of all stay.
+    first = SCOPES["global"](scores, dense_mask(scores), 1, WHOLE_OUTPUT)
+    second = SCOPES["global"](scores, first, 2, WHOLE_OUTPUT)
+    assert list(first) == ["first", "second", "output"]
+    assert flat(first) == [1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1]
+    assert flat(second) == [1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1]
+    assert [count_at(first, level, WHOLE_OUTPUT) for level in range(3)] == [11, 9, 7]
+    ranked = SCOPES["global"](scores, dense_mask(scores), 1, PruningConfig(rate=0.25))
+    assert flat(ranked) == [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
+
+
+def test_an_output_layer_alone_stays_whole() -> None:
+    scores = {"output": torch.tensor([[3.0, 1.0]])}
+    assert flat(SCOPES["global"](scores, dense_mask(scores), 1, WHOLE_OUTPUT)) == [1, 1]
+    assert count_at(dense_mask(scores), 1, WHOLE_OUTPUT) == 2
+
+
+def test_counts_of_a_level_round_once_for_what_is_ranked_together() -> None:
+    mask = {"a": torch.ones(3, dtype=torch.bool), "b": torch.ones(3, dtype=torch.bool)}
+    # Together 6 x 0.75 = 4.5, so 4; apart 2.25, so 2, twice; at level 2 together 3.375, so 3, and apart 1.69, so 2.
+    layerwise = PruningConfig(scope="layerwise", rate=0.25)
+    assert [count_at(mask, level, PruningConfig(rate=0.25)) for level in (1, 2)] == [4, 3]
+    assert [count_at(mask, level, layerwise) for level in (1, 2)] == [4, 4]
+
+
+@pytest.mark.parametrize(
+    ("rates", "words"),
+    [
+        ({"output_rate": 0.1}, "output_rate = 0.1 is out of range; it must be 0, which leaves"),
+        ({"convolution_rate": 0.0}, "convolution_rate = 0.0 .* left out unless scope is layerwise"),
+    ],
+)
+def test_globally_only_the_output_layer_can_be_apart_and_only_whole(
+    rates: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(LotteryError, match=words):
+        PruningConfig(scope="global", rate=0.2, **rates)
+
+
+def test_an_output_layer_that_is_tied_can_not_stay_whole() -> None:
+    tied = dataclasses.replace(TINY_TEXT, pruning=PruningConfig(output_rate=0.0))
+    with pytest.raises(LotteryError, match="tied to the embedding; leave it out"):
+        check(tied, Setting(task=text()))
+
+
 def draw(sizes: list[int], seed: int, distinct: int) -> Tensors:
     generator = torch.Generator().manual_seed(seed)
     return {
@@ -117,20 +176,30 @@ def draw(sizes: list[int], seed: int, distinct: int) -> Tensors:
     distinct=st.sampled_from([1, 2, 5, 10**6]),
     rate=st.floats(0.0, 0.9),
     scope=st.sampled_from(sorted(SCOPES)),
+    whole=st.booleans(),
 )
 def test_exact_nested_and_never_revived(
-    sizes: list[int], seed: int, distinct: int, rate: float, scope: str
+    sizes: list[int], seed: int, distinct: int, rate: float, scope: str, whole: bool
 ) -> None:
-    config = PruningConfig(scope="global" if scope == "global" else "layerwise", rate=rate)
+    config = PruningConfig(
+        scope="global" if scope == "global" else "layerwise",
+        rate=rate,
+        output_rate=0.0 if whole else None,
+    )
+    *others, output = sizes
     mask = dense_mask(draw(sizes, seed, distinct))
     for level in range(1, 5):
         scores = draw(sizes, seed + level, distinct)
         new = SCOPES[scope](scores, mask, level, config)
-        if scope == "global":
-            assert kept(new) == keep_count(sum(sizes), rate, level)
+        assert kept(new) == count_at(mask, level, config)
+        last = output if whole else keep_count(output, rate, level)
+        counts = [int(m.sum()) for m in new.values()]
+        if scope == "layerwise":
+            assert counts == [*(keep_count(n, rate, level) for n in others), last]
+        elif whole:
+            assert (sum(counts[:-1]), counts[-1]) == (keep_count(sum(others), rate, level), output)
         else:
-            counts = [int(m.sum()) for m in new.values()]
-            assert counts == [keep_count(n, rate, level) for n in sizes]
+            assert sum(counts) == keep_count(sum(sizes), rate, level)
         for name, m in new.items():
             assert not bool((m & ~mask[name]).any())
         mask = new

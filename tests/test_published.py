@@ -6,11 +6,13 @@ from collections import Counter
 
 import pytest
 
-from nas.encodings import NAO_OPERATIONS, print_enas_lm, print_enas_rnn, print_nao
+from nas.encodings import NAO_OPERATIONS, print_nao
 from nas.entry import check_size
-from nas.genotypes import ConvCellGenotype, LayerwiseGenotype
+from nas.genotypes import ConvCellGenotype, LayerwiseGenotype, RecurrentGenotype
 from nas.published import (
     AMOEBANET_A,
+    DARTS_RNN_V1,
+    DARTS_RNN_V2,
     DARTS_V1,
     DARTS_V2,
     ENAS_LM,
@@ -18,14 +20,24 @@ from nas.published import (
     ENAS_MICRO,
     ENAS_MICRO_PAPER,
     ENAS_RNN,
+    NAO_RNN,
     NAO_V2,
     NAO_WS_CNN,
+    NAO_WS_RNN,
     NAONET_A,
     NAONET_B,
     NASNET_A,
     PNASNET_5,
 )
+from nas.recurrent_encodings import (
+    parse_enas_lm,
+    print_enas_lm,
+    print_enas_rnn,
+    print_nao_rnn,
+    print_nao_ws_rnn,
+)
 from nas.searched_entries import SEARCHED
+from nas.text_entries import TEXT
 from training.specs import ImageSpec
 
 
@@ -113,6 +125,49 @@ def test_enas_recurrent_cells() -> None:
     assert print_enas_lm(ENAS_LM) == "0 2 1 0 2 1 2 2 4 0 5 0 3 2 6 2"
 
 
+def test_nao_recurrent_cells() -> None:
+    assert print_nao_rnn(NAO_RNN) == "0 1 0 1 1 1 3 0 4 1 4 1 5 1 1 1 7 1 1 1 1 2"
+    assert print_nao_ws_rnn(NAO_WS_RNN) == "0 1 1 1 2 2 1 2 4 1 4 1 4 1 7 1 8 2 1 0 4 1"
+    # The same digit 2: the last node of the one, the third of the other.
+    assert NAO_RNN.nodes[10] == (1, "identity")
+    assert NAO_WS_RNN.nodes[2] == (2, "sigmoid")
+    for genotype in (NAO_RNN, NAO_WS_RNN):
+        assert genotype.first == "tanh"
+        assert genotype.output == tuple(range(1, 12))
+
+
+def test_darts_recurrent_cells() -> None:
+    for genotype in (DARTS_RNN_V1, DARTS_RNN_V2):
+        assert genotype.first == "tanh"
+        assert genotype.output == tuple(range(1, 9))
+    assert DARTS_RNN_V1.nodes[5] == (1, "identity")
+    # The README of enas_lm writes the second one in its own numbers.
+    assert parse_enas_lm("0 2 1 1 1 1 1 3 2 0 5 2 3 0 5 1") == DARTS_RNN_V2
+
+
+def test_enas_cell_is_the_one_that_darts_retrained() -> None:
+    # `ENAS` in rnn/genotypes.py of quark0/darts numbers the nodes in another order, and leaves the
+    # first tanh out.
+    darts = RecurrentGenotype(
+        first="tanh",
+        nodes=(
+            *((0, "tanh"), (1, "tanh"), (1, "relu"), (3, "tanh"), (3, "tanh"), (3, "relu")),
+            *((4, "relu"), (7, "relu"), (8, "relu"), (8, "relu"), (8, "relu")),
+        ),
+        output=(2, 5, 6, 9, 10, 11),
+    )
+    assert tree(darts) == tree(ENAS_RNN)
+    assert tree(darts) != tree(NAO_RNN)
+
+
+def tree(genotype: RecurrentGenotype, state: int = 0) -> tuple[object, ...]:
+    """The nodes that a state leads to, in an order that does not depend on their numbers."""
+    words = (genotype.first, *(word for _, word in genotype.nodes))
+    after = [n for n, (previous, _) in enumerate(genotype.nodes, 1) if previous == state]
+    below = sorted((tree(genotype, n) for n in after), key=repr)
+    return words[state], state in genotype.output, tuple(below)
+
+
 def test_entries_say_what_they_are() -> None:
     names = [entry.name for entry in SEARCHED]
     assert len(set(names)) == len(names) == 15
@@ -126,6 +181,21 @@ def test_entries_say_what_they_are() -> None:
             assert entry.genotype is not None and entry.origin == "searched"
             assert all(figure.value and figure.source for figure in entry.published)
             assert any("test error" in figure.what for figure in entry.published)
+
+
+def test_entries_for_text_say_what_they_are() -> None:
+    assert [entry.name for entry in TEXT if entry.origin == "searched"] == [
+        *("enas-rnn", "enas-lm", "nao-rnn", "nao-ws-rnn", "darts-rnn-v1", "darts-rnn-v2")
+    ]
+    for entry in TEXT:
+        assert check_size(entry, {}) == entry.sizes
+        assert any("perplexity, " in figure.what for figure in entry.published) == (
+            entry.origin == "searched"
+        )
+    sizes = {entry.name: entry.sizes for entry in TEXT}
+    assert sizes["random-rnn"] == {**sizes["enas-rnn"], "seed": 0, "nodes": 12}
+    # The two trainers are one, but for the dropout of words.
+    assert sizes["darts-rnn-v1"] == {**sizes["nao-rnn"], "dropout_embedding": 0.1}
 
 
 def test_sizes_fit_the_genotype() -> None:

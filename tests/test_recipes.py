@@ -23,6 +23,7 @@ from nas.entry import check_size
 from nas.networks import build
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
+from training.optimizers import schedule_factor
 from training.plain import from_toml, to_toml
 from training.specs import ImageSpec, Spec, TextSpec
 from training.steps import Steps
@@ -115,6 +116,8 @@ def test_the_numbers_of_published_retraining(name: str) -> None:
         size.get("auxiliary"),
     ) == RETRAINING[name]
     assert (sgd.name, sgd.momentum, how.schedule.name) == ("sgd", 0.9, "cosine")
+    # ENAS's optimizers look ahead; those of NAO_pytorch and DARTS do not.
+    assert sgd.nesterov == (how.schedule.restart != Steps()) == (sgd.learning_rate == 0.05)
     assert how.auxiliary_weight == 0.4
     assert found.data.options["validation"] == 5000
 
@@ -122,19 +125,44 @@ def test_the_numbers_of_published_retraining(name: str) -> None:
 @pytest.mark.parametrize("name", ["enas-micro-cifar10", "enas-macro-cifar10"])
 def test_the_warm_restarts_of_enas_end_with_the_training(name: str) -> None:
     how = recipe(name).training
-    first, total = how.schedule.restart.epochs, how.steps.epochs
-    lengths = list(itertools.takewhile(lambda n: n <= total, (first * 2**i for i in range(10))))
-    assert first == 10
-    assert total in itertools.accumulate(lengths)
+    schedule, total = how.schedule, how.steps.epochs
+    first = schedule.restart.epochs
+    assert (first, schedule.restart_factor) == (10, 2)
+    lengths = (first * schedule.restart_factor**i for i in range(10))
+    # 10 + 20 + 40 + 80 + 160 = 310, and 320 more are 630.
+    ends = list(itertools.takewhile(lambda end: end <= total, itertools.accumulate(lengths)))
+    assert ends[-1] == total
+    # At the first step of each period the learning rate is back at its highest.
+    rates = [schedule_factor(schedule, end, total, 1) for end in (0, *ends[:-1])]
+    assert rates == [1.0] * len(ends)
+    assert schedule_factor(schedule, ends[0] - 1, total, 1) < 0.05
 
 
-# Name: batch, steps, learning rate, warm-up, milestones, rewind step.
+# Name: batch, steps, learning rate, warm-up, milestones, rewind step, eval every, nesterov, weight decay, output rate.
 TICKETS: dict[str, tuple[object, ...]] = {
-    "lth-resnet18": (128, "30000it", 0.03, "20000it", ["20000it", "25000it"], "0it"),
-    "lth-vgg19": (64, "112480it", 0.1, "10000it", ["56240it", "84360it"], "0it"),
-    "lmc-resnet20": (128, "63000it", 0.1, "0it", ["32000it", "48000it"], "2000it"),
-    "lmc-vgg16": (128, "63000it", 0.1, "0it", ["32000it", "48000it"], "1000it"),
-    "renda-resnet20": (128, "182ep", 0.1, "0it", ["91ep", "136ep"], "0it"),
+    # Frankle & Carbin 2019, figure 2 (0 % of the output layer); weight decay of facebookresearch/open_lth.
+    "lth-resnet18": (
+        *(128, "30000it", 0.03, "20000it", ["20000it", "25000it"], "0it"),
+        *("100it", False, 1e-4, 0.0),
+    ),
+    "lth-vgg19": (
+        *(64, "112480it", 0.1, "10000it", ["56240it", "84360it"], "0it"),
+        *("100it", False, 1e-4, 0.0),
+    ),
+    # Frankle et al. 2020, table 1; weight decay of facebookresearch/open_lth.
+    "lmc-resnet20": (
+        *(128, "63000it", 0.1, "0it", ["32000it", "48000it"], "2000it"),
+        *("1ep", False, 1e-4, None),
+    ),
+    "lmc-vgg16": (
+        *(128, "63000it", 0.1, "0it", ["32000it", "48000it"], "1000it"),
+        *("1ep", False, 1e-4, None),
+    ),
+    # Renda et al. 2020, table 1.
+    "renda-resnet20": (
+        *(128, "182ep", 0.1, "0it", ["91ep", "136ep"], "0it"),
+        *("1ep", True, 2e-4, None),
+    ),
 }
 
 
@@ -149,7 +177,13 @@ def test_the_numbers_of_deep_tickets(name: str) -> None:
         str(how.schedule.warmup),
         [str(milestone) for milestone in how.schedule.milestones],
         str(found.rewinding.step),
+        str(how.eval_every),
+        how.optimizer.nesterov,
+        how.optimizer.weight_decay,
+        found.pruning.output_rate,
     ) == TICKETS[name]
+    assert (how.optimizer.name, how.optimizer.momentum) == ("sgd", 0.9)
+    assert found.data.options["validation"] == 5000
     assert (found.pruning.scope, found.pruning.rate) == ("global", 0.2)
     weights = "keep" if name.startswith("renda") else "start"
     assert (found.rewinding.weights, found.rewinding.schedule) == (weights, "rewind")
@@ -178,6 +212,7 @@ def test_a_published_recipe_has_a_small_one(name: str) -> None:
     assert found.training.steps.iterations <= 600
     assert found.network.name == full.network.name
     assert found.data.name == full.data.name
+    assert found.pruning.rate == 0.5
     assert dataclasses.replace(found.pruning, rate=0.2) == full.pruning
     assert found.rewinding.weights == full.rewinding.weights
     assert (found.rewinding.step == Steps()) == (full.rewinding.step == Steps())
@@ -192,6 +227,75 @@ def test_a_small_recipe_keeps_the_places_in_its_schedule() -> None:
     # Epochs 91 and 136 of 182.
     milestones = recipe("renda-resnet20-small").training.schedule.milestones
     assert milestones == (Steps(iterations=150), Steps(iterations=224))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        (
+            "lth-lenet",
+            "4,000 training, 400 validation and 800 test images; 600 steps of 32 images, validated every 200, in "
+            "place of 50000it of 60; 2 levels in place of 20; 50 % per level in place of 20 %, output layer at the "
+            "recipe's own rate; 3 seeds in place of 5; no controls",
+        ),
+        (
+            "lth-conv2",
+            "blocks [8] in place of [64]; widths [64, 64] in place of [256, 256]; 4,000 training, 400 validation and "
+            "800 test images; 300 steps of 32 images, validated every 100, in place of 20000it of 60; Adam at "
+            "learning rate 0.003 in place of Adam at 0.0002; 2 levels in place of 20; 50 % per level in place of "
+            "20 %, convolutions and output layer at the recipe's own rate; no controls",
+        ),
+        (
+            "lmc-vgg16",
+            "width 8 in place of 64; 4,000 training, 400 validation and 800 test images; 300 steps of 32 images, "
+            "validated every 100, in place of 63000it of 128; Adam at learning rate 0.003 without momentum and "
+            "weight decay in place of SGD at 0.1; milestones at the same share of the training; 2 levels in place "
+            "of 20; 50 % per level in place of 20 %; rewinding to 10it in place of 1000it; no controls",
+        ),
+        (
+            "enas-micro-cifar10",
+            "drop_path 0.1 in place of 0.4; dropout 0.1 in place of 0.2; channels 4 in place of 36; normal_cells 1 in "
+            "place of 5; 4,000 training, 400 validation and 800 test images; 100 steps of 32 images, validated every "
+            "33, in place of 630ep of 144; Adam at learning rate 0.01 without Nesterov momentum and weight decay in "
+            "place of SGD at 0.05; one cosine to 0 in place of warm restarts; 2 levels in place of 10; 50 % per level "
+            "in place of 20 %; no controls",
+        ),
+    ],
+)
+def test_the_source_of_a_small_recipe_says_what_changed(name: str, changes: str) -> None:
+    full = recipe(name)
+    assert recipe(f"{name}-small").source == (
+        f"this project: {name}, to be tried in minutes, with {changes}. {name} is from {full.source}"
+    )
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_source_tells_of_sizes_and_optimizer_just_when_they_change(name: str) -> None:
+    full, found = recipe(name), recipe(f"{name}-small")
+    changes = found.source.removesuffix(full.source)
+    network = entry(full.network.name)
+    before = check_size(network, full.network.size)
+    for size, value in check_size(network, found.network.size).items():
+        told = f"{size} {value} in place of {before[size]}"
+        assert (told in changes) == (value != before[size])
+    same = found.training.optimizer == full.training.optimizer
+    assert ("Adam at learning rate" in changes) == (not same)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("lmc-vgg16", "draws Kaiming normal weights"),
+        ("lmc-vgg16", "here weights are Gaussian Glorot"),
+        ("nao-ws-cnn-cifar10", "NAO-WS/cnn/train_final.sh, which wires and trains them as ENAS"),
+        ("nao-ws-cnn-cifar10", "wired as in renqianluo/NAO_pytorch, NAO_V1/model.py"),
+        ("naonet-a-cifar10", "by a cosine (by the step here, by the epoch there)"),
+        ("darts-v2-cifar10", "drop-path to 0.2 (both by the step here, by the epoch there)"),
+        ("enas-micro-cifar10", "crops padded with black here, with the mean there"),
+    ],
+)
+def test_a_source_says_where_a_recipe_departs_from_it(name: str, words: str) -> None:
+    assert words in recipe(name).source
 
 
 def test_a_small_recipe_keeps_its_noise_low() -> None:

@@ -53,12 +53,14 @@ def test_counts_of_vgg(depth: int, every: int) -> None:
     assert len(layers) == depth - 3
 
 
-def test_vgg_19_by_hand() -> None:
-    convolutions = 9 * (
-        3 * 64 + 64**2 + 64 * 128 + 128**2 + 128 * 256 + 3 * 256**2 + 256 * 512 + 7 * 512**2
-    )
-    norms = 2 * (2 * 64 + 2 * 128 + 4 * 256 + 8 * 512)
-    assert convolutions + norms + 512 * 10 + 10 == 20_035_018
+def test_counts_of_vgg_19_by_hand() -> None:
+    with torch.device("meta"):
+        network = made("vgg-19")
+    kernels = 3 * 64 + 64**2 + 64 * 128 + 128**2 + 128 * 256 + 3 * 256**2 + 256 * 512 + 7 * 512**2
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert count(network, convolutions=True) == 9 * kernels
+    assert [m.num_features for m in norms] == [64] * 2 + [128] * 2 + [256] * 4 + [512] * 8
+    assert count(network) == 9 * kernels + 2 * (2 * 64 + 2 * 128 + 4 * 256 + 8 * 512) + 5130
 
 
 @pytest.mark.parametrize("side", [16, 28, 33])

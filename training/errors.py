@@ -6,6 +6,9 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum
 
+# Characters of another library's message that are shown; torch's say what is wrong within so many.
+_LONGEST_TEXT = 400
+
 
 class ExitCode(IntEnum):
     """What a command returns to the shell; schedulers requeue on `RESUMABLE`."""
@@ -44,3 +47,17 @@ def unknown(kind: str, given: str, known: Iterable[str]) -> LotteryError:
     near = difflib.get_close_matches(given, names, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
     return LotteryError(f"There is no {kind} {given!r}{hint} Known: {', '.join(names)}.")
+
+
+def in_one_line(error: BaseException) -> str:
+    r"""An exception of someone else's code in one line: its class, and what it says.
+
+    Its text is cut where it is long, and left out where it quotes bytes that can't be printed.
+
+    >>> in_one_line(ValueError("two\nlines")), in_one_line(EOFError())
+    ('ValueError: two lines', 'EOFError')
+    """
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if not text or not text.isprintable():
+        return kind
+    return f"{kind}: {text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + '...'}"

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.errors import LotteryError
+
 # Multipliers of the 32-bit mixer "lowbias32" (C. Wellons, hash-prospector, 2018), as signed integers.
 _MULTIPLY_1 = 0x7FEB352D
 _MULTIPLY_2 = 0x846CA68B - 2**32
@@ -212,14 +214,37 @@ _DROPOUT_SHARING: dict[type[nn.Module], tuple[int, ...]] = {
 
 
 def replace_dropout(network: nn.Module) -> nn.Module:
-    """Put `Dropout` in the place of torch's own dropouts, in place, so that their draws repeat."""
+    """Put `Dropout` in the place of torch's own dropouts, in place, so that their draws repeat.
+
+    Raises:
+        LotteryError: one of them drops everything.
+    """
     for name, module in [*network.named_modules(remove_duplicate=False)]:
         if type(module) in _DROPOUT_SHARING:
             parent, _, own = name.rpartition(".")
             p: Any = module.p
-            ours = Dropout(p, _DROPOUT_SHARING[type(module)])
+            ours = our_dropout(name, p, _DROPOUT_SHARING[type(module)])
             setattr(network.get_submodule(parent), own, ours)
     return network
+
+
+def our_dropout(name: str, p: float, shared: tuple[int, ...]) -> Dropout:
+    """Our dropout in the place of another library's.
+
+    Args:
+        name: of the module that it replaces.
+        p: probability that an element is dropped.
+        shared: see `Dropout`.
+
+    Raises:
+        LotteryError: everything is dropped, which nothing could be trained through.
+    """
+    if not 0.0 <= p < 1.0:
+        raise LotteryError(
+            f"The network's module {name} drops with a probability of {p}, but it must lie from 0 to "
+            "below 1; give it another, or leave the module out."
+        )
+    return Dropout(p, shared)
 
 
 def generator(seed: int, purpose: str, *numbers: int) -> torch.Generator:

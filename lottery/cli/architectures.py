@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.darts_encoding import print_darts
-from nas.encodings import (
-    print_enas_lm,
-    print_enas_macro,
-    print_enas_micro,
-    print_enas_rnn,
-    print_nao,
+from nas.entry import NetworkEntry, genotype_of
+from nas.genotype_texts import genotype_texts
+from nas.genotypes import (
+    CellGraph,
+    ConvCellGenotype,
+    Genotype,
+    LayerwiseGenotype,
+    RecurrentGenotype,
 )
-from nas.entry import Genotype, NetworkEntry
-from nas.genotypes import CellGraph, ConvCellGenotype, LayerwiseGenotype, RecurrentGenotype
-from nas.random_genotypes import random_cells, random_layers
 from training.errors import LotteryError
 from training.specs import ImageSpec, Spec
 
@@ -28,51 +25,25 @@ if TYPE_CHECKING:
     from analysis.architecture_plots import Chain
     from analysis.graphs import Graph
 
-# The encoding that the source of a network is written in; cells have a DARTS genotype besides.
-ENCODINGS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "enas-micro": ("ENAS micro", print_enas_micro),
-    "enas-micro-paper": ("ENAS micro", print_enas_micro),
-    "random-micro": ("ENAS micro", print_enas_micro),
-    "enas-macro": ("ENAS macro", print_enas_macro),
-    "enas-macro-released": ("ENAS macro", print_enas_macro),
-    "random-macro": ("ENAS macro", print_enas_macro),
-    "naonet-a": ("NAO", print_nao),
-    "naonet-b": ("NAO", print_nao),
-    "nao-ws-cnn": ("NAO", print_nao),
-    "nao-v2": ("NAO", print_nao),
-    "enas-rnn": ("ENAS recurrent", print_enas_rnn),
-    "enas-lm": ("enas_lm", print_enas_lm),
-}
-# Networks whose genotype is a function of two of their sizes.
-DRAWN: dict[str, Callable[[Mapping[str, Any]], Genotype]] = {
-    "random-micro": lambda sizes: random_cells(sizes["seed"], sizes["nodes"]),
-    "random-macro": lambda sizes: random_layers(sizes["seed"], sizes["layers"]),
-}
-
-
-def genotype_of(entry: NetworkEntry) -> Genotype | None:
-    """The genotype of a network at its published sizes; None for a designed one."""
-    return DRAWN[entry.name](entry.sizes) if entry.name in DRAWN else entry.genotype
-
 
 def network_facts(entry: NetworkEntry) -> dict[str, Any]:
     """All that is known of a network, as plain JSON values.
 
     Raises:
-        LotteryError: torchvision has no such network.
+        LotteryError: torchvision has no such network, or it is code of the user's own.
     """
-    genotype = genotype_of(entry)
+    genotype = genotype_of(entry, entry.sizes)
     return {
         "network": entry.name,
         "origin": entry.origin,
         "for": entry.task,
         "what": entry.summary,
         "source": entry.source,
-        "spec": dataclasses.asdict(entry.spec),
+        "spec": dataclasses.asdict(published_spec(entry)),
         "sizes": {key: list(v) if isinstance(v, tuple) else v for key, v in entry.sizes.items()},
         "parameters": count_parameters(entry),
         "published": [dataclasses.asdict(figure) for figure in entry.published],
-        "genotype": {} if genotype is None else genotype_texts(entry.name, genotype),
+        "genotype": {} if genotype is None else genotype_texts(entry, genotype),
         "operations": {} if genotype is None else operations(genotype),
     }
 
@@ -86,7 +57,10 @@ def network_rows(entry: NetworkEntry) -> list[dict[str, str]]:
     rows += [{"field": key, "value": facts[key]} for key in ("what", "source")]
     rows += [
         {"field": "sizes", "value": sizes or "none"},
-        {"field": "parameters", "value": f"{facts['parameters']:,} for {_shape(entry.spec)}"},
+        {
+            "field": "parameters",
+            "value": f"{facts['parameters']:,} for {_shape(published_spec(entry))}",
+        },
     ]
     for figure in entry.published:
         value = f"{figure.what}: {figure.value} ({figure.source})"
@@ -94,30 +68,36 @@ def network_rows(entry: NetworkEntry) -> list[dict[str, str]]:
     return [*rows, {"field": "operations", "value": counts}] if counts else rows
 
 
+def published_spec(entry: NetworkEntry) -> Spec:
+    """The shape of the data that a network was published for.
+
+    Raises:
+        LotteryError: it is code of the user's own, so nobody knows before it is trained.
+    """
+    if entry.spec is None:
+        raise LotteryError(
+            f"{entry.name} is code of your own, which is imported only to train it; see its size and "
+            f"time with retrain RECIPE --network {entry.name} --dry-run."
+        )
+    return entry.spec
+
+
 def count_parameters(entry: NetworkEntry) -> int:
-    """The exact number of parameters at the published sizes; no memory is taken for them."""
+    """The exact number of parameters at the published sizes.
+
+    No memory is taken for them, but where a network computes its own widths with tensors: torchvision's RegNets do.
+    """
     import torch
 
     from nas.networks import build, counted_parameters
 
-    with torch.device("meta"):
-        network = build(entry.name, {}, entry.spec, torch.Generator("cpu"))
+    spec, generator = published_spec(entry), torch.Generator("cpu")
+    try:
+        with torch.device("meta"):
+            network = build(entry.name, {}, spec, generator)
+    except NotImplementedError:
+        network = build(entry.name, {}, spec, generator)
     return sum(parameter.numel() for parameter in counted_parameters(network).values())
-
-
-def genotype_texts(name: str, genotype: Genotype) -> dict[str, str]:
-    """Encoding -> the genotype in it: the source's own, and that of DARTS for cells it has words for."""
-    texts = {}
-    if name in ENCODINGS:
-        encoding, write = ENCODINGS[name]
-        texts[encoding] = write(genotype)
-    if isinstance(genotype, ConvCellGenotype):
-        try:
-            texts["DARTS"] = print_darts(genotype)
-        except ValueError:
-            # DARTS lacks some operations of NAO; the source's own text says all.
-            return texts
-    return texts
 
 
 def operations(genotype: Genotype) -> dict[str, int]:
@@ -140,11 +120,10 @@ def drawing(entry: NetworkEntry) -> Figure:
     """
     from analysis.architecture_plots import draw_chain, draw_graphs
 
-    genotype = genotype_of(entry)
+    genotype = genotype_of(entry, entry.sizes)
     if genotype is None:
         raise LotteryError(
-            f"{entry.name} is {entry.origin} and has no genotype to draw; name a searched network, "
-            "such as enas-micro."
+            f"{entry.name} has no genotype to draw; name a searched network, such as enas-micro."
         )
     if isinstance(genotype, LayerwiseGenotype):
         return draw_chain(_chain(entry.name, genotype))

@@ -95,6 +95,7 @@ def networks(name: str | None, draw: bool, out: Path | None, as_json: bool) -> N
       lottery networks darts-v2 --draw --out darts.pdf
     """
     from lottery.cli.architectures import save_drawing
+    from nas.catalog import entry
 
     if draw and name is None:
         raise LotteryError("--draw draws one network; name it, as in networks enas-micro --draw.")
@@ -103,37 +104,30 @@ def networks(name: str | None, draw: bool, out: Path | None, as_json: bool) -> N
     if name is None:
         _list_networks(as_json)
     elif not draw:
-        _show_network(_named(name), as_json)
+        _show_network(entry(name), as_json)
     else:
-        path = save_drawing(_named(name), out)
+        path = save_drawing(entry(name), out)
         if as_json:
             print_json({"drawing": str(path)})
         else:
             click.echo(path)
 
 
-def _named(name: str) -> NetworkEntry:
-    from nas.catalog import entry, is_own
-
-    if is_own(name):
-        raise LotteryError(
-            f"{name} is code of your own, which is imported only to train it; see its size and "
-            f"time with retrain RECIPE --network {name} --dry-run."
-        )
-    return entry(name)
-
-
 def _list_networks(as_json: bool) -> None:
     from nas.catalog import NETWORKS
 
-    rows = [
-        {"network": found.name, "origin": found.origin, "for": found.task, "what": found.summary}
-        for found in NETWORKS.values()
-    ]
     if as_json:
-        print_json(rows)
+        from lottery.cli.architectures import network_facts
+
+        print_json([network_facts(found) for found in NETWORKS.values()])
         return
-    print_table(rows)
+    # Without parameters, for which every network would have to be built.
+    print_table(
+        [
+            {"network": each.name, "origin": each.origin, "for": each.task, "what": each.summary}
+            for each in NETWORKS.values()
+        ]
+    )
     click.echo(
         "\nlottery networks NAME shows one: parameters, sizes, published figures, genotype. "
         "Also torchvision/NAME."
@@ -141,14 +135,16 @@ def _list_networks(as_json: bool) -> None:
 
 
 def _show_network(found: NetworkEntry, as_json: bool) -> None:
-    from lottery.cli.architectures import genotype_of, genotype_texts, network_facts, network_rows
+    from lottery.cli.architectures import network_facts, network_rows
+    from nas.entry import genotype_of
+    from nas.genotype_texts import genotype_texts
 
     if as_json:
         print_json(network_facts(found))
         return
     print_table(network_rows(found))
-    genotype = genotype_of(found)
+    genotype = genotype_of(found, found.sizes)
     if genotype is not None:
-        for encoding, text in genotype_texts(found.name, genotype).items():
+        for encoding, text in genotype_texts(found, genotype).items():
             # Not in the table, whose lines break: a genotype is copied whole.
             click.echo(f"\ngenotype ({encoding})\n{text}")

@@ -23,7 +23,8 @@ MOST_NUMBERS = 12
 def data(name: str | None, data_root: Path | None, download: bool, as_json: bool) -> None:
     """List the data sets, or check one: counts, hashes, labels, copies, baselines.
 
-    The data root of `folder` and `npz` is the folder or file itself.
+    Where a source's counts are known, "as published" says whether the files hold so many images or words.
+    The data root of `folder`, `npz` and `text` is the folder or file itself.
 
     \u0008
     Examples:
@@ -68,11 +69,14 @@ def _download(name: str, given: Path | None) -> None:
 
     entry, root = data_entry(name), data_root(given)
     if entry.download is None:
-        raise LotteryError(
-            f"{name} needs no download."
-            if entry.embedded
-            else f"{name} can't be fetched: it is images of your own; name them with --data-root."
+        if entry.embedded:
+            raise LotteryError(f"{name} needs no download.")
+        remedy = (
+            "it is data of your own; name it"
+            if entry.own_root
+            else f"put its files into {entry.place} below a folder and name that"
         )
+        raise LotteryError(f"{name} can't be fetched: {remedy} with --data-root.")
     if root is None:
         raise LotteryError("--download needs a --data-root to put the files into.")
     entry.download(root)
@@ -82,16 +86,18 @@ def _checked(name: str, given: Path | None) -> dict[str, Any]:
     """Everything that is found out about a data set."""
     from training.configs import DataConfig
     from training.datasets.catalog import data_entry, data_root, load_data
-    from training.datasets.checks import file_sums, image_facts
+    from training.datasets.checks import as_published, file_sums, image_facts, text_facts
     from training.datasets.images import ImageData
 
     entry, root = data_entry(name), data_root(given)
     loaded = load_data(DataConfig(name=name), root)
     facts: dict[str, Any] = loaded.facts()
-    if isinstance(loaded, ImageData):
-        facts |= image_facts(loaded)
+    facts |= image_facts(loaded) if isinstance(loaded, ImageData) else text_facts(loaded)
     if not entry.embedded and root is not None:
-        facts["SHA-256"] = file_sums(entry.paths(root))
+        paths = entry.paths(root)
+        if entry.published is not None and isinstance(loaded, ImageData):
+            facts["as published"] = as_published(entry.published, loaded, paths)
+        facts["SHA-256"] = file_sums(paths)
     return facts
 
 

@@ -11,15 +11,17 @@ from pathlib import Path
 
 from training.configs import DataConfig
 from training.datasets.cifar import CIFAR, cifar_paths, read_cifar
+from training.datasets.corpora import CORPORA, corpus_paths, load_corpus, load_pydoc
 from training.datasets.digits import read_digits
 from training.datasets.downloads import download
-from training.datasets.idx_files import FOLDERS, idx_paths, read_idx
+from training.datasets.idx_files import FOLDERS, PUBLISHED, idx_paths, read_idx
 from training.datasets.image_folders import folder_paths, read_folder
 from training.datasets.images import ImageData, image_data
 from training.datasets.npz_files import read_npz
-from training.datasets.raw_images import RawImages
+from training.datasets.raw_images import Published, RawImages
 from training.datasets.svhn import FILES, read_svhn, svhn_paths
-from training.datasets.text import TextData, load_pydoc
+from training.datasets.svhn import PUBLISHED as PUBLISHED_SVHN
+from training.datasets.text import TextData
 from training.errors import LotteryError, unknown
 
 Data = ImageData | TextData
@@ -37,6 +39,7 @@ class DataEntry:
         load: reads it from a data root.
         paths: the files that it would read from a data root, whether or not they are there.
         download: fetches its files into a data root, or None where that can't be done.
+        published: how many images its source publishes, in which files; None for other data.
     """
 
     summary: str
@@ -45,6 +48,7 @@ class DataEntry:
     load: Callable[[Path | None, Options], Data]
     paths: Callable[[Path], list[Path]] = lambda root: []
     download: Callable[[Path], None] | None = None
+    published: Published | None = None
 
     @property
     def embedded(self) -> bool:
@@ -64,6 +68,16 @@ LIMITS_AND_AUGMENTATION = {"train": 0, "test": 0, "crop_padding": 0, "flip": 0, 
 OPTIONS = {"validation": 5000, **LIMITS_AND_AUGMENTATION}
 # Of images whose number is not known beforehand a tenth is held out, at most 5,000.
 OWN_OPTIONS = {"validation": 0, **LIMITS_AND_AUGMENTATION}
+# How often a token must stand in the training text to be known, whether tokens are characters (1) or words (0), how
+# many tokens of each split are read at most (0 is all), and tokens per window.
+TEXT_OPTIONS = {
+    "least_count": 1,
+    "characters": 0,
+    "train": 0,
+    "validation": 0,
+    "test": 0,
+    "sequence": 35,
+}
 
 
 def _images(read: Callable[[Path | None], RawImages]) -> Callable[[Path | None, Options], Data]:
@@ -78,6 +92,7 @@ def _idx(name: str, summary: str) -> DataEntry:
         load=_images(functools.partial(read_idx, name)),
         paths=functools.partial(idx_paths, name),
         download=functools.partial(download, name),
+        published=PUBLISHED[name],
     )
 
 
@@ -89,6 +104,17 @@ def _cifar(name: str, summary: str) -> DataEntry:
         load=_images(functools.partial(read_cifar, name)),
         paths=functools.partial(cifar_paths, name),
         download=functools.partial(download, name),
+        published=CIFAR[name].published,
+    )
+
+
+def _text(name: str, summary: str) -> DataEntry:
+    return DataEntry(
+        summary=summary,
+        place=CORPORA[name].folder or OWN_ROOT,
+        options=TEXT_OPTIONS,
+        load=functools.partial(load_corpus, name),
+        paths=functools.partial(corpus_paths, name),
     )
 
 
@@ -113,6 +139,7 @@ DATASETS: dict[str, DataEntry] = {
         load=_images(read_svhn),
         paths=svhn_paths,
         download=functools.partial(download, "svhn"),
+        published=PUBLISHED_SVHN,
     ),
     "cifar-10": _cifar(
         "cifar-10", "60,000 colour images of 32 x 32 pixels in 10 classes (Krizhevsky 2009)"
@@ -137,9 +164,12 @@ DATASETS: dict[str, DataEntry] = {
     "pydoc": DataEntry(
         summary="Python's own documentation topics, about 65,000 words",
         place=EMBEDDED,
-        options={"least_count": 5, "sequence": 35},
+        options={**TEXT_OPTIONS, "least_count": 5},
         load=load_pydoc,
     ),
+    "ptb": _text("ptb", "the Penn Treebank, 1.1 million words (Mikolov et al. 2010)"),
+    "wikitext-2": _text("wikitext-2", "Wikipedia, 2.6 million words (Merity et al. 2016)"),
+    "text": _text("text", "your own text, as train.txt, valid.txt and test.txt"),
 }
 
 

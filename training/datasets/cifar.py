@@ -16,13 +16,14 @@ from training.datasets.npz_files import read_npz_file
 from training.datasets.raw_images import (
     Array,
     Normalisation,
+    Published,
     RawImages,
     RawSplit,
     bad_file,
     checked_split,
+    missing_file,
     no_root,
 )
-from training.errors import ExitCode, LotteryError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,11 @@ class Batches:
     labels: str
     classes: int
     normalisation: Normalisation | None = None
+
+    @property
+    def published(self) -> Published:
+        """How many images there are, in which files."""
+        return Published(train=50_000, test=10_000, sums={**self.train, **self.test})
 
 
 CIFAR = {
@@ -85,7 +91,7 @@ def cifar_paths(name: str, root: Path) -> list[Path]:
 
 
 def read_cifar(name: str, root: Path | None) -> RawImages:
-    """50,000 and 10,000 colour images of 32 x 32.
+    """Colour images of 32 x 32: 50,000 and 10,000 of the published files, of an .npz file as many as it holds.
 
     Raises:
         LotteryError: a file is missing or not what it should be.
@@ -126,11 +132,7 @@ def _read_batch(path: Path, md5: str, batches: Batches) -> RawSplit:
     their MD5, the published ones: nobody can make other bytes with that sum.
     """
     if not path.is_file():
-        raise LotteryError(
-            f"{path} was not found; name the folder that holds {batches.folder} with --data-root "
-            "or LOTTERY_DATA.",
-            ExitCode.BAD_DATA,
-        )
+        raise missing_file(path, batches.folder)
     raw = path.read_bytes()
     found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if found != md5:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, in_one_line
 
 # Each data set's class of torchvision.
 FETCHED = {
@@ -34,7 +34,7 @@ def download(name: str, root: Path) -> None:
             fetch(str(root), download=True)
     except (OSError, RuntimeError) as error:
         raise LotteryError(
-            f"{name} could not be fetched into {root} ({' '.join(str(error).split())}); fetch its "
+            f"{name} could not be fetched into {root} ({in_one_line(error)}); fetch its "
             "files elsewhere and put them where `lottery data` looks for them.",
             ExitCode.BAD_DATA,
         ) from None

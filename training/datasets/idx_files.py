@@ -11,14 +11,15 @@ import numpy as np
 from training.datasets.raw_images import (
     Array,
     Normalisation,
+    Published,
     RawImages,
     RawSplit,
     bad_file,
     checked_split,
-    in_words,
+    missing_file,
     no_root,
 )
-from training.errors import ExitCode, LotteryError
+from training.errors import in_one_line
 
 # As torchvision lays them out below a data root.
 FOLDERS = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "kmnist": "KMNIST/raw"}
@@ -26,6 +27,38 @@ FOLDERS = {"mnist": "MNIST/raw", "fashion-mnist": "FashionMNIST/raw", "kmnist": 
 NORMALISATIONS = {"mnist": Normalisation(mean=(0.1307,), deviation=(0.3081,))}
 _PARTS = ("train", "t10k")
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
+PUBLISHED = {
+    "mnist": Published(
+        train=60_000,
+        test=10_000,
+        sums={
+            "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+            "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
+            "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
+            "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
+        },
+    ),
+    "fashion-mnist": Published(
+        train=60_000,
+        test=10_000,
+        sums={
+            "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+            "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+            "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+            "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+        },
+    ),
+    "kmnist": Published(
+        train=60_000,
+        test=10_000,
+        sums={
+            "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
+            "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",
+            "t10k-images-idx3-ubyte.gz": "5c965bf0a639b31b8f53240b1b52f4d7",
+            "t10k-labels-idx1-ubyte.gz": "7320c461ea6c1c855c0b718fb2a4b134",
+        },
+    ),
+}
 
 
 def idx_paths(name: str, root: Path) -> list[Path]:
@@ -35,7 +68,7 @@ def idx_paths(name: str, root: Path) -> list[Path]:
 
 
 def read_idx(name: str, root: Path | None) -> RawImages:
-    """MNIST, Fashion-MNIST or Kuzushiji-MNIST: 60,000 and 10,000 grey images of 28 x 28 in 10 classes.
+    """MNIST, Fashion-MNIST or Kuzushiji-MNIST: grey images of 28 x 28 in 10 classes, as many as the files hold.
 
     Raises:
         LotteryError: a file is missing, cut short or not what it should be.
@@ -61,16 +94,12 @@ def _read_split(images: Path, labels: Path) -> RawSplit:
 def _read(path: Path, shape: tuple[int, ...]) -> Array:
     """The unsigned bytes of an IDX file, plain or gzipped: `[N, *shape]`."""
     if not path.is_file():
-        raise LotteryError(
-            f"{path} was not found, nor {path.name}.gz; name the folder that holds "
-            f"{'/'.join(path.parts[-3:-1])} with --data-root or LOTTERY_DATA.",
-            ExitCode.BAD_DATA,
-        )
+        raise missing_file(path, f"{'/'.join(path.parts[-3:-1])}, plain or as .gz")
     try:
         raw = path.read_bytes()
         data = gzip.decompress(raw) if path.suffix == ".gz" else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise bad_file(path, f"it can't be read ({in_words(error)})") from None
+        raise bad_file(path, f"it can't be read ({in_one_line(error)})") from None
     dimensions = 1 + len(shape)
     start = 4 + 4 * dimensions
     if len(data) < start or int.from_bytes(data[:4], "big") != 0x0800 + dimensions:

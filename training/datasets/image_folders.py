@@ -17,9 +17,8 @@ from training.datasets.raw_images import (
     RawSplit,
     bad_file,
     checked_split,
-    in_words,
 )
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, in_one_line
 from training.noise import generator
 
 SUFFIXES = frozenset(
@@ -115,7 +114,7 @@ def _read(path: Path, side: int) -> Array:
         fault = f"it has far more than {MAX_SIDE:,} x {MAX_SIDE:,} pixels"
         raise bad_file(path, fault, _REMEDY) from None
     except (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error) as error:
-        fault = f"it can't be read as an image ({in_words(error)})"
+        fault = f"it can't be read as an image ({in_one_line(error)})"
         raise bad_file(path, fault, _REMEDY) from None
     if image.size != (side, side):
         image = image.resize((side, side), Image.Resampling.BILINEAR)

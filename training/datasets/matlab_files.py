@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.datasets.raw_images import Array, bad_file, in_words
+from training.datasets.raw_images import Array, bad_file
+from training.errors import in_one_line
 
 # Types of data elements, as table 1-1 of the format numbers them.
 _NUMBERS = {1: "<i1", 2: "<u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
@@ -37,7 +38,7 @@ def read_mat(path: Path) -> dict[str, Array]:
     try:
         return dict(_arrays(memoryview(data)[_HEADER:]))
     except (ValueError, LookupError, zlib.error) as error:
-        raise bad_file(path, f"it can't be read as a MATLAB file ({in_words(error)})") from None
+        raise bad_file(path, f"it can't be read as a MATLAB file ({in_one_line(error)})") from None
 
 
 def _arrays(data: memoryview) -> Iterator[tuple[str, Array]]:

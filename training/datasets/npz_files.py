@@ -16,9 +16,8 @@ from training.datasets.raw_images import (
     RawSplit,
     bad_file,
     checked_split,
-    in_words,
 )
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, in_one_line
 
 _REMEDY = "write it again with numpy.savez"
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError)
@@ -83,7 +82,7 @@ def _arrays(path: Path, names: list[str]) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as held:
             return {name: held[name] for name in wanted}
     except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
-        fault = f"it can't be read as an .npz file ({in_words(error)})"
+        fault = f"it can't be read as an .npz file ({in_one_line(error)})"
         raise bad_file(path, fault, _REMEDY) from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ class Normalisation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Published:
+    """What a data set holds as its source publishes it.
+
+    Attributes:
+        train: images to train on and validate with.
+        test: images to test with.
+        sums: file -> the MD5 that torchvision publishes of it; there is none of an unpacked file.
+    """
+
+    train: int
+    test: int
+    sums: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RawImages:
     """A data set of labelled images before it is cut and normalised.
 
@@ -60,10 +76,12 @@ def bad_file(path: Path, fault: str, remedy: str = "fetch the file again") -> Lo
     return LotteryError(f"{path}: {fault}; {remedy}.", ExitCode.BAD_DATA)
 
 
-def in_words(error: Exception) -> str:
-    """What an error of another library says, on one line and not at length: it may quote the file."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return words if len(words) <= 120 and words.isprintable() else type(error).__name__
+def missing_file(path: Path, place: str) -> LotteryError:
+    """The error for a file that is not there; `place` is what the data root must hold."""
+    return LotteryError(
+        f"{path} was not found; name the folder that holds {place} with --data-root or LOTTERY_DATA.",
+        ExitCode.BAD_DATA,
+    )
 
 
 def no_root(name: str, place: str) -> LotteryError:

@@ -6,15 +6,24 @@ from pathlib import Path
 
 from training.datasets.matlab_files import read_mat
 from training.datasets.raw_images import (
+    Published,
     RawImages,
     RawSplit,
     bad_file,
     checked_split,
+    missing_file,
     no_root,
 )
-from training.errors import ExitCode, LotteryError
 
 FILES = ("train_32x32.mat", "test_32x32.mat")
+PUBLISHED = Published(
+    train=73_257,
+    test=26_032,
+    sums={
+        "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+        "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+    },
+)
 
 
 def svhn_paths(root: Path) -> list[Path]:
@@ -24,7 +33,7 @@ def svhn_paths(root: Path) -> list[Path]:
 
 
 def read_svhn(root: Path | None) -> RawImages:
-    """73,257 and 26,032 colour images of 32 x 32 around a digit; the file's label 10 is the digit 0.
+    """Colour images of 32 x 32 around a digit, as many as the files hold; their label 10 is the digit 0.
 
     Raises:
         LotteryError: a file is missing or not what it should be.
@@ -37,11 +46,7 @@ def read_svhn(root: Path | None) -> RawImages:
 
 def _read(path: Path) -> RawSplit:
     if not path.is_file():
-        raise LotteryError(
-            f"{path} was not found; name the folder that holds it with --data-root or "
-            "LOTTERY_DATA.",
-            ExitCode.BAD_DATA,
-        )
+        raise missing_file(path, " and ".join(FILES))
     held = read_mat(path)
     for key in ("X", "y"):
         if key not in held:

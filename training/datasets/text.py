@@ -1,21 +1,24 @@
-"""Text as token streams in memory: word level, vocabulary from the training split alone."""
+"""Text as token streams in memory: words or characters, vocabulary from the training split alone."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from training.datasets.vocabulary import UNKNOWN, Cutting, numbered, vocabulary
+from training.errors import ExitCode, LotteryError
 from training.specs import TextSpec
 
-END = "<eos>"
-UNKNOWN = "<unk>"
+# The largest exponent of a perplexity: little more is beyond fp64.
+MOST_NATS = 700.0
+# Characters to a word, on average, beyond which a perplexity per word would say nothing.
+_MOST_CHARACTERS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,8 @@ class TextData:
         train: tokens `[N]` int64 of the split that is trained on.
         validation: tokens of the split that chooses the early-stop step.
         test: tokens of the split that is read once and chooses nothing.
+        word_counts: words of each split, ends of line among them: as many as tokens, unless those are characters.
+        characters: whether a token is a character.
     """
 
     name: str
@@ -37,6 +42,8 @@ class TextData:
     train: Tensor
     validation: Tensor
     test: Tensor
+    word_counts: Mapping[str, int]
+    characters: bool
 
     @property
     def spec(self) -> TextSpec:
@@ -45,85 +52,96 @@ class TextData:
 
     def to(self, device: torch.device) -> TextData:
         """The same data on a device."""
-        return TextData(
-            name=self.name,
-            fingerprint=self.fingerprint,
-            words=self.words,
+        return dataclasses.replace(
+            self,
             train=self.train.to(device),
             validation=self.validation.to(device),
             test=self.test.to(device),
         )
 
+    def splits(self) -> dict[str, Tensor]:
+        """The tokens of each split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def tokens_per_word(self, split: str) -> float:
+        """1 of words; of characters about 5.5, by which losses per token are those per word."""
+        return len(self.splits()[split]) / self.word_counts[split]
+
     def facts(self) -> dict[str, object]:
-        """What a run records of its data; `baselines` holds the unigram perplexity of each split."""
-        splits = {"validation": self.validation, "test": self.test}
+        """What a run records of its data; `baselines` holds the unigram perplexity of each split, per word."""
         unknown = self.words.index(UNKNOWN)
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
+            "cut into": "characters" if self.characters else "words",
             "vocabulary": len(self.words),
-            "tokens": {"train": len(self.train)} | {s: len(t) for s, t in splits.items()},
-            "unknown": {s: int((t == unknown).sum()) for s, t in splits.items()},
+            "tokens": {split: len(tokens) for split, tokens in self.splits().items()},
+            "words": dict(self.word_counts),
+            "unknown": {s: int((tokens == unknown).sum()) for s, tokens in self.splits().items()},
             "baselines": [
                 {
                     "name": "unigram",
                     "split": split,
                     "metric": "perplexity",
-                    "value": unigram_perplexity(self.train, tokens, len(self.words)),
+                    "value": unigram_perplexity(
+                        self.train,
+                        self.splits()[split],
+                        len(self.words),
+                        self.tokens_per_word(split),
+                    ),
                 }
-                for split, tokens in splits.items()
+                for split in ("validation", "test")
             ],
         }
 
 
-def unigram_perplexity(train: Tensor, tokens: Tensor, vocabulary: int) -> float:
-    """The perplexity of word frequencies alone: what a model that has learned nothing else scores.
+def unigram_perplexity(
+    train: Tensor, tokens: Tensor, vocabulary: int, tokens_per_word: float = 1.0
+) -> float:
+    """The perplexity of frequencies alone: what a model that has learned nothing else scores, per word.
 
     Frequencies come from `train` with one added to each count.
     """
     counts = torch.bincount(train.cpu(), minlength=vocabulary).double() + 1
-    return math.exp(-float((counts / counts.sum()).log()[tokens.cpu()].mean()))
+    loss = -float((counts / counts.sum()).log()[tokens.cpu()].mean())
+    return math.exp(min(loss * tokens_per_word, MOST_NATS))
 
 
-def load_pydoc(root: Path | None, options: Mapping[str, int]) -> TextData:
-    """Python's own documentation topics, embedded: about 65,000 words, `<eos>` after each line.
+def text_data(
+    name: str,
+    splits: Mapping[str, Sequence[str]],
+    least_count: int,
+    cutting: Cutting | None = None,
+) -> TextData:
+    """Cut splits of paragraphs into tokens and number them by frequency in the training split.
 
-    Paragraphs that several topics repeat are read once, so that none is both trained and tested on. Of each ten
-    paragraphs the ninth is for validation and the tenth for testing. Words seen fewer than `least_count` times in the
-    training split are `<unk>`. The text differs between Python versions: the fingerprint is recorded.
+    Args:
+        name: as in `lottery data`.
+        splits: `train`, `validation` and `test`: paragraphs of one or several lines.
+        least_count: tokens that stand fewer times in the training split are `<unk>`.
+        cutting: how; words of lines that are not blank where None.
+
+    Raises:
+        LotteryError: text of characters has hardly any words.
     """
-    from pydoc_data.topics import topics
-
-    text = "\n\n".join(topics[name] for name in sorted(topics))
-    paragraphs = list(dict.fromkeys(p.strip("\n") for p in text.split("\n\n") if p.strip()))
-    places = {"train": range(8), "validation": (8,), "test": (9,)}
-    splits = {
-        split: [p for i, p in enumerate(paragraphs) if i % 10 in place]
-        for split, place in places.items()
-    }
-    return text_data("pydoc", splits, options["least_count"])
-
-
-def text_data(name: str, splits: Mapping[str, Sequence[str]], least_count: int) -> TextData:
-    """Cut splits of paragraphs into words at white space and number them by frequency in the training split."""
-    streams = {split: _words(paragraphs) for split, paragraphs in splits.items()}
-    counts = Counter(streams["train"])
-    kept = [
-        word
-        for word, count in counts.items()
-        if word == END or (count >= least_count and word != UNKNOWN)
-    ]
-    words = (UNKNOWN, *sorted(kept, key=lambda word: (-counts[word], word)))
-    number = {word: index for index, word in enumerate(words)}
-    tokens = {
-        split: torch.tensor([number.get(word, 0) for word in stream], dtype=torch.int64)
-        for split, stream in streams.items()
-    }
+    cutting = cutting or Cutting()
+    words = vocabulary(cutting.pieces("train", splits["train"]), least_count)
     raw = "\n\n".join(f"{split}\n" + "\n".join(splits[split]) for split in sorted(splits))
-    digest = hashlib.sha256(f"{least_count}\n{raw}".encode())
-    return TextData(name=name, fingerprint=digest.hexdigest(), words=words, **tokens)
-
-
-def _words(paragraphs: Sequence[str]) -> list[str]:
-    lines = (line.split() for paragraph in paragraphs for line in paragraph.splitlines())
-    return [word for line in lines if line for word in (*line, END)]
+    digest = hashlib.sha256(f"{cutting.key(least_count)}\n{raw}".encode())
+    data = TextData(
+        name=name,
+        fingerprint=digest.hexdigest(),
+        words=words,
+        word_counts={split: cutting.words(split, text) for split, text in splits.items()},
+        characters=cutting.characters,
+        **{split: numbered(cutting.pieces(split, text), words) for split, text in splits.items()},
+    )
+    for split in ("validation", "test"):
+        if data.tokens_per_word(split) > _MOST_CHARACTERS:
+            raise LotteryError(
+                f"The {split} text of {name} has a word per {data.tokens_per_word(split):,.0f} "
+                f"characters, and perplexity per word needs one per {_MOST_CHARACTERS} at least; "
+                "put blanks between its words or break its lines.",
+                ExitCode.BAD_DATA,
+            )
+    return data

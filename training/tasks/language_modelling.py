@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.datasets.text import END, TextData
+from training.datasets.text import MOST_NATS, TextData
+from training.datasets.vocabulary import END
 from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
@@ -20,7 +21,7 @@ from training.tasks.task import Batch, Carry, Evaluation, Network, Task
 class LanguageModelling(Task):
     """Predict the next word.
 
-    A network maps (tokens `[T, B]`, state) to (logits `[T, B, V]`, state) and gives zeros as the first state by
+    A network maps (tokens `[T, B]`, state) to (logits `[T, B, V]`, state, ...) and gives zeros as the first state by
     `initial_state(B)`.
 
     Args:
@@ -75,15 +76,18 @@ class LanguageModelling(Task):
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """The mean cross-entropy of the next tokens, and the state after the window."""
         tokens, targets = batch
-        logits, state = network(tokens, carry)
+        logits, state = network(tokens, carry)[:2]
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten()).mean()
         return loss, _map(torch.detach, state)
 
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
-        """Loss per token, perplexity and each token's loss: every token is predicted once, with carried state.
+        """Loss per token, perplexity per word and each token's loss: every token is predicted once.
 
-        The text is read in columns side by side; the first token of all follows an end of line.
+        N tokens have N targets. The text is read in columns side by side, each with the state carried from its first
+        token to its last: that of a column begins at zero, after the token before it, which is an end of line before
+        the first of all. Perplexity is exp(sum of losses / words), where ends of line are words too: of a text of
+        characters its exponent is the loss per character times the characters per word.
         """
         stream = {"validation": self.data.validation, "test": self.data.test}[split]
         end = stream.new_tensor([self.data.words.index(END)])
@@ -100,7 +104,8 @@ class LanguageModelling(Task):
             losses.append(loss)
         scores = torch.cat(losses, 1).transpose(1, 2).flatten(1)[:, : len(stream)].cpu()
         loss = scores.double().mean(1)
-        return Evaluation(loss=loss, metric=loss.exp(), scores=scores)
+        exponent = loss * self.data.tokens_per_word(split)
+        return Evaluation(loss=loss, metric=exponent.clamp(max=MOST_NATS).exp(), scores=scores)
 
     def run_example(self, network: nn.Module) -> int:
         """One window of one column, `[T, 1]`."""
@@ -117,7 +122,7 @@ def _columns(stream: Tensor, rows: int, columns: int) -> Tensor:
 
 def _score(network: Network, state: Carry, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Carry]:
     """Each token's cross-entropy `[T, B]`, and the state after the window."""
-    logits, state = network(tokens, state)
+    logits, state = network(tokens, state)[:2]
     losses = cross_entropy(logits.flatten(0, 1), targets.flatten())
     return losses.view_as(targets), state
 
