@@ -1,0 +1,1 @@
+"""Searches for architectures: ENAS, NAO and the random search that they must beat."""
