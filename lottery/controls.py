@@ -19,10 +19,12 @@ class Draw:
     Attributes:
         generator: of this control, seed and level.
         network: gives a whole network's tensors with new initial weights.
+        unpruned: parameters of the mask of which the experiment never prunes anything; no control does.
     """
 
     generator: torch.Generator
     network: Callable[[torch.Generator], Tensors]
+    unpruned: frozenset[str] = frozenset()
 
 
 Control = Callable[[Mask, Tensors, Draw], tuple[Mask, Tensors]]
@@ -52,10 +54,12 @@ def shuffled_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors
 
 
 def random_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
-    """The ticket's start with as many weights kept anywhere in the network."""
-    flat = torch.cat([m.flatten() for m in mask.values()])
-    pieces = torch.split(_shuffled(flat, draw.generator), [m.numel() for m in mask.values()])
-    return {n: piece.view(mask[n].shape) for n, piece in zip(mask, pieces, strict=True)}, start
+    """The ticket's start with as many weights kept anywhere among those that can be pruned."""
+    pruned = {name: m for name, m in mask.items() if name not in draw.unpruned}
+    flat = torch.cat([m.flatten() for m in pruned.values()])
+    pieces = torch.split(_shuffled(flat, draw.generator), [m.numel() for m in pruned.values()])
+    drawn = {n: piece.view(mask[n].shape) for n, piece in zip(pruned, pieces, strict=True)}
+    return {name: drawn.get(name, m) for name, m in mask.items()}, start
 
 
 def random_ticket(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
@@ -64,8 +68,8 @@ def random_ticket(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors
 
 
 def inverted_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
-    """The ticket's start with exactly those weights kept that the ticket lost."""
-    return {name: ~m for name, m in mask.items()}, start
+    """The ticket's start with exactly those weights kept that the ticket lost, and what is never pruned."""
+    return {name: m if name in draw.unpruned else ~m for name, m in mask.items()}, start
 
 
 def dense(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:

@@ -64,6 +64,12 @@ def count_at(mask: Mapping[str, Tensor], level: int, config: PruningConfig) -> i
     )
 
 
+def unpruned(mask: Mapping[str, Tensor], config: PruningConfig) -> frozenset[str]:
+    """The parameters that stay whole at every level: those whose rate is 0."""
+    groups = _GROUPS[config.scope](mask, config)
+    return frozenset(name for names, rate in groups if rate == 0 for name in names)
+
+
 def layer_rates(mask: Mapping[str, Tensor], config: PruningConfig) -> dict[str, float]:
     """The rate of each parameter: the last one is the output layer, four dimensions make a convolution."""
     *_, output = mask

@@ -60,9 +60,7 @@ class CellGraph:
                 _check_source(source, index)
                 _check_word(operation, CONV_OPERATIONS)
         _check_output(self.output, states=len(self.nodes) + 2)
-        unread = unread_nodes(self.nodes, self.output)
-        if unread:
-            raise ValueError(f"nothing reads the nodes {unread}, and they are not in the output")
+        _check_all_used(unread_nodes(self.nodes, self.output))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +124,8 @@ class RecurrentGenotype:
     Attributes:
         first: activation of state 0.
         nodes: (previous state, activation) of each further state.
-        output: the states whose mean is the cell's output, ascending.
+        output: the states whose mean is the cell's output, ascending. A node that nothing reads is
+            among them.
     """
 
     first: str
@@ -140,6 +139,8 @@ class RecurrentGenotype:
             _check_source(previous, index)
             _check_word(activation, ACTIVATIONS)
         _check_output(self.output, states=len(self.nodes) + 1)
+        ends = recurrent_loose_ends(self.nodes)
+        _check_all_used(tuple(state for state in ends if state >= 1 and state not in self.output))
 
 
 Genotype = ConvCellGenotype | LayerwiseGenotype | RecurrentGenotype
@@ -183,6 +184,11 @@ def _check_output(output: tuple[int, ...], states: int) -> None:
         raise ValueError(f"the output states are ascending and not empty, not {output}")
     for state in output:
         _check_source(state, states)
+
+
+def _check_all_used(unread: tuple[int, ...]) -> None:
+    if unread:
+        raise ValueError(f"nothing reads the nodes {unread}, and they are not in the output")
 
 
 def _check_word(word: str, known: frozenset[str]) -> None:

@@ -150,3 +150,18 @@ def test_dense_is_the_whole_start(mask: Mask, start: Tensors) -> None:
 def test_an_unknown_control_is_refused_with_the_nearest() -> None:
     with pytest.raises(LotteryError, match=r"'random-maks'; did you mean random-mask"):
         control("random-maks")
+
+
+def test_no_control_prunes_what_the_experiment_never_does(mask: Mask, start: Tensors) -> None:
+    whole = {**mask, "b": torch.ones_like(mask["b"])}
+    spared = Draw(
+        generator=torch.Generator().manual_seed(0), network=network, unpruned=frozenset({"b"})
+    )
+    for name in CONTROLS:
+        found, _ = contestant(name, whole, start, spared)
+        assert bool(found["b"].all()), name
+        assert [*found] == ["a", "b"]
+        if name in SAME_COUNT:
+            assert kept(found) == kept(whole)
+    inverted, _ = contestant("inverted-mask", whole, start, spared)
+    assert torch.equal(inverted["a"], ~mask["a"])

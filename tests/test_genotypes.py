@@ -40,6 +40,8 @@ def test_a_node_may_be_read_and_concatenated() -> None:
 def test_a_node_without_use_is_refused() -> None:
     with pytest.raises(ValueError, match=r"nothing reads the nodes \(3,\)"):
         CellGraph(nodes=(IDENTITIES, IDENTITIES), output=(2,))
+    with pytest.raises(ValueError, match=r"nothing reads the nodes \(1,\)"):
+        RecurrentGenotype(first="tanh", nodes=((0, "relu"), (0, "tanh")), output=(2,))
 
 
 def test_cells_are_checked() -> None:

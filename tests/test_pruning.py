@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lottery.cycle import Setting, check
 from lottery.experiments import PruningConfig
 from lottery.masks import Mask, Tensors, dense_mask, kept
-from lottery.pruning import SCOPES, count_at, keep_count, layer_rates, prune
+from lottery.pruning import SCOPES, count_at, keep_count, layer_rates, prune, unpruned
 from tests.tiny_runs import TINY_TEXT, text
 from training.errors import LotteryError
 
@@ -132,6 +132,15 @@ def test_an_output_layer_alone_stays_whole() -> None:
     scores = {"output": torch.tensor([[3.0, 1.0]])}
     assert flat(SCOPES["global"](scores, dense_mask(scores), 1, WHOLE_OUTPUT)) == [1, 1]
     assert count_at(dense_mask(scores), 1, WHOLE_OUTPUT) == 2
+
+
+def test_what_is_never_pruned_has_the_rate_0() -> None:
+    mask = {"first": torch.ones(4, 2), "last": torch.ones(2, 4)}
+    whole = frozenset({"last"})
+    assert unpruned(mask, PruningConfig()) == frozenset()
+    assert unpruned(mask, PruningConfig(output_rate=0)) == whole
+    assert unpruned(mask, PruningConfig(scope="layerwise", output_rate=0)) == whole
+    assert unpruned(mask, PruningConfig(scope="layerwise", output_rate=0.1)) == frozenset()
 
 
 def test_counts_of_a_level_round_once_for_what_is_ranked_together() -> None:
