@@ -96,6 +96,12 @@ def test_a_folder_that_can_not_be_synced_is_told_and_holds_the_whole_file(
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
+def test_whoever_may_read_a_new_file_may_read_ours(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    write_file(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_full_disk_says_what_was_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
     message = str(refusal(write_file, tmp_path / "new" / "file", b"x" * 1234))
