@@ -1,4 +1,4 @@
-"""Figures over density: the metric, the early-stop step, and each layer."""
+"""Figures over density: the metric and the early-stop step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Any
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.structure import density_per_layer
 from analysis.summaries import summarise_levels
 from analysis.tables import results_at
 from analysis.theme import (
@@ -30,11 +28,9 @@ from analysis.theme import (
 )
 from analysis.wording import number
 from lottery.records import TICKET
-from training.errors import LotteryError
 
 # A baseline further away than this many times the range of the data is named, not drawn.
 FAR = 0.5
-ROW_HEIGHT = 0.16  # inches of a layer
 
 
 def metric_vs_density(
@@ -109,53 +105,6 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
             value_axis(ax, of_run["early_stop_step"], "early-stop step", may_be_log=False)
             ax.set_title(panel_title(str(run)))
         legend(figure, entries)
-    return figure
-
-
-def layer_densities(layers: pd.DataFrame) -> Figure:
-    """The density of each layer (rows) at each level (columns) of the tickets: a panel per run.
-
-    Args:
-        layers: as from `tables.read_layers`.
-
-    Raises:
-        LotteryError: no layer was recorded.
-    """
-    if layers.empty:
-        raise LotteryError("The records list no layers; choose another figure.")
-    means = density_per_layer(layers)
-    runs = [of_run for _, of_run in means.groupby("run", sort=False)]
-    heights = [0.9 + ROW_HEIGHT * of_run["name"].nunique() for of_run in runs]
-    with paper():
-        figure, axes = panels(len(runs), heights=heights)
-        for ax, of_run in zip(axes, runs, strict=True):
-            names = list(of_run["name"].unique())
-            grid = of_run.pivot_table(index="name", columns="level", values="density", sort=False)
-            grid = 100 * grid.loc[names]
-            total = of_run.groupby("level")[["kept", "total"]].sum()
-            shares = total["kept"] / total["total"]
-            sns.heatmap(
-                grid,
-                ax=ax,
-                # the square root keeps small densities apart and, unlike a logarithm, allows 0
-                norm=PowerNorm(0.5, vmin=0, vmax=100),
-                cmap="viridis",
-                annot=grid.map(_digits) if grid.shape[1] <= 24 else False,
-                fmt="",
-                annot_kws={"size": 5.5},
-                linewidths=0.5,
-                xticklabels=[_digits(100 * shares[level]) for level in grid.columns],
-                yticklabels=[_short(name) for name in names],
-                cbar_kws={
-                    "label": "kept in the layer (%)",
-                    "pad": 0.01,
-                    "ticks": [0, 5, 20, 50, 100],
-                },
-            )
-            ax.tick_params(length=0, rotation=0)
-            ax.set_xlabel("density of the network (%)")
-            ax.set_ylabel("")
-            ax.set_title(panel_title(str(of_run["run"].iloc[0])))
     return figure
 
 
@@ -247,11 +196,3 @@ def _baseline_note(
         else:
             far.append(f"{name} {metric}: {number(value)} (off scale)")
     return "; ".join(far)
-
-
-def _short(name: str, most: int = 28) -> str:
-    return name if len(name) <= most else f"…{name[1 - most :]}"
-
-
-def _digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"

@@ -27,7 +27,7 @@ FRACTIONS = (1 / 2, 1 / 4, 1 / 8)
 NEAR = 0.02  # budgets closer than this are one budget
 SEARCHED = "searched"
 COMPARISON = (
-    *("data", "budget", "run", "network", "origin", "level", "density"),
+    *("data", "budget", "run", "network", "origin", "level", "density", "embeddings"),
     *("parameters", "multiply_adds", "bytes", "metric", "unit"),
     *("mean", "low", "high", "n", "diverged", "on_front"),
 )

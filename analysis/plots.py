@@ -1,7 +1,7 @@
 """Every kind of figure by name, and how a figure is saved.
 
-The drawings are functions from tables to figures, in `density_plots`, `curve_plots` and
-`frontier_plots`; they touch no files.
+The drawings are functions from tables to figures, in `density_plots`, `curve_plots`,
+`structure_plots` and `frontier_plots`; they touch no files.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.curve_plots import learning_curves
-from analysis.density_plots import early_stop_vs_density, layer_densities, metric_vs_density
+from analysis.density_plots import early_stop_vs_density, metric_vs_density
 from analysis.frontier import frontier
 from analysis.frontier_plots import searched_vs_pruned
-from analysis.structure import density_per_layer
+from analysis.structure import density_per_gate, density_per_layer
+from analysis.structure_plots import gate_densities, layer_densities
 from analysis.tables import LOSS, Study, results_at
 from analysis.theme import paper
 from training.errors import LotteryError, unknown
@@ -77,6 +78,14 @@ FIGURES: dict[str, FigureKind] = {
         caption="Density of each layer of the tickets, level by level, mean of the seeds.",
         data=lambda study: density_per_layer(study.layers),
         draw=lambda study: layer_densities(study.layers),
+    ),
+    "density-per-gate": FigureKind(
+        caption=(
+            "Density of each gate of the tickets' recurrent matrices, level by level, mean of the "
+            "seeds."
+        ),
+        data=lambda study: density_per_gate(study.gates),
+        draw=lambda study: gate_densities(study.gates, study.layers),
     ),
     "searched-vs-pruned": FigureKind(
         caption=(

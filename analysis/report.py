@@ -14,6 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.plots import FIGURES, render
+from analysis.search_verdicts import retraining_answers
 from analysis.tables import Study, read_study
 from analysis.text_tables import Table, comparison_table, levels_table, results_table
 from analysis.verdicts import answer_questions
@@ -40,7 +41,9 @@ GLOSSARY = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Chart:
+class Chart:
+    """A figure of a page and what it shows."""
+
     caption: str
     svg: Markup
 
@@ -52,17 +55,11 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
     """
     study = read_study(runs)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     names = list(study.facts)
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2",
         title=title,
-        answers=answer_questions(study.table),
+        answers=[*retraining_answers(study), *answer_questions(study.table)],
         results=results_table(study.table),
         sizes=comparison_table(study.table) if study.table["run"].nunique() > 1 else None,
         charts=_charts(study),
@@ -73,13 +70,25 @@ def render_report(runs: Sequence[Path], title: str) -> str:
     )
 
 
-def _charts(study: Study) -> list[_Chart]:
+def page(template: str, **content: Any) -> str:
+    """A template of a page with its content, which is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**content)
+
+
+def _charts(study: Study) -> list[Chart]:
     charts = []
     for name, kind in FIGURES.items():
         if kind.data(study).empty:
             continue
         svg = render(kind.draw(study), "svg", salt=name).decode()
-        charts.append(_Chart(caption=kind.caption, svg=inline_svg(svg, name, kind.caption)))
+        charts.append(Chart(caption=kind.caption, svg=inline_svg(svg, name, kind.caption)))
     return charts
 
 

@@ -1,4 +1,4 @@
-"""Where pruning went: density layer by layer."""
+"""Where pruning went: density layer by layer, and gate by gate."""
 
 from __future__ import annotations
 
@@ -17,8 +17,24 @@ def density_per_layer(layers: pd.DataFrame) -> pd.DataFrame:
         columns run, network, level, name, kept, total, density (mean over seeds), n; the layers in
         the network's order.
     """
-    tickets = layers[layers["arm"] == TICKET]
-    keys = ["run", "network", "level", "name"]
+    return _means(layers, ["run", "network", "level", "name"])
+
+
+def density_per_gate(gates: pd.DataFrame) -> pd.DataFrame:
+    """The same of each gate of each matrix of the tickets' recurrent layers.
+
+    Args:
+        gates: as `Study.gates`.
+
+    Returns:
+        columns run, network, level, name, gate, kept, total, density (mean over seeds), n; the
+        matrices in the network's order, the gates in that of a matrix's rows.
+    """
+    return _means(gates, ["run", "network", "level", "name", "gate"])
+
+
+def _means(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    tickets = rows[rows["arm"] == TICKET]
     grouped = tickets.groupby(keys, sort=False, as_index=False)
     return grouped.agg(
         kept=("kept", "mean"),

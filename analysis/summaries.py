@@ -17,7 +17,7 @@ BOOTSTRAP_SEED = 20190506
 STATISTICS = ("mean", "sd", "n", "diverged", "low", "high")
 LEVEL_KEYS = (
     *("run", "network", "origin", "data", "metric", "unit", "higher_is_better"),
-    *("arm", "level"),
+    *("embeddings", "arm", "level"),
 )
 SIZES = ("density", "parameters", "multiply_adds", "bytes")
 

@@ -16,7 +16,7 @@ from training.errors import ExitCode, LotteryError
 LOSS = "loss"
 TABLE = (
     *("run", "network", "origin", "recipe", "data", "arm", "seed", "level", "density"),
-    *("parameters", "multiply_adds", "bytes", "early_stop_step", "diverged"),
+    *("embeddings", "parameters", "multiply_adds", "bytes", "early_stop_step", "diverged"),
     *("at", "split", "metric", "value"),
     *("unit", "higher_is_better", "margin", "margin_is_relative"),
 )
@@ -25,6 +25,7 @@ HISTORIES = (
     *("unit", "higher_is_better"),
 )
 LAYERS = ("run", "network", "arm", "seed", "level", "name", "kept", "total", "density")
+GATES = (*LAYERS[:6], "gate", *LAYERS[6:])
 PUBLISHED = ("arm", "density", "value", "source")
 BASELINES = ("run", "name", "split", "metric", "value")
 
@@ -37,6 +38,7 @@ class Study:
         table: one row per number read off a replicate (`TABLE`).
         histories: one row per evaluation during training (`HISTORIES`).
         layers: one row per prunable parameter of a replicate (`LAYERS`).
+        gates: one row per gate of each matrix of a recurrent layer (`GATES`).
         baselines: reference values of the data sets, such as the unigram perplexity (`BASELINES`).
         facts: per run, what it says of itself: `{"experiment": ..., "data": ...}`.
         published: reference figures to draw over ours: arm, density, value, source.
@@ -45,6 +47,7 @@ class Study:
     table: pd.DataFrame
     histories: pd.DataFrame
     layers: pd.DataFrame
+    gates: pd.DataFrame
     baselines: pd.DataFrame
     facts: dict[str, dict[str, Any]]
     published: pd.DataFrame | None = None
@@ -69,6 +72,7 @@ def read_study(runs: Sequence[Path]) -> Study:
         table=_table(loaded),
         histories=_histories(loaded),
         layers=_layers(loaded),
+        gates=_gates(loaded),
         baselines=_baselines(facts),
         facts=facts,
     )
@@ -97,7 +101,7 @@ def read_table(runs: Sequence[Path]) -> pd.DataFrame:
     """One row per number read off a replicate, with the columns `TABLE`.
 
     `density` is kept / prunable weights, `parameters` are those that are left, `value` is NaN where
-    a replicate diverged. Rows of the loss have no margin.
+    a replicate diverged. Rows of the loss have no margin. `embeddings` says whether they are pruned.
 
     Raises:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
@@ -176,6 +180,7 @@ def _rows(run: str, record: Record) -> list[dict[str, object]]:
         "seed": record.seed,
         "level": record.level,
         "density": record.density,
+        "embeddings": record.embeddings,
         "parameters": record.remaining,
         "multiply_adds": record.multiply_adds,
         "bytes": record.bytes,
@@ -226,6 +231,20 @@ def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
         for layer in record.layers
     ]
     return pd.DataFrame(rows, columns=list(LAYERS))
+
+
+def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
+    rows = [
+        (
+            *(run.name, record.network, record.arm, record.seed, record.level, layer.name),
+            *(gate.name, gate.kept, gate.total, gate.kept / gate.total),
+        )
+        for run in runs
+        for record in run.records
+        for layer in record.layers
+        for gate in layer.gates
+    ]
+    return pd.DataFrame(rows, columns=list(GATES))
 
 
 def _baselines(facts: dict[str, dict[str, Any]]) -> pd.DataFrame:

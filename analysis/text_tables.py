@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.frontier import BUDGETS, comparison
+from analysis.structure import density_per_gate
 from analysis.summaries import summarise_levels
 from analysis.tables import results_at
 from analysis.verdicts import decide_control
@@ -91,6 +92,24 @@ def levels_table(table: pd.DataFrame, run: str) -> Table:
     return Table(head=(*head, *last), rows=found)
 
 
+def gates_table(gates: pd.DataFrame, run: str) -> Table:
+    """One row per recurrent matrix of a run: the mean density of each gate of its tickets at the last level.
+
+    Args:
+        gates: as `Study.gates`.
+        run: its name.
+    """
+    means = density_per_gate(gates[gates["run"] == run])
+    last = means[means["level"] == means["level"].max()]
+    names = tuple(last["gate"].unique())
+    found = []
+    for (level, matrix), of_matrix in last.groupby(["level", "name"], sort=False):
+        density = dict(zip(of_matrix["gate"], of_matrix["density"], strict=True))
+        cells = (percent(density[name]) if name in density else MISSING for name in names)
+        found.append((str(matrix), str(level), *cells))
+    return Table(head=("matrix", "level", *names), rows=found)
+
+
 def _strongest(matching: str, winning: str, superior: str) -> str:
     """The most that was shown of a level, in one word."""
     shown = {"winning": winning, "superior": superior, "matching": matching}
@@ -123,7 +142,7 @@ def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
     found = [
         (
             *(row["data"], count(row["budget"]), row["network"], row["origin"]),
-            percent(row["density"]),
+            f"{percent(row['density'])}{' with embeddings' if row['embeddings'] else ''}",
             *(count(row[size]) for size in BUDGETS),
             f"{with_unit(row['mean'], row['unit'])} {interval(row['low'], row['high'])}",
             *(str(row["n"]), "yes" if row["on_front"] else "no"),

@@ -9,27 +9,25 @@ import torch
 from torch import nn
 
 from lottery.controls import NEED_PRUNED_WEIGHTS, Draw, contestant, control
-from lottery.criteria import Evidence, criterion
+from lottery.criteria import criterion
 from lottery.experiments import Experiment
-from lottery.levels import Replicate, Stack, read_masks, read_weights
+from lottery.levels import Replicate, Stack
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
 from lottery.measurements.multiply_adds import multiply_adds
 from lottery.progress import Watcher
 from lottery.prunable import prunable_names
-from lottery.pruning import SCOPES
+from lottery.pruning import unpruned
 from lottery.records import TICKET, Record, read_records
-from lottery.rewinding import rewind
 from lottery.runs import Run
 from lottery.stacks import train_stack
+from lottery.starts import pruned_tickets, tensors_of
 from lottery.trial import try_network
-from nas.catalog import NETWORKS
+from nas.catalog import is_known
 from nas.networks import build, counted_parameters
 from nas.outside_networks import Factory
-from training.checkpoints import tensors_from_bytes
 from training.errors import LotteryError
 from training.noise import generator
 from training.replicates import Batching
-from training.storage import damaged
 from training.tasks.task import Task
 
 
@@ -70,7 +68,7 @@ def check(experiment: Experiment, setting: Setting) -> None:
             f"pruning.output_rate can't be used with {experiment.network.name}: its output layer is "
             "tied to the embedding; leave it out."
         )
-    if experiment.network.name not in NETWORKS:
+    if not is_known(experiment.network.name):
         try_network(
             network,
             new_network(experiment, setting, experiment.seeds[0]),
@@ -183,30 +181,6 @@ def dense_tickets(experiment: Experiment, setting: Setting) -> dict[int, tuple[M
     return tickets
 
 
-def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
-    """A level above 0 by seed: the ticket's mask, and the whole network that it is taken from.
-
-    Each is pruned from the ticket that was trained at the level before; that level's files must be there.
-    """
-    pruning = experiment.pruning
-    before = run.level(level - 1)
-    masks, finals = read_masks(run, before), read_weights(run, before)
-    tickets = {}
-    for seed in experiment.seeds:
-        if (TICKET, seed) not in masks or (TICKET, seed) not in finals:
-            raise damaged(run.root / before, f"it has no ticket of seed {seed}")
-        evidence = Evidence(
-            start=read_start(run, seed),
-            final=finals[TICKET, seed],
-            mask=masks[TICKET, seed],
-            generator=generator(seed, "criterion", level),
-        )
-        scores = criterion(pruning.criterion)(evidence)
-        mask = SCOPES[pruning.scope](scores, evidence.mask, level, pruning)
-        tickets[seed] = (mask, rewind(evidence.start, evidence.final, experiment.rewinding))
-    return tickets
-
-
 def replicate(
     experiment: Experiment,
     setting: Setting,
@@ -224,15 +198,13 @@ def replicate(
     mask, whole = ticket
     if arm == TICKET:
         return Replicate(arm=arm, seed=seed, mask=mask, start=apply_mask(mask, whole))
-    draw = Draw(generator=generator(seed, f"control {arm}", level), network=network)
+    draw = Draw(
+        generator=generator(seed, f"control {arm}", level),
+        network=network,
+        unpruned=unpruned(mask, experiment.pruning),
+    )
     mask, start = contestant(arm, mask, whole, draw)
     return Replicate(arm=arm, seed=seed, mask=mask, start=start)
-
-
-def read_start(run: Run, seed: int) -> Tensors:
-    """A seed's tensors at the rewind step."""
-    name = run.start(seed)
-    return tensors_from_bytes(run.folder.read(name), run.root / name)[0]
 
 
 def new_network(experiment: Experiment, setting: Setting, seed: int) -> nn.Module:
@@ -242,15 +214,8 @@ def new_network(experiment: Experiment, setting: Setting, seed: int) -> nn.Modul
 
 def _built(experiment: Experiment, setting: Setting, source: torch.Generator) -> nn.Module:
     config = experiment.network
-    return build(config.name, config.size, setting.task.spec, source, setting.factory)
-
-
-def tensors_of(network: nn.Module) -> Tensors:
-    """Parameters and persistent buffers by name, as `Replicates.tensors` names them."""
-    parameters = dict(network.named_parameters())
-    persistent = network.state_dict().keys()
-    buffers = {name: b for name, b in network.named_buffers() if name in persistent}
-    return {name: tensor.detach().clone() for name, tensor in (parameters | buffers).items()}
+    spec = setting.task.spec
+    return build(config.name, config.size, spec, source, setting.factory, config.genotype)
 
 
 def level_steps(experiment: Experiment, level: int) -> int:

@@ -13,16 +13,37 @@ from training.steps import Steps
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundBy:
+    """The search that a network comes from.
+
+    Attributes:
+        run: name of the search's run directory.
+        method: enas, nao or random.
+        seed: of the search.
+        rank: among what it found, from 1.
+    """
+
+    run: str
+    method: str
+    seed: int
+    rank: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
     """Which network, see `lottery networks`.
 
     Attributes:
         name: in the catalog.
         size: what differs from the catalog's sizes.
+        genotype: as text, of a network such as searched-cells, whose genotype is given.
+        found: by which search, where it comes from a run of `lottery search`.
     """
 
     name: str
     size: dict[str, int | float | tuple[int, ...]] = field(default_factory=dict)
+    genotype: str = ""
+    found: FoundBy | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +149,7 @@ class Experiment:
         def resolve(steps: Steps) -> Steps:
             return steps.resolved(steps_per_epoch)
 
-        schedule = self.training.schedule
+        schedule, averaging = self.training.schedule, self.training.averaging
         training = dataclasses.replace(
             self.training,
             steps=resolve(self.training.steps),
@@ -139,6 +160,7 @@ class Experiment:
                 restart=resolve(schedule.restart),
                 milestones=tuple(map(resolve, schedule.milestones)),
             ),
+            averaging=dataclasses.replace(averaging, finetune=resolve(averaging.finetune)),
         )
         rewinding = dataclasses.replace(self.rewinding, step=resolve(self.rewinding.step))
         require(
@@ -146,5 +168,12 @@ class Experiment:
             "rewinding.step",
             self.rewinding.step,
             f"before the last step, {training.steps.iterations}",
+        )
+        after = training.steps.iterations - rewinding.step.iterations
+        require(
+            training.averaging.finetune.iterations < after,
+            "training.averaging.finetune",
+            averaging.finetune,
+            f"less than the {after} steps after the rewind step",
         )
         return dataclasses.replace(self, training=training, rewinding=rewinding)

@@ -15,9 +15,10 @@ from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.measurements.multiply_adds import effective
 from lottery.progress import Watcher
-from lottery.records import LayerCount, Record, Value, records_to_json
+from lottery.records import GateCount, LayerCount, Record, Value, records_to_json
 from lottery.runs import Run, write_progress
 from nas.catalog import entry
+from nas.gates import Rows, gate_rows
 from training.checkpoints import (
     tensors_from_bytes,
     tensors_to_bytes,
@@ -105,9 +106,8 @@ def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
 def _record(stack: Stack, outcome: Outcome) -> Record:
     experiment, mask = stack.experiment, outcome.replicate.mask
     left, total = kept(mask), count(mask)
-    layers = tuple(
-        LayerCount(name=name, kept=int(m.sum()), total=m.numel()) for name, m in mask.items()
-    )
+    gates = gate_rows(stack.network)
+    layers = tuple(count_layer(name, m, gates.get(name, {})) for name, m in mask.items())
     density = {layer.name: layer.kept / layer.total for layer in layers}
     first = experiment.rewinding.step.iterations if stack.level > 0 else 0
     return Record(
@@ -130,6 +130,20 @@ def _record(stack: Stack, outcome: Outcome) -> Record:
         metric=_judged_by(stack),
         values=outcome.values,
         layers=layers,
+        embeddings=experiment.pruning.embeddings,
+    )
+
+
+def count_layer(name: str, mask: Tensor, gates: Rows) -> LayerCount:
+    """What a mask keeps of one parameter, and of each of its gates, whose rows are given."""
+    return LayerCount(
+        name=name,
+        kept=int(mask.sum()),
+        total=mask.numel(),
+        gates=tuple(
+            GateCount(name=gate, kept=int(mask[rows].sum()), total=mask[rows].numel())
+            for gate, rows in gates.items()
+        ),
     )
 
 

@@ -41,12 +41,29 @@ class Value:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LayerCount:
-    """How many weights one prunable parameter keeps."""
+class GateCount:
+    """How many weights one gate keeps of a recurrent layer's matrix: of the rows that compute it."""
 
     name: str
     kept: int
     total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCount:
+    """How many weights one prunable parameter keeps.
+
+    Attributes:
+        name: of the parameter.
+        kept: weights that the mask keeps.
+        total: all of its weights.
+        gates: the same of each gate of a recurrent layer, whose rows make up the matrix; none of other layers.
+    """
+
+    name: str
+    kept: int
+    total: int
+    gates: tuple[GateCount, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +91,7 @@ class Record:
         metric: what the task is judged by.
         values: every number read off.
         layers: kept weights per prunable parameter.
+        embeddings: whether embeddings are among the prunable weights; one that is tied to an output layer counts once.
     """
 
     run: str
@@ -95,6 +113,7 @@ class Record:
     metric: Metric
     values: tuple[Value, ...]
     layers: tuple[LayerCount, ...]
+    embeddings: bool = False
 
     @property
     def density(self) -> float:
@@ -153,7 +172,7 @@ def _record(fields: Mapping[str, Any]) -> Record:
     nested = {
         "metric": Metric(**fields["metric"]),
         "values": tuple(Value(**value) for value in fields["values"]),
-        "layers": tuple(LayerCount(**layer) for layer in fields["layers"]),
+        "layers": tuple(map(_layer, fields["layers"])),
     }
     record = Record(**{**fields, **nested})
     if not 0 <= record.kept <= record.prunable <= record.parameters:
@@ -161,6 +180,17 @@ def _record(fields: Mapping[str, Any]) -> Record:
     if any(value.value is not None and not math.isfinite(value.value) for value in record.values):
         raise ValueError("a value is not finite")
     return record
+
+
+def _layer(fields: Mapping[str, Any]) -> LayerCount:
+    """A layer's counts; records of before there were any gates have none."""
+    held = {"gates": (), **fields}
+    gates = tuple(GateCount(**gate) for gate in held["gates"])
+    layer = LayerCount(**{**held, "gates": gates})
+    sums = sum(gate.kept for gate in gates), sum(gate.total for gate in gates)
+    if gates and sums != (layer.kept, layer.total):
+        raise ValueError(f"the gates of {layer.name} sum up to {sums[0]} of {sums[1]}")
+    return layer
 
 
 def is_run(path: Path) -> bool:

@@ -62,6 +62,10 @@ class Run:
         """The file that says that a level is done."""
         return f"{place}/{RECORDS}"
 
+    def measurement(self, kind: str, level: int) -> str:
+        """The file of what was measured on a finished level's networks."""
+        return f"measurements/{kind}-level-{level:02d}.json"
+
     def checkpoint(self, place: str, chunk: range, step: int) -> str:
         """The file of a training in progress; `chunk` are the places of its replicates in the level.
 

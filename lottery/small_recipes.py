@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 from lottery.deep_recipes import DEEP_RECIPES
-from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
+from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
 from lottery.lth_recipes import LTH_RECIPES
 from lottery.searched_recipes import SEARCHED_RECIPES
-from nas.catalog import entry
-from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from lottery.small_changes import (
+    Sizes,
+    changed_optimizer,
+    changed_rate,
+    changed_schedule,
+    changed_sizes,
+    quieter,
+    shortened,
+    source_of,
+)
+from training.configs import DataConfig, OptimizerConfig, TrainingConfig
 from training.steps import Steps
 
-Sizes = Mapping[str, int | float | tuple[int, ...]]
 IMAGES = {"validation": 400, "train": 4000, "test": 800}
 STEPS = 300
 BATCH = 32
-# A training of a few hundred steps has no time for the noise of one of 600 epochs.
-MOST_NOISE = 0.1
 LATE = Steps(iterations=10)
 ADAM = OptimizerConfig(name="adam", learning_rate=1e-2)
 WIDE_ADAM = OptimizerConfig(name="adam", learning_rate=1e-3)
 SLOW_ADAM = OptimizerConfig(name="adam", learning_rate=3e-3)
-
-_OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
 def small(
@@ -53,14 +57,14 @@ def small(
         seeds=(0, 1, 2),
         levels=2,
         arms=(),
-        network=NetworkConfig(name=full.network.name, size={**_quieter(full.network.size), **size}),
+        network=NetworkConfig(name=full.network.name, size={**quieter(full.network.size), **size}),
         data=DataConfig(name=full.data.name, options={**full.data.options, **IMAGES}),
         training=TrainingConfig(
             steps=Steps(iterations=steps),
             batch_size=BATCH,
             eval_every=Steps(iterations=steps // 3),
             optimizer=optimizer or full.training.optimizer,
-            schedule=_shorter(full.training, steps),
+            schedule=shortened(full.training, steps),
         ),
         pruning=dataclasses.replace(full.pruning, rate=0.5),
         rewinding=RewindingConfig(
@@ -69,26 +73,22 @@ def small(
             schedule=full.rewinding.schedule,
         ),
     )
-    return dataclasses.replace(
-        made,
-        source=f"this project: {full.name}, to be tried in minutes, with {'; '.join(_changes(full, made))}. "
-        f"{full.name} is from {full.source}",
-    )
+    return dataclasses.replace(made, source=source_of(full, _changes(full, made)))
 
 
 def _changes(full: Experiment, made: Experiment) -> list[str]:
     """What is otherwise in a small recipe, in words."""
     how, before = made.training, full.training
     found = [
-        *_changed_sizes(full.network, made.network),
+        *changed_sizes(full.network, made.network),
         f"{IMAGES['train']:,} training, {IMAGES['validation']} validation and {IMAGES['test']} test "
         "images",
         f"{how.steps.iterations} steps of {how.batch_size} images, validated every "
         f"{how.eval_every.iterations}, in place of {before.steps} of {before.batch_size}",
-        *_changed_optimizer(before.optimizer, how.optimizer),
-        *_changed_schedule(before.schedule),
+        *changed_optimizer(before.optimizer, how.optimizer),
+        *changed_schedule(before.schedule),
         f"{made.levels} levels in place of {full.levels}",
-        _changed_rate(full.pruning, made.pruning),
+        changed_rate(full.pruning, made.pruning),
     ]
     if made.rewinding.step != full.rewinding.step:
         found.append(f"rewinding to {made.rewinding.step} in place of {full.rewinding.step}")
@@ -97,78 +97,6 @@ def _changes(full: Experiment, made: Experiment) -> list[str]:
     if full.arms:
         found.append("no controls")
     return found
-
-
-def _changed_sizes(full: NetworkConfig, made: NetworkConfig) -> list[str]:
-    sizes = {**entry(full.name).sizes, **full.size}
-    return [
-        f"{name} {_in_words(value)} in place of {_in_words(sizes[name])}"
-        for name, value in made.size.items()
-        if value != sizes[name]
-    ]
-
-
-def _changed_optimizer(full: OptimizerConfig, made: OptimizerConfig) -> list[str]:
-    if made == full:
-        return []
-    dropped = {
-        "Nesterov momentum" if full.nesterov else "momentum": full.momentum and not made.momentum,
-        "weight decay": full.weight_decay and not made.weight_decay,
-        "clipping": full.clip_norm and not made.clip_norm,
-    }
-    without = _listed([what for what, is_lost in dropped.items() if is_lost])
-    return [
-        f"{_OPTIMIZERS[made.name]} at learning rate {made.learning_rate:g}"
-        f"{f' without {without}' if without else ''} in place of "
-        f"{_OPTIMIZERS[full.name]} at {full.learning_rate:g}"
-    ]
-
-
-def _changed_schedule(full: ScheduleConfig) -> list[str]:
-    if full.restart != Steps():
-        return ["one cosine to 0 in place of warm restarts"]
-    moved = {"warm-up": full.warmup != Steps(), "milestones": bool(full.milestones)}
-    places = _listed([what for what, is_there in moved.items() if is_there])
-    return [f"{places} at the same share of the training"] if places else []
-
-
-def _changed_rate(full: PruningConfig, made: PruningConfig) -> str:
-    own = {"convolutions": made.convolution_rate, "output layer": made.output_rate}
-    kept = _listed([what for what, rate in own.items() if rate is not None])
-    changed = f"{100 * made.rate:g} % per level in place of {100 * full.rate:g} %"
-    return f"{changed}, {kept} at the recipe's own rate" if kept else changed
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Words as a sentence lists them: a, b and c."""
-    *others, last = words or [""]
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def _in_words(size: int | float | tuple[int, ...]) -> str:
-    return str(list(size)) if isinstance(size, tuple) else f"{size:g}"
-
-
-def _quieter(size: Sizes) -> dict[str, int | float | tuple[int, ...]]:
-    """Sizes with every probability of dropping at most `MOST_NOISE`."""
-    return {k: min(v, MOST_NOISE) if isinstance(v, float) else v for k, v in size.items()}
-
-
-def _shorter(training: TrainingConfig, steps: int) -> ScheduleConfig:
-    """The schedule over fewer steps: each place at the same share of the training, no restarts."""
-    # Epochs and iterations are never mixed in a recipe, so that one epoch may count as one step here.
-    ratio = steps / training.steps.count(1)
-
-    def moved(place: Steps) -> Steps:
-        return Steps(iterations=round(place.count(1) * ratio))
-
-    schedule = training.schedule
-    return ScheduleConfig(
-        name=schedule.name,
-        warmup=moved(schedule.warmup),
-        milestones=tuple(map(moved, schedule.milestones)),
-        factor=schedule.factor,
-    )
 
 
 def _made(

@@ -21,8 +21,9 @@ from training.checkpoints import (
 from training.configs import TrainingConfig
 from training.device import matrix_precision
 from training.errors import ExitCode, LotteryError
-from training.loop import Look, TrainingState, begin, train
+from training.loop import begin, train
 from training.replicates import Replicates, default_batching
+from training.state import Look, TrainingState, trained_tensors
 from training.tasks.task import Evaluation, Task
 
 CHECKPOINT_SECONDS = 60.0
@@ -128,7 +129,7 @@ class _Hook:
         self.saved_at = time.monotonic()
 
     def _keep_start(self, state: TrainingState) -> None:
-        """At the rewind step of the dense training, write each seed's tensors."""
+        """At the rewind step of the dense training, write each seed's tensors, never averaged ones."""
         if self.stack.level > 0 or state.step != self.stack.experiment.rewinding.step.iterations:
             return
         tensors = state.replicates.tensors()
@@ -151,9 +152,13 @@ class _Hook:
 
 
 def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]:
-    """Score the end and the best weights on both splits: the only time that the test split is read."""
+    """Score the end and the best weights on both splits: the only time that the test split is read.
+
+    Where weights were averaged, the end is their average.
+    """
     config = stack.experiment.training
-    final = {name: tensor.clone() for name, tensor in state.replicates.tensors().items()}
+    final = trained_tensors(state)
+    state.replicates.load(final)
     scored = {("end", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
     state.replicates.load(state.best)
     scored |= {("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")}

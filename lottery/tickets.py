@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lottery.cycle import pruned_tickets
 from lottery.experiments import NetworkConfig
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run, stored_experiment
+from lottery.starts import pruned_tickets
 from nas.networks import build
 from nas.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
@@ -106,7 +106,8 @@ def build_ticket(ticket: Ticket, spec: Spec, factory: Factory | None = None) -> 
     Raises:
         LotteryError: the network of that task has other parameters.
     """
-    network = build(ticket.network.name, ticket.network.size, spec, torch.Generator(), factory)
+    config = ticket.network
+    network = build(config.name, config.size, spec, torch.Generator(), factory, config.genotype)
     held = dict(network.named_parameters()) | dict(network.named_buffers())
     for name, tensor in ticket.start.items():
         if name not in held or held[name].shape != tensor.shape:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from nas.designed_entries import DESIGNED
 from nas.entry import IMAGENET, NetworkEntry, image_entry
+from nas.genotype_texts import given_genotype
+from nas.given_entries import GIVEN
 from nas.lstm_entries import LSTMS
 from nas.searched_entries import SEARCHED
 from nas.text_entries import TEXT
@@ -16,26 +18,36 @@ NETWORKS: dict[str, NetworkEntry] = {
 TORCHVISION = "torchvision/"
 
 
+def is_known(name: str) -> bool:
+    """Whether a network is one of this project's own."""
+    return name in NETWORKS or name in GIVEN
+
+
 def is_own(name: str) -> bool:
     """Whether a name is `package.module:factory`, code of the user's own."""
     return ":" in name
 
 
-def entry(name: str) -> NetworkEntry:
+def entry(name: str, genotype: str = "") -> NetworkEntry:
     """The network of a name: of the catalog, `torchvision/NAME` or `package.module:factory`.
 
     Whether torchvision has such a network, and whether the user's code can be imported, is found when it is built.
 
+    Args:
+        name: of the network.
+        genotype: of one in `GIVEN`, as text; its entry is without one where this is left out.
+
     Raises:
-        LotteryError: there is none; near names are offered.
+        LotteryError: there is none, near names are offered; or the genotype is malformed, or it takes none.
     """
     if is_own(name):
-        return _own(name)
+        return given_genotype(_own(name), genotype)
     if name.startswith(TORCHVISION):
-        return _torchvision(name)
-    if name not in NETWORKS:
-        raise unknown("network", name, NETWORKS)
-    return NETWORKS[name]
+        return given_genotype(_torchvision(name), genotype)
+    known = {**NETWORKS, **GIVEN}
+    if name not in known:
+        raise unknown("network", name, known)
+    return given_genotype(known[name], genotype)
 
 
 def _own(name: str) -> NetworkEntry:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from nas.assembled_cells import AssembledCell, AssembledCellNetwork
 from nas.auxiliary import AuxiliaryHead
 from nas.genotypes import CellGraph, ConvCellGenotype
 from nas.image_sizes import check_halvings
@@ -16,7 +16,7 @@ from training.noise import Dropout, DropPath
 from training.specs import ImageSpec
 
 
-class Cell(nn.Module):
+class Cell(AssembledCell):
     """One cell: two inputs, brought to the same shape, nodes, and a concatenation of states.
 
     The older input is halved by a factorized reduction after a ReLU where a reduction lies between
@@ -45,46 +45,37 @@ class Cell(nn.Module):
         wiring: Wiring,
         drop_path: float,
     ) -> None:
-        super().__init__()
-        self.graph = graph
-        self.channels_out = channels * len(graph.output)
-        self.older = (
-            rectified_reduction(inputs[0], channels)
-            if older_is_larger
-            else _calibration(inputs[0], channels, wiring)
-        )
-        self.newer = _calibration(inputs[1], channels, wiring)
+        if older_is_larger:
+            older = rectified_reduction(inputs[0], channels)
+        else:
+            older = _calibration(inputs[0], channels, wiring)
+        newer = _calibration(inputs[1], channels, wiring)
         if wiring.newer_twice:
-            self.newer = nn.Sequential(self.newer, relu_conv_norm(channels, channels))
+            newer = nn.Sequential(newer, relu_conv_norm(channels, channels))
         edges = [
             (operation, stride if source < 2 else 1)
             for node in graph.nodes
             for source, operation in node
         ]
-        self.edges = nn.ModuleList(wiring.operations[word](channels, by) for word, by in edges)
-        self.drops = nn.ModuleList(
-            DropPath(drop_path) if drop_path and _is_dropped(word, by, wiring) else nn.Identity()
-            for word, by in edges
+        super().__init__(
+            graph,
+            older=older,
+            newer=newer,
+            edges=[wiring.operations[word](channels, by) for word, by in edges],
+            drops=[
+                DropPath(drop_path)
+                if drop_path and _is_dropped(word, by, wiring)
+                else nn.Identity()
+                for word, by in edges
+            ],
+            loose_ends=[
+                FactorizedReduction(channels, channels)
+                if stride == 2 and state < 2
+                else nn.Identity()
+                for state in graph.output
+            ],
         )
-        self.loose_ends = nn.ModuleList(
-            FactorizedReduction(channels, channels) if stride == 2 and state < 2 else nn.Identity()
-            for state in graph.output
-        )
-
-    def forward(self, older: Tensor, newer: Tensor) -> Tensor:
-        """Apply the cell to the outputs of the two cells before it, each `[B, C, H, W]`."""
-        states = [self.older(older), self.newer(newer)]
-        paths = zip(self.edges, self.drops, strict=True)
-
-        def next_path(source: int) -> Tensor:
-            edge, drop = next(paths)
-            out: Tensor = drop(edge(states[source]))
-            return out
-
-        for (left, _), (right, _) in self.graph.nodes:
-            states.append(next_path(left) + next_path(right))
-        ends = zip(self.graph.output, self.loose_ends, strict=True)
-        return torch.cat([module(states[state]) for state, module in ends], dim=1)
+        self.channels_out = channels * len(graph.output)
 
 
 def _calibration(inputs: int, channels: int, wiring: Wiring) -> nn.Module:
@@ -97,7 +88,7 @@ def _is_dropped(operation: str, stride: int, wiring: Wiring) -> bool:
     return operation != "identity" or stride in wiring.dropped_identities
 
 
-class CellNetwork(nn.Module):
+class CellNetwork(AssembledCellNetwork):
     """Stem, stages of normal cells with a reduction cell between them, mean, linear classifier.
 
     Args:
@@ -130,50 +121,35 @@ class CellNetwork(nn.Module):
         dropout: float,
         auxiliary: int,
     ) -> None:
-        super().__init__()
-        _check_sizes(spec, reductions, auxiliary)
+        check_cell_sizes(spec, reductions, auxiliary)
         way = WIRINGS[wiring]
-        self.rectified = way.rectified
-        self.stem = nn.Sequential(
-            nn.Conv2d(spec.channels, 3 * channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(3 * channels),
-        )
-        strides = _strides(normal_cells, reductions)
-        rates = _drop_rates(drop_path, len(strides), way)
-        cells = _cells(genotype, way, channels, strides, rates)
-        self.cells = nn.ModuleList(cells)
+        stem = cell_stem(spec, channels)
+        strides = cell_strides(normal_cells, reductions)
+        cells = _cells(genotype, way, channels, strides, _drop_rates(drop_path, len(strides), way))
         widths = [3 * channels, *(cell.channels_out for cell in cells)]
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
-        self.classifier = nn.Linear(widths[-1], spec.classes, bias=way.bias)
-        self.auxiliary: AuxiliaryHead | None = None
-        self.auxiliary_cell = _auxiliary_cell(strides, normal_cells, way)
-        if auxiliary:
-            size = (_reduced(spec.height, reductions), _reduced(spec.width, reductions))
-            inputs = widths[self.auxiliary_cell + 1]
-            self.auxiliary = AuxiliaryHead(inputs, size, spec.classes, bias=way.bias)
+        classifier = nn.Linear(widths[-1], spec.classes, bias=way.bias)
+        behind = auxiliary_place(strides, normal_cells, way)
+        super().__init__(
+            stem=stem,
+            cells=cells,
+            dropout=Dropout(dropout) if dropout else nn.Identity(),
+            classifier=classifier,
+            auxiliary=auxiliary_head(spec, widths[behind + 1], reductions, way)
+            if auxiliary
+            else None,
+            auxiliary_cell=behind,
+            rectified=way.rectified,
+        )
         if way.he_normal:
             initialise(self, "he")
 
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Classify images `[B, C, H, W]`.
 
-        Returns:
-            The logits `[B, classes]`; while a network with an auxiliary head trains, the head's
-            logits `[B, classes]` too.
-        """
-        older = newer = middle = self.stem(images)
-        for index, cell in enumerate(self.cells):
-            older, newer = newer, cell(older, newer)
-            if index == self.auxiliary_cell:
-                middle = newer
-        features = newer.relu() if self.rectified else newer
-        logits: Tensor = self.classifier(self.dropout(features.mean((2, 3))))
-        if self.auxiliary is None or not self.training:
-            return logits
-        return logits, self.auxiliary(middle)
+def check_cell_sizes(spec: ImageSpec, reductions: int, auxiliary: int) -> None:
+    """Refuse images that are too small for so many reductions, and an auxiliary head without any.
 
-
-def _check_sizes(spec: ImageSpec, reductions: int, auxiliary: int) -> None:
+    Raises:
+        LotteryError: either is the case.
+    """
     network = f"cells with {reductions} reductions"
     check_halvings(spec, reductions, network, "fewer reductions")
     if auxiliary and not reductions:
@@ -183,12 +159,27 @@ def _check_sizes(spec: ImageSpec, reductions: int, auxiliary: int) -> None:
         )
 
 
-def _strides(normal_cells: int, reductions: int) -> list[int]:
+def cell_stem(spec: ImageSpec, channels: int) -> nn.Module:
+    """3x3 convolution and batch norm: from `[B, spec.channels, H, W]` to `[B, 3 channels, H, W]`."""
+    return nn.Sequential(
+        nn.Conv2d(spec.channels, 3 * channels, 3, padding=1, bias=False),
+        nn.BatchNorm2d(3 * channels),
+    )
+
+
+def cell_strides(normal_cells: int, reductions: int) -> list[int]:
+    """1 for each normal and 2 for each reduction cell, in their order."""
     stage = [1] * normal_cells
     return [*[*stage, 2] * reductions, *stage]
 
 
-def _auxiliary_cell(strides: list[int], normal_cells: int, way: Wiring) -> int:
+def auxiliary_head(spec: ImageSpec, inputs: int, reductions: int, way: Wiring) -> AuxiliaryHead:
+    """The auxiliary head that reads `inputs` channels behind the last reduction."""
+    size = (_reduced(spec.height, reductions), _reduced(spec.width, reductions))
+    return AuxiliaryHead(inputs, size, spec.classes, bias=way.bias)
+
+
+def auxiliary_place(strides: list[int], normal_cells: int, way: Wiring) -> int:
     """The cell behind which the auxiliary head stands; the last one where there are too few."""
     last_reduction = len(strides) - 1 - normal_cells
     return min(last_reduction + way.auxiliary_after, len(strides) - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -41,29 +41,24 @@ RELEASED_OPERATIONS: Mapping[str, Constructor] = {
 }
 
 
-class SearchedLayer(nn.Module):
-    """ReLU-1x1-BN, the operation, and a ReLU-1x1-BN that joins its output with skipped ones.
-
-    As `_fixed_layer` in `general_child.py` of melodyguan/enas retrains a layer. There the pools are
-    missing; here they follow the same 1x1 convolution, as in `_pool_branch` of the search. The
-    first layer has nothing to join.
+class AssembledLayer(nn.Module):
+    """A layer of given parts: new ones (`SearchedLayer`), or those that a search shares.
 
     Args:
-        layer: the operation and which earlier outputs are joined.
-        channels: of every output.
-        operations: the constructor of each word.
-        first: whether this is the first layer.
+        skips: the earlier outputs that are joined.
+        squeeze: before the operation.
+        operation: keeps the shape.
+        join: of the skipped outputs and the operation's, concatenated.
     """
 
     def __init__(
-        self, layer: Layer, channels: int, operations: Mapping[str, Constructor], first: bool
+        self, skips: tuple[int, ...], *, squeeze: nn.Module, operation: nn.Module, join: nn.Module
     ) -> None:
         super().__init__()
-        self.skips = layer.skips
-        self.squeeze = relu_conv_norm(channels, channels)
-        self.operation = operations[layer.operation](channels, 1)
-        inputs = (len(layer.skips) + 1) * channels
-        self.join: nn.Module = nn.Identity() if first else relu_conv_norm(inputs, channels)
+        self.skips = skips
+        self.squeeze = squeeze
+        self.operation = operation
+        self.join = join
 
     def forward(self, newest: Tensor, earlier: Mapping[int, Tensor]) -> Tensor:
         """Apply the layer.
@@ -82,7 +77,79 @@ class SearchedLayer(nn.Module):
         return joined
 
 
-class LayerNetwork(nn.Module):
+class SearchedLayer(AssembledLayer):
+    """ReLU-1x1-BN, the operation, and a ReLU-1x1-BN that joins its output with skipped ones.
+
+    As `_fixed_layer` in `general_child.py` of melodyguan/enas retrains a layer. There the pools are
+    missing; here they follow the same 1x1 convolution, as in `_pool_branch` of the search. The
+    first layer has nothing to join.
+
+    Args:
+        layer: the operation and which earlier outputs are joined.
+        channels: of every output.
+        operations: the constructor of each word.
+        first: whether this is the first layer.
+    """
+
+    def __init__(
+        self, layer: Layer, channels: int, operations: Mapping[str, Constructor], first: bool
+    ) -> None:
+        inputs = (len(layer.skips) + 1) * channels
+        super().__init__(
+            layer.skips,
+            squeeze=relu_conv_norm(channels, channels),
+            operation=operations[layer.operation](channels, 1),
+            join=nn.Identity() if first else relu_conv_norm(inputs, channels),
+        )
+
+
+class AssembledLayerNetwork(nn.Module):
+    """A stem, layers and a classifier that are given: new ones (`LayerNetwork`), or those that a search shares.
+
+    Args:
+        stem: from images to output 0.
+        layers: each gives the next output.
+        halvings: number of the output after which a halving comes -> number of an output -> its reduction.
+        dropout: on the features that the classifier reads.
+        classifier: from the mean over the image to the logits.
+    """
+
+    def __init__(
+        self,
+        *,
+        stem: nn.Module,
+        layers: Iterable[AssembledLayer],
+        halvings: Mapping[int, Mapping[int, nn.Module]],
+        dropout: nn.Module,
+        classifier: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.stem = stem
+        self.layers = nn.ModuleList(layers)
+        self.halvings = nn.ModuleDict(
+            {
+                str(number): nn.ModuleDict({str(output): m for output, m in reductions.items()})
+                for number, reductions in halvings.items()
+            }
+        )
+        self.dropout = dropout
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The logits `[B, classes]` of images `[B, C, H, W]`."""
+        newest = self.stem(images)
+        outputs = {0: newest}
+        for number, layer in enumerate(self.layers, start=1):
+            newest = outputs[number] = layer(newest, outputs)
+            if str(number) in self.halvings:
+                reductions = cast(nn.ModuleDict, self.halvings[str(number)])
+                outputs = {int(of): halve(outputs[int(of)]) for of, halve in reductions.items()}
+                newest = outputs[number]
+        logits: Tensor = self.classifier(self.dropout(newest.mean((2, 3))))
+        return logits
+
+
+class LayerNetwork(AssembledLayerNetwork):
     """Stem, searched layers, mean, linear classifier without bias.
 
     After the layers L // 3 and 2 (L // 3) of L, counted from 1, each output that a later layer
@@ -110,50 +177,43 @@ class LayerNetwork(nn.Module):
         dropout: float,
         separable: bool,
     ) -> None:
-        super().__init__()
         operations = SEPARABLE_OPERATIONS if separable else RELEASED_OPERATIONS
-        layers = genotype.layers
-        halved = _halved_outputs(len(layers))
+        halved = halved_outputs(len(genotype.layers))
         check_halvings(spec, len(halved), "a network of searched layers")
-        self.stem = nn.Sequential(
-            nn.Conv2d(spec.channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
-        self.layers = nn.ModuleList()
-        # Number of the output after which a halving comes -> number of an output -> its reduction.
-        self.halvings = nn.ModuleDict()
-        for index, layer in enumerate(layers):
-            self.layers.append(SearchedLayer(layer, channels, operations, first=index == 0))
-            if index + 1 in halved:
-                self.halvings[str(index + 1)] = nn.ModuleDict(
-                    {
-                        str(output): FactorizedReduction(channels, 2 * channels)
-                        for output in _read_after(layers, index + 1)
-                    }
-                )
+        stem = layer_stem(spec, channels)
+        layers: list[SearchedLayer] = []
+        halvings: dict[int, dict[int, nn.Module]] = {}
+        for number, layer in enumerate(genotype.layers, start=1):
+            layers.append(SearchedLayer(layer, channels, operations, first=number == 1))
+            if number in halved:
+                halvings[number] = {
+                    output: FactorizedReduction(channels, 2 * channels)
+                    for output in read_after(genotype.layers, number)
+                }
                 channels *= 2
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
-        self.classifier = nn.Linear(channels, spec.classes, bias=False)
+        super().__init__(
+            stem=stem,
+            layers=layers,
+            halvings=halvings,
+            dropout=Dropout(dropout) if dropout else nn.Identity(),
+            classifier=nn.Linear(channels, spec.classes, bias=False),
+        )
         initialise(self, "he")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """The logits `[B, classes]` of images `[B, C, H, W]`."""
-        newest = self.stem(images)
-        outputs = {0: newest}
-        for number, layer in enumerate(self.layers, start=1):
-            newest = outputs[number] = layer(newest, outputs)
-            if str(number) in self.halvings:
-                reductions = cast(nn.ModuleDict, self.halvings[str(number)])
-                outputs = {int(of): halve(outputs[int(of)]) for of, halve in reductions.items()}
-                newest = outputs[number]
-        logits: Tensor = self.classifier(self.dropout(newest.mean((2, 3))))
-        return logits
+
+def layer_stem(spec: ImageSpec, channels: int) -> nn.Module:
+    """3x3 convolution and batch norm: from `[B, spec.channels, H, W]` to `[B, channels, H, W]`."""
+    return nn.Sequential(
+        nn.Conv2d(spec.channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+    )
 
 
-def _halved_outputs(layers: int) -> set[int]:
+def halved_outputs(layers: int) -> set[int]:
+    """The numbers of the outputs after which a network of so many layers is halved."""
     return {layers // 3, 2 * (layers // 3)} - {0}
 
 
-def _read_after(layers: Sequence[Layer], output: int) -> list[int]:
+def read_after(layers: Sequence[Layer], output: int) -> list[int]:
     """The outputs up to `output` that layers behind it read; the next one reads `output` itself."""
     skips = {skip for layer in layers[output:] for skip in layer.skips if skip < output}
     return [*sorted(skips), output]

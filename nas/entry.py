@@ -70,6 +70,7 @@ class NetworkEntry:
         encoding: in which its source writes genotypes, a name of `nas.genotype_texts.ENCODINGS`; "" where it has none
             but that of DARTS.
         drawn: how the genotype of a random network comes from its sizes.
+        given: the encodings that its genotype may be given in, the usual one first; () where none is to be given.
     """
 
     name: str
@@ -83,6 +84,7 @@ class NetworkEntry:
     published: tuple[Figure, ...] = ()
     encoding: str = ""
     drawn: Drawn | None = None
+    given: tuple[str, ...] = ()
 
 
 def image_entry(

@@ -1,20 +1,38 @@
-"""A genotype in the words of its source, by the name of the encoding; torch-free."""
+"""A genotype in the words of its source, by the name of the encoding, and back; torch-free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from nas.darts_encoding import print_darts, print_darts_recurrent
-from nas.encodings import print_enas_macro, print_enas_micro, print_nao
+from nas.darts_encoding import (
+    parse_darts,
+    parse_darts_recurrent,
+    print_darts,
+    print_darts_recurrent,
+)
+from nas.encodings import (
+    parse_enas_macro,
+    parse_enas_micro,
+    parse_nao,
+    print_enas_macro,
+    print_enas_micro,
+    print_nao,
+)
 from nas.entry import NetworkEntry
 from nas.genotypes import ConvCellGenotype, Genotype, RecurrentGenotype
 from nas.recurrent_encodings import (
+    parse_enas_lm,
+    parse_enas_rnn,
+    parse_nao_rnn,
+    parse_nao_ws_rnn,
     print_enas_lm,
     print_enas_rnn,
     print_nao_rnn,
     print_nao_ws_rnn,
 )
+from training.errors import LotteryError, unknown
 
 # What `encoding` of a network's entry names; cells of either kind have a DARTS genotype besides.
 ENCODINGS: dict[str, Callable[[Any], str]] = {
@@ -25,6 +43,20 @@ ENCODINGS: dict[str, Callable[[Any], str]] = {
     "enas_lm": print_enas_lm,
     "NAO recurrent": print_nao_rnn,
     "NAO-WS recurrent": print_nao_ws_rnn,
+}
+
+DARTS = "DARTS"
+DARTS_RECURRENT = "DARTS recurrent"
+PARSERS: dict[str, Callable[[str], Genotype]] = {
+    "ENAS micro": parse_enas_micro,
+    "ENAS macro": parse_enas_macro,
+    "NAO": parse_nao,
+    "ENAS recurrent": parse_enas_rnn,
+    "enas_lm": parse_enas_lm,
+    "NAO recurrent": parse_nao_rnn,
+    "NAO-WS recurrent": parse_nao_ws_rnn,
+    DARTS: parse_darts,
+    DARTS_RECURRENT: parse_darts_recurrent,
 }
 
 
@@ -48,3 +80,50 @@ def genotype_texts(entry: NetworkEntry, genotype: Genotype) -> dict[str, str]:
         # source's own text says all.
         return texts
     return texts
+
+
+def parse_genotype(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
+    """Read a genotype in one of some encodings, and say in which it is.
+
+    Args:
+        text: `ENCODING: GENOTYPE`, or the genotype alone, which is in the first encoding; one in braces is in the last,
+            that of DARTS, where that is among them.
+        encodings: names of `PARSERS`.
+
+    Raises:
+        LotteryError: there is no such encoding here, or the text is malformed.
+    """
+    name, sign, rest = text.partition(":")
+    if text.lstrip().startswith("{") and encodings[-1] in (DARTS, DARTS_RECURRENT):
+        name, rest = encodings[-1], text
+    elif not sign:
+        name, rest = encodings[0], text
+    elif name.strip() not in encodings:
+        raise unknown("encoding of this network", name.strip(), encodings)
+    found = name.strip()
+    return found, PARSERS[found](rest)
+
+
+def given_genotype(entry: NetworkEntry, text: str) -> NetworkEntry:
+    """The entry of a network with the genotype that a user gave for it.
+
+    Raises:
+        LotteryError: the network has a genotype of its own or none, or the text is malformed.
+    """
+    if not text:
+        return entry
+    if not entry.given:
+        raise LotteryError(
+            f"{entry.name} takes no genotype; leave it out, or choose a network of a given one, such as searched-cells."
+        )
+    encoding, genotype = parse_genotype(text, entry.given)
+    # The other texts that there are of a genotype follow from it.
+    return replace(entry, genotype=genotype, encoding=encoding if encoding in ENCODINGS else "")
+
+
+def missing_genotype(entry: NetworkEntry) -> LotteryError:
+    """The error for a network that needs a genotype and has none."""
+    return LotteryError(
+        f"{entry.name} needs a genotype, in one of the encodings {', '.join(entry.given)}; give it with "
+        "--set 'network.genotype=0 2 0 0 ...' or, for lottery networks, with --genotype."
+    )

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.language_model import LanguageModel
-from nas.recurrent_cells import RecurrentCore, State, for_matmul
+from nas.recurrent_cells import RecurrentCore, for_matmul
+from nas.recurrent_loop import State
 from training.specs import TextSpec
 
 
@@ -47,11 +48,12 @@ class GRULayer(RecurrentCore):
         recurrent = for_matmul(self.weight_hidden).t()
         projected = F.linear(x, self.weight_input, self.bias_input).to(h.dtype)
         outputs = []
+        widths = [2 * hidden, hidden]
         for at_t in projected.unbind(0):
-            from_h = h @ recurrent + self.bias_hidden
-            gates = at_t[..., : 2 * hidden] + from_h[..., : 2 * hidden]
-            r, z = torch.sigmoid(gates).chunk(2, dim=-1)
-            n = torch.tanh(at_t[..., 2 * hidden :] + r * from_h[..., 2 * hidden :])
+            gates_x, candidate_x = at_t.split(widths, dim=-1)
+            gates_h, candidate_h = (h @ recurrent + self.bias_hidden).split(widths, dim=-1)
+            r, z = torch.sigmoid(gates_x + gates_h).chunk(2, dim=-1)
+            n = torch.tanh(candidate_x + r * candidate_h)
             h = torch.lerp(n, h, z)
             outputs.append(h)
         return torch.stack(outputs), (h,)

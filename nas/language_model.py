@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.recurrent_cells import RecurrentCore, State
+from nas.recurrent_cells import RecurrentCore
+from nas.recurrent_loop import State
 from training.noise import Dropout
 
 
@@ -97,9 +98,13 @@ class LanguageModel(nn.Module):
 
     def embedded(self, tokens: Tensor) -> Tensor:
         """What the first core reads, `[T, B, E]`, from tokens `[T, B]`."""
-        words = self.dropout_embedding(self.embedding.weight)
-        embedded: Tensor = self.dropout_input(F.embedding(tokens, words))
-        return embedded
+        embedded = F.embedding(tokens, self.embedding.weight)
+        if self.training and self.dropout_embedding.p > 0.0:
+            # Each word of the vocabulary is drawn for once, and only those that occur are multiplied.
+            words = self.dropout_embedding(torch.ones_like(self.decoder_bias)[:, None])
+            embedded = embedded * F.embedding(tokens, words)
+        dropped: Tensor = self.dropout_input(embedded)
+        return dropped
 
     def layers(self, state: State) -> Iterator[tuple[RecurrentCore, nn.Module, State]]:
         """Each core with the dropout above it and its own part of a state."""

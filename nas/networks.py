@@ -14,6 +14,7 @@ from nas.catalog import NETWORKS, entry
 from nas.conv_cells import CellNetwork
 from nas.conv_layers import LayerNetwork
 from nas.entry import NetworkEntry, check_size, genotype_of
+from nas.genotype_texts import missing_genotype
 from nas.genotypes import RecurrentGenotype
 from nas.gru import gru
 from nas.language_model import LanguageModel
@@ -104,6 +105,11 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "darts-rnn-v1": searched_language_model,
     "darts-rnn-v2": searched_language_model,
     "random-rnn": searched_language_model,
+    "searched-cells": partial(CellNetwork, wiring="enas"),
+    "searched-cells-nao": partial(CellNetwork, wiring="nao"),
+    "searched-cells-darts": partial(CellNetwork, wiring="darts"),
+    "searched-layers": partial(LayerNetwork, separable=True),
+    "searched-rnn": searched_language_model,
     "awd-lstm": awd_lstm,
     "lstm": awd_lstm,
     "lstm-yu": lstm_yu,
@@ -120,6 +126,7 @@ def build(
     spec: Spec,
     generator: torch.Generator,
     factory: Factory | None = None,
+    genotype: str = "",
 ) -> nn.Module:
     """A network with initial weights.
 
@@ -130,20 +137,23 @@ def build(
         generator: the initial weights are a function of its state; it is advanced. torch's global
             generators are left as they were.
         factory: of a network of the user's own, from `import_factory`; else unused.
+        genotype: of a network of a given one, as text, see `nas.given_entries`.
 
     Raises:
-        LotteryError: the name or a size is unknown or impossible, or the network is for another
-            kind of task.
+        LotteryError: the name or a size is unknown or impossible, the genotype is missing or malformed, or the network
+            is for another kind of task.
     """
-    found = entry(name)
+    found = entry(name, genotype)
     sizes = check_size(found, size)
     _check_task(found, spec)
-    genotype = genotype_of(found, sizes)
-    if genotype is not None:
+    graph = genotype_of(found, sizes)
+    if graph is not None:
         # The sizes that drew it are not those of its network.
         drawing = found.drawn.sizes if found.drawn else ()
         sizes = {key: value for key, value in sizes.items() if key not in drawing}
-        sizes["genotype"] = genotype
+        sizes["genotype"] = graph
+    elif found.given:
+        raise missing_genotype(found)
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.

@@ -1,4 +1,4 @@
-"""Recurrent cores: a cell and its loop over time, for `nas.language_model`.
+"""Recurrent cores, for `nas.language_model`: a cell and its weights.
 
 Matrix products may run in bf16 under autocast; states and everything elementwise stay in the
 state's own precision.
@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.genotypes import RecurrentGenotype
+from nas.highway_cell import HighwayCell
+from nas.pointwise import sigmoid_back, tanh_back
+from nas.recurrent_loop import Cell, Multiply, MultiplyBack, Saved, State, unroll
 from training.noise import Dropout
 
-State = tuple[Tensor, ...]
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-    "identity": lambda x: x,
-}
+_aten = torch.ops.aten
 
 
 class RecurrentCore(nn.Module, abc.ABC):
@@ -80,19 +75,50 @@ class LSTMLayer(RecurrentCore):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See `RecurrentCore.forward`; the state is (h, c), each `[B, H]`."""
-        h, c = state
-        hidden = h.shape[-1]
-        recurrent = for_matmul(self.dropconnect(self.weight_hidden)).t()
+        recurrent = for_matmul(self.dropconnect(self.weight_hidden))
         bias = self.bias if self.bias_hidden is None else self.bias + self.bias_hidden
-        projected = F.linear(x, self.weight_input, bias).to(h.dtype)
-        outputs = []
-        for at_t in projected.unbind(0):
-            gates = at_t + h @ recurrent
-            i, f, o = torch.sigmoid(gates[..., : 3 * hidden]).chunk(3, dim=-1)
-            c = f * c + i * torch.tanh(gates[..., 3 * hidden :])
-            h = o * torch.tanh(c)
-            outputs.append(h)
-        return torch.stack(outputs), (h, c)
+        projected = F.linear(x, self.weight_input, bias)
+        return unroll(_LSTMCell(), projected, [recurrent], state)
+
+
+class _LSTMCell(Cell):
+    def step(
+        self, added: Tensor, state: State, constants: State, multiply: Multiply
+    ) -> tuple[State, Saved]:
+        h, c = state
+        gates = multiply(0, h, added)
+        sigmoids, g = _split_gates(gates)
+        sigmoids.sigmoid_()
+        g.tanh_()
+        i, f, o = sigmoids.chunk(3, -1)
+        after = torch.addcmul(f * c, i, g)
+        bounded = after.tanh()
+        return (o * bounded, after), (gates, c, bounded)
+
+    def step_back(
+        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
+    ) -> State:
+        into_h, into_c = grads
+        gates, c, bounded = saved
+        i, f, o, g = gates.chunk(4, -1)
+        into_c = into_c + _aten.tanh_backward(into_h * o, bounded)
+        into_gates = torch.empty_like(gates)
+        into_i, into_f, into_o, into_g = into_gates.chunk(4, -1)
+        torch.mul(into_c, g, out=into_i)
+        torch.mul(into_c, c, out=into_f)
+        torch.mul(into_h, bounded, out=into_o)
+        torch.mul(into_c, i, out=into_g)
+        for into, value, derivative in zip(
+            _split_gates(into_gates), _split_gates(gates), (sigmoid_back, tanh_back), strict=True
+        ):
+            derivative(into, value)
+        return multiply(0, into_gates), into_c * f
+
+
+def _split_gates(gates: Tensor) -> tuple[Tensor, Tensor]:
+    """The three sigmoids `[..., 3H]` and the candidate `[..., H]`."""
+    hidden = gates.shape[-1] // 4
+    return gates[..., : 3 * hidden], gates[..., 3 * hidden :]
 
 
 class SearchedRecurrentCell(RecurrentCore):
@@ -142,42 +168,21 @@ class SearchedRecurrentCell(RecurrentCore):
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See `RecurrentCore.forward`; the state is (h,), `[B, H]`."""
         (h,) = state
-        mask = self.dropout_state(torch.ones_like(h))
-        recurrent = for_matmul(self.weight_hidden).t()
-        readers = self._weights_by_source()
-        projected = F.linear(self.dropout_input(x), self.weight_input).to(h.dtype)
-        outputs = []
-        for at_t in projected.unbind(0):
-            first = _highway(at_t + (h * mask) @ recurrent, h, self.genotype.first)
-            h = self._mean_of_outputs(first, mask, readers)
-            outputs.append(h)
-        return torch.stack(outputs), (h,)
+        dropped = self.training and self.dropout_state.p > 0.0
+        mask = (self.dropout_state(torch.ones_like(h)),) if dropped else ()
+        projected = F.linear(self.dropout_input(x), self.weight_input)
+        cell = HighwayCell(self.genotype)
+        matrices = [for_matmul(matrix) for matrix in self._matrices(cell)]
+        return unroll(cell, projected, matrices, state, mask)
 
-    def _weights_by_source(self) -> dict[int, Tensor]:
-        """For each state that nodes read, their weights side by side: one product serves all."""
-        by_source: dict[int, list[Tensor]] = {}
-        for (source, _), weight in zip(self.genotype.nodes, self.weight_nodes, strict=True):
-            by_source.setdefault(source, []).append(weight)
-        return {source: for_matmul(torch.cat(w)).t() for source, w in by_source.items()}
-
-    def _mean_of_outputs(self, first: Tensor, mask: Tensor, readers: dict[int, Tensor]) -> Tensor:
-        states = [first]
-        waiting: dict[int, list[Tensor]] = {}
-        for source, activation in self.genotype.nodes:
-            state = states[source]
-            if source not in waiting:
-                products = ((state * mask) @ readers[source]).to(state.dtype)
-                waiting[source] = list(
-                    products.chunk(products.shape[-1] // (2 * state.shape[-1]), dim=-1)
-                )
-            states.append(_highway(waiting[source].pop(0), state, activation))
-        return torch.stack([states[index] for index in self.genotype.output]).mean(0)
-
-
-def _highway(product: Tensor, state: Tensor, activation: str) -> Tensor:
-    """The state `[B, H]` after a node, from (candidate, gate) `[B, 2H]` and the state before."""
-    candidate, gate = product.chunk(2, dim=-1)
-    return torch.lerp(state, ACTIVATIONS[activation](candidate), torch.sigmoid(gate))
+    def _matrices(self, cell: HighwayCell) -> list[Tensor]:
+        """Each state's readers' weights side by side, so that one product serves all: candidates, then gates."""
+        matrices: list[Tensor] = [self.weight_hidden]
+        for readers in cell.readers.values():
+            weights = [self.weight_nodes[reader - 1] for reader in readers]
+            halves = zip(*(weight.chunk(2) for weight in weights), strict=True)
+            matrices.append(torch.cat([half for kind in halves for half in kind]))
+        return matrices
 
 
 def for_matmul(weight: Tensor) -> Tensor:

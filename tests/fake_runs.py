@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from lottery.records import DATA, EXPERIMENT, HISTORY, LayerCount, Record, Value, records_to_json
+from lottery.records import (
+    DATA,
+    EXPERIMENT,
+    HISTORY,
+    GateCount,
+    LayerCount,
+    Record,
+    Value,
+    records_to_json,
+)
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 from training.storage import Folder, to_json
 
@@ -51,7 +60,8 @@ def write_run(
 ) -> Path:
     """Write a run; `curve(arm, level, seed)` is the test metric, None where the replicate diverged.
 
-    The validation metric is the test metric; `scale` multiplies all sizes.
+    The validation metric is the test metric; `scale` multiplies all sizes. Where it is perplexity the first layer has
+    two gates, of which the second loses whatever is lost.
     """
     folder = Folder(path)
     experiment = {"name": "demo", "levels": levels, "training": {"steps": 1000}}
@@ -108,7 +118,25 @@ def _record(
         best_step=500 - 20 * level if fields["arm"] == "ticket" else 500 + 40 * level,
         diverged_at=7 if value is None else None,
         values=(*numbers, loss),
-        layers=tuple(LayerCount(name=n, kept=kept[n], total=total[n]) for n in LAYERS),
+        layers=tuple(
+            LayerCount(
+                name=n,
+                kept=kept[n],
+                total=total[n],
+                gates=_gates(kept[n], total[n])
+                if metric is PERPLEXITY and n == "fc1.weight"
+                else (),
+            )
+            for n in LAYERS
+        ),
+    )
+
+
+def _gates(kept: int, total: int) -> tuple[GateCount, ...]:
+    whole = total // 10
+    return (
+        GateCount(name="candidate", kept=whole, total=whole),
+        GateCount(name="gate", kept=kept - whole, total=total - whole),
     )
 
 

@@ -18,12 +18,16 @@ MAY_IMPORT = {
     "nas": ("nas", "training"),
     "lottery": ("lottery", "nas", "training"),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
-    "analysis": ("analysis", "lottery.records", "lottery.mask_files", "training.errors"),
+    "analysis": (
+        *("analysis", "lottery.records", "lottery.mask_files", "nas.search.records"),
+        "training.errors",
+    ),
 }
 TORCH_FREE = (
     *("lottery.records", "lottery.mask_files", "lottery.experiments", "lottery.recipes"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main"),
-    *("nas.catalog", "nas.genotypes"),
+    *("lottery.searches", "nas.catalog", "nas.genotypes", "nas.search.spaces"),
+    *("nas.search.configs", "nas.search.records", "nas.search.watching"),
     *("training.configs", "training.storage", "training.errors", "training.metrics"),
     "training.specs",
 )

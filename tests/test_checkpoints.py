@@ -17,7 +17,8 @@ from training.checkpoints import (
     tensors_to_bytes,
 )
 from training.errors import ExitCode, LotteryError
-from training.loop import TrainingState, begin, train
+from training.loop import begin, train
+from training.state import TrainingState
 
 PATH = Path("level-01/checkpoint-0.safetensors")
 

@@ -15,10 +15,7 @@ from lottery.cycle import (
     add_control,
     check,
     new_network,
-    pruned_tickets,
-    read_start,
     replicate,
-    tensors_of,
 )
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig
 from lottery.levels import read_masks, read_weights
@@ -26,6 +23,7 @@ from lottery.masks import kept
 from lottery.progress import Watcher
 from lottery.records import Record, read_history, read_records
 from lottery.runs import Run
+from lottery.starts import pruned_tickets, read_start, tensors_of
 from tests.tiny_runs import (
     PRUNABLE,
     STEPS,

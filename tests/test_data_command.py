@@ -84,6 +84,44 @@ def test_what_is_embedded_has_no_files() -> None:
     assert "unigram" in run("pydoc").stdout
 
 
+def test_options_can_be_tried(tmp_path: Path) -> None:
+    words = ("--set", "characters=1", "--set", "data.options.train=5000", "--json")
+    found = json.loads(run("pydoc", *words).stdout)
+    assert found["cut into"] == "characters"
+    assert found["tokens"]["train"] == 5000
+    assert (found["options"]["characters"], found["options"]["train"]) == (1, 5000)
+    assert found["words"]["train"] < 1500
+    assert "most frequent  ' ' " in run("pydoc", *words[:-1]).stdout
+    path = str(npz_file(tmp_path))
+    kept = json.loads(run("npz", "--data-root", path, "--set", "train=7", "--json").stdout)
+    assert kept["examples"]["train"] == 7
+
+
+def test_what_is_cut_short_is_not_compared_with_what_is_published(tmp_path: Path) -> None:
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"ptb.{split}.txt").write_text(" a b \n c \n")
+    words = ("ptb", "--data-root", str(tmp_path), "--json")
+    assert json.loads(run(*words).stdout)["as published"].startswith("no (5, 5, 5 words, not")
+    assert "as published" in json.loads(run(*words, "--set", "characters=1").stdout)
+    assert "as published" not in json.loads(run(*words, "--set", "test=3").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("pydoc", "--set", "charcters=1"), "did you mean characters?"),
+        (("pydoc", "--set", "sequence=0"), "data.options.sequence = 0 is out of range"),
+        (("pydoc", "--set", "characters=x"), "'x' is not a whole number"),
+        (("pydoc", "--set", "characters"), "write OPTION=VALUE, such as characters=1"),
+        (("--set", "characters=1"), "--set changes an option of one data set; name it"),
+    ],
+)
+def test_options_that_can_not_be_set(words: tuple[str, ...], sentence: str) -> None:
+    refused = run(*words)
+    assert refused.exit_code == ExitCode.ERROR
+    assert sentence in refused.stderr
+
+
 def test_bad_files_end_with_3(tmp_path: Path) -> None:
     path = npz_file(tmp_path)
     path.write_bytes(path.read_bytes()[:-30])

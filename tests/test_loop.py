@@ -25,10 +25,11 @@ from tests.tiny_tasks import (
 from tests.toy_task import Toy, Weights
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint
 from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
-from training.loop import TrainingState, begin, train
+from training.loop import begin, train
 from training.noise import Dropout, DropPath, generator
 from training.optimizers import schedule_factor
 from training.replicates import Replicates
+from training.state import TrainingState
 from training.steps import Steps
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Carry, Network

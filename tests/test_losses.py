@@ -27,7 +27,7 @@ def test_worked_example() -> None:
     torch.testing.assert_close(losses, torch.tensor([math.log(4 / 3), math.log(2)]))
 
 
-# Rows are taken 256 at a time, and up to 256 classes are taken whole.
+# Rows are taken 128 at a time, and up to 256 classes are taken whole.
 @pytest.mark.parametrize("classes", [2, 256, 257, 400])
 @pytest.mark.parametrize("rows", [1, 256, 300])
 def test_values_and_gradients_are_those_of_torch(rows: int, classes: int) -> None:

@@ -13,9 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curve_plots import learning_curves
-from analysis.density_plots import layer_densities, metric_vs_density
+from analysis.density_plots import metric_vs_density
 from analysis.frontier import frontier
 from analysis.plots import FIGURES, save_figure
+from analysis.structure_plots import gate_densities, layer_densities
 from analysis.tables import Study, read_study, results_at
 from tests.fake_runs import perplexity_curve, write_run
 from training.errors import LotteryError
@@ -54,7 +55,7 @@ def legend_texts(figure: Figure) -> list[str]:
 def test_every_kind_of_figure_draws_and_labels(name: str, study: Study) -> None:
     figure = FIGURES[name].draw(study)
     panels = [axes for axes in figure.axes if axes.get_title()]
-    assert len(panels) == 2
+    assert len(panels) == (1 if name == "density-per-gate" else 2)
     assert all(axes.get_xlabel() for axes in panels)
     assert figure.get_figwidth() == 6.5
     assert not FIGURES[name].data(study).empty
@@ -120,6 +121,27 @@ def test_layer_densities_are_in_the_networks_order(study: Study) -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "80", "64", "51"]
 
 
+def test_gate_densities_stand_below_one_another(study: Study) -> None:
+    axes = gate_densities(study.gates, study.layers).axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["fc1.weight, candidate", "fc1.weight, gate"]
+    # of the whole network, not of the layers with gates alone
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "80", "64"]
+    assert [text.get_text() for text in axes.texts] == ["100", "100", "100", "100", "78", "60"]
+
+
+def test_no_gates_can_not_be_drawn(study: Study) -> None:
+    with pytest.raises(LotteryError, match="list no gates, which only recurrent layers have"):
+        gate_densities(study.gates.iloc[:0], study.layers)
+
+
+def test_layers_that_differ_only_far_to_the_left_are_not_one(study: Study) -> None:
+    names = study.layers["name"] + ".inner" * 6
+    axes = layer_densities(study.layers.assign(name=names)).axes[0]
+    assert len({label.get_text() for label in axes.get_yticklabels()}) == 1
+    assert len(axes.get_yticklabels()) == 3
+
+
 def test_the_front_is_drawn_per_data_set(study: Study) -> None:
     figure = FIGURES["searched-vs-pruned"].draw(study)
     assert [axes.get_title() for axes in figure.axes] == ["mnist", "ptb"]
@@ -161,14 +183,18 @@ def test_an_unknown_format_and_a_blocked_folder_are_clear(study: Study, tmp_path
 
 
 def test_one_replicate_and_one_level_can_be_drawn(tmp_path: Path) -> None:
-    alone = read_study([write_run(tmp_path / "a", levels=0, seeds=(0,))])
+    run = write_run(tmp_path / "a", metric=PERPLEXITY, levels=0, seeds=(0,))
+    alone = read_study([run])
     for kind in FIGURES.values():
         save_figure(kind.draw(alone), kind.data(alone), tmp_path / "out")
 
 
 def test_a_run_whose_controls_all_diverged_can_be_drawn(tmp_path: Path) -> None:
     run = write_run(
-        tmp_path / "a", lambda arm, level, seed: 98.0 if arm == "ticket" else None, levels=1
+        tmp_path / "a",
+        lambda arm, level, seed: 98.0 if arm == "ticket" else None,
+        metric=PERPLEXITY,
+        levels=1,
     )
     lost = read_study([run])
     for kind in FIGURES.values():

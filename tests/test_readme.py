@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
 import pytest
 
 from analysis.plots import FIGURES, FORMATS
+from analysis.search_plots import SEARCH_FIGURES
 from lottery.cli.main import cli
 from lottery.recipes import RECIPES
+from lottery.searches import METHODS, SEARCHES
 from training.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
@@ -55,17 +58,19 @@ def test_every_command_line_can_be_parsed() -> None:
     assert len(COMMANDS) > 10
     for name, rest in COMMANDS:
         command = cli.commands[name]
-        words = rest.split(">")[0].split()
+        words = shlex.split(rest.split(">")[0])
         context = command.make_context(name, [*words])
         assert isinstance(context, click.Context)
         for word in ("recipes", "prune", "retrain"):
             if name == word and words and not words[0].endswith(".toml"):
-                assert words[0] in RECIPES
+                assert words[0] in RECIPES or words[0].startswith("results/searches/")
+        if name == "search" and words:
+            assert words[0] in {*SEARCHES, *METHODS}
         if name == "plot":
-            assert words[0] in FIGURES
+            assert words[0] in {*FIGURES, *SEARCH_FIGURES}
 
 
-@pytest.mark.parametrize("name", [*FIGURES, *(f.upper() for f in FORMATS)])
+@pytest.mark.parametrize("name", [*FIGURES, *SEARCH_FIGURES, *(f.upper() for f in FORMATS)])
 def test_every_figure_and_format_is_named(name: str) -> None:
     assert name in README
 

@@ -34,6 +34,8 @@ SPECS: dict[str, Spec] = {
     "mnist": ImageSpec(channels=1, height=28, width=28, classes=10),
     "cifar-10": CIFAR,
     "pydoc": TextSpec(vocabulary=500),
+    "ptb": TextSpec(vocabulary=10_000),
+    "wikitext-2": TextSpec(vocabulary=33_278),
 }
 PUBLISHED = sorted({*LTH_RECIPES, *DEEP_RECIPES, *SEARCHED_RECIPES} - {"lth-lenet-short"})
 # Quick to build; the others are in the catalog, whose every network is built elsewhere.

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lottery.records import (
     HISTORY,
+    GateCount,
     LayerCount,
     Record,
     Value,
@@ -79,6 +80,32 @@ def test_what_is_written_comes_back(
     assert records_from_json(records_to_json([record, RECORD]), PATH) == [record, RECORD]
 
 
+GATED = LayerCount(
+    name="w",
+    kept=80,
+    total=100,
+    gates=(GateCount(name="a", kept=50, total=50), GateCount(name="b", kept=30, total=50)),
+)
+
+
+def test_gates_and_embeddings_come_back() -> None:
+    record = dataclasses.replace(RECORD, layers=(GATED,), embeddings=True)
+    assert records_from_json(records_to_json([record]), PATH) == [record]
+
+
+def test_records_of_before_there_were_gates_are_read() -> None:
+    old = json.loads(records_to_json([RECORD]))
+    del old["records"][0]["embeddings"], old["records"][0]["layers"][0]["gates"]
+    assert records_from_json(json.dumps(old).encode(), PATH) == [RECORD]
+
+
+def test_gates_that_are_not_the_whole_layer_are_refused() -> None:
+    layer = dataclasses.replace(GATED, kept=79)
+    data = records_to_json([dataclasses.replace(RECORD, layers=(layer,))])
+    with pytest.raises(LotteryError, match="the gates of w sum up to 80 of 100"):
+        records_from_json(data, PATH)
+
+
 def spoiled(change: Callable[[dict[str, Any]], object]) -> bytes:
     plain = json.loads(records_to_json([RECORD]))
     change(plain)
@@ -97,6 +124,8 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> bytes:
         lambda plain: plain["records"][0].update(kept="80"),
         lambda plain: plain["records"][0].update(metric=None),
         lambda plain: plain["records"][0].update(layers=[[]]),
+        lambda plain: plain["records"][0]["layers"][0].update(gates=[7]),
+        lambda plain: plain["records"][0]["layers"][0].update(gates=None),
         lambda plain: plain["records"][0]["values"][0].update(value=float("nan")),
     ],
 )

@@ -103,7 +103,7 @@ def test_a_dollar_is_a_dollar(page: Page) -> None:
 
 
 def test_what_the_page_holds(html: str, page: Page) -> None:
-    assert page.tags["svg"] == page.tags["figcaption"] == 5
+    assert page.tags["svg"] == page.tags["figcaption"] == 6
     assert page.text.index("Verdicts") < page.text.index("Results") < page.text.index("Figures")
     assert "740.2" in page.text  # the unigram baseline
     assert "d41d8cd9" in page.text  # the data's fingerprint

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.structure import density_per_layer
+from analysis.frontier import comparison
+from analysis.structure import density_per_gate, density_per_layer
 from analysis.tables import (
+    GATES,
     HISTORIES,
     TABLE,
     read_histories,
@@ -17,6 +19,7 @@ from analysis.tables import (
     read_table,
     results_at,
 )
+from analysis.text_tables import comparison_table, gates_table
 from lottery.records import DATA, EXPERIMENT, HISTORY
 from tests.fake_runs import OTHER, PRUNABLE, write_run
 from training.errors import LotteryError
@@ -92,6 +95,50 @@ def test_layers_and_their_mean_density(tmp_path: Path) -> None:
         2,
     )
     assert first["density"] == pytest.approx(0.8)
+
+
+def test_gates_and_their_mean_density(tmp_path: Path) -> None:
+    text = write_run(tmp_path / "text", metric=PERPLEXITY, levels=1, seeds=(0, 1))
+    study = read_study([text, write_run(tmp_path / "images", levels=1)])
+    assert tuple(study.gates.columns) == GATES
+    # 2 seeds x (dense + 3 arms) x 2 gates, all of one layer
+    assert len(study.gates) == 2 * 4 * 2
+    means = density_per_gate(study.gates)
+    # 188,160 of 235,200 weights are kept, all of the first tenth among them.
+    pruned = means[means["level"] == 1][["run", "name", "gate", "kept", "total", "n"]]
+    assert pruned.to_numpy().tolist() == [
+        ["text", "fc1.weight", "candidate", 23_520, 23_520, 2],
+        ["text", "fc1.weight", "gate", 164_640, 211_680, 2],
+    ]
+    assert means["density"].tolist() == pytest.approx([1, 1, 1, 164_640 / 211_680])
+
+
+def test_the_gates_of_the_last_level_as_text(tmp_path: Path) -> None:
+    study = read_study([write_run(tmp_path / "a", metric=PERPLEXITY, levels=2)])
+    table = gates_table(study.gates, "a")
+    assert table.head == ("matrix", "level", "candidate", "gate")
+    # 0.64 x 235,200 - 23,520 of 211,680
+    assert table.rows == [("fc1.weight", "2", "100 %", "60 %")]
+
+
+def test_no_gates_have_no_mean_density(tmp_path: Path) -> None:
+    study = read_study([write_run(tmp_path / "a", levels=1)])
+    assert density_per_gate(study.gates).empty
+
+
+def test_whether_embeddings_are_pruned_is_told(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", metric=PERPLEXITY, levels=1, arms=("ticket",))
+    table = read_table([run])
+    assert not table["embeddings"].any()
+    assert {row[4] for row in comparison_table(table).rows} == {"100 %"}
+    folder = Folder(run)
+    for name in ("level-00/records.json", "level-01/records.json"):
+        held = folder.read(name).replace(b'"embeddings": false', b'"embeddings": true')
+        folder.write(name, held)
+    table = read_table([run])
+    assert table["embeddings"].all()
+    assert comparison(table)["embeddings"].all()
+    assert {row[4] for row in comparison_table(table).rows} == {"100 % with embeddings"}
 
 
 def test_a_study_holds_facts_and_baselines(tmp_path: Path) -> None:

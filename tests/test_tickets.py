@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lottery.cycle import read_start
 from lottery.masks import kept
 from lottery.runs import Run
+from lottery.starts import read_start
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from tests.tiny_runs import TINY, carry_out, digits
 from training.errors import ExitCode, LotteryError

@@ -11,10 +11,11 @@ from nas.networks import build
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.datasets.text import TextData, text_data
-from training.loop import Hook, TrainingState, begin, train
+from training.loop import Hook, begin, train
 from training.noise import Dropout, generator
 from training.replicates import Batching, Replicates
 from training.specs import ImageSpec
+from training.state import TrainingState
 from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling

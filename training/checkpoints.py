@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from training.loop import Look, TrainingState
 from training.replicates import copy_tensors
+from training.state import Look, TrainingState
 from training.storage import damaged
 
 _STATE = "state"
@@ -44,10 +44,11 @@ def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
 
 
 def checkpoint_to_bytes(state: TrainingState) -> bytes:
-    """Weights, buffers, best weights, optimizer, carry, step, divergence and every look so far."""
+    """Weights, buffers, best weights, optimizer, averages, carry, step, divergence and every look so far."""
     optimizer = state.optimizer.state_dict()["state"]
     tensors = {f"now/{name}": tensor for name, tensor in state.replicates.tensors().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
+    tensors |= {f"mean/{name}": tensor for name, tensor in state.averages.means.items()}
     tensors |= {
         f"optimizer/{index}/{name}": tensor
         for index, averages in optimizer.items()
@@ -63,6 +64,9 @@ def checkpoint_to_bytes(state: TrainingState) -> bytes:
         "best_step": state.best_step,
         "diverged_at": state.diverged_at,
         "looks": [asdict(one) for one in state.looks],
+        "averaged_since": state.averages.since,
+        "logged": state.averages.logged,
+        "finished_at": state.averages.finished_at,
     }
     return tensors_to_bytes(tensors, facts)
 
@@ -74,7 +78,9 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         LotteryError: the bytes are damaged or of another network; `path` is named.
     """
     tensors, facts = tensors_from_bytes(data, path)
-    groups: dict[str, dict[str, Tensor]] = {"now": {}, "best": {}, "optimizer": {}, "carry": {}}
+    groups: dict[str, dict[str, Tensor]] = {
+        group: {} for group in ("now", "best", "mean", "optimizer", "carry")
+    }
     try:
         for key, tensor in tensors.items():
             group, _, name = key.partition("/")
@@ -82,6 +88,7 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
                 groups[group][name] = tensor
         state.replicates.load(groups["now"])
         copy_tensors(state.best, groups["best"])
+        copy_tensors(state.averages.means, groups["mean"])
         _restore_optimizer(state, groups["optimizer"])
         device = next(iter(state.best.values())).device
         carried = (groups["carry"][str(i)].to(device) for i in range(len(groups["carry"])))
@@ -92,6 +99,9 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         state.best_loss = [float("inf") if x is None else x for x in facts["best_loss"]]
         state.best_step = facts["best_step"]
         state.diverged_at = facts["diverged_at"]
+        state.averages.since = facts["averaged_since"]
+        state.averages.logged = facts["logged"]
+        state.averages.finished_at = facts["finished_at"]
         state.looks = [
             Look(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
             for x in facts["looks"]

@@ -99,6 +99,54 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextTraining:
+    """What a language model is trained with besides cross-entropy (Merity et al. 2018, sections 4.1 and 4.6).
+
+    Attributes:
+        activation: weight of the mean square of the last core's output.
+        activation_of: that output after its dropout (awd-lstm-lm, main.py) or before (Ordered-Neurons, main.py).
+        slowness: weight of the mean squared difference of successive outputs, before the dropout.
+        varied_windows: whether windows vary in length around `data.options.sequence`, and learning rates with them.
+        window_cap: how many tokens a varied window may have beyond that (awd-lstm-lm, finetune.py).
+    """
+
+    activation: float = 0.0
+    activation_of: Literal["dropped", "raw"] = "dropped"
+    slowness: float = 0.0
+    varied_windows: bool = False
+    window_cap: int = 10
+
+    def __post_init__(self) -> None:
+        require(self.activation >= 0, "activation", self.activation, "0 or more")
+        require(self.slowness >= 0, "slowness", self.slowness, "0 or more")
+        require(self.window_cap >= 0, "window_cap", self.window_cap, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragingConfig:
+    """When a replicate's weights are averaged over the steps (NT-ASGD, Merity et al. 2018, section 3).
+
+    Attributes:
+        trigger: never, or once a validation loss is above the least of all but the latest `patience` before it.
+        patience: how many looks are no argument.
+        finetune: the last so many steps start from the best weights, averaged at once (awd-lstm-lm, finetune.py).
+    """
+
+    trigger: Literal["never", "non-monotone"] = "never"
+    patience: int = 5
+    finetune: Steps = Steps()
+
+    def __post_init__(self) -> None:
+        require(self.patience >= 1, "patience", self.patience, "1 or more")
+        require(
+            self.trigger != "never" or self.finetune == Steps(),
+            "finetune",
+            self.finetune,
+            "0it unless trigger is non-monotone",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How a network is trained.
 
@@ -111,6 +159,8 @@ class TrainingConfig:
         precision: fp32, or of matrix products and convolutions bf16 or, on CUDA, tf32 (weights stay fp32).
         accumulation: into how many equal parts a step's batch is cut, one after the other, where it would not fit.
         auxiliary_weight: of the loss of each auxiliary classifier, for networks that have one.
+        text: what language models are trained with besides.
+        averaging: of the weights over the steps.
     """
 
     steps: Steps
@@ -121,6 +171,8 @@ class TrainingConfig:
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     accumulation: int = 1
     auxiliary_weight: float = 0.4
+    text: TextTraining = TextTraining()
+    averaging: AveragingConfig = AveragingConfig()
 
     def __post_init__(self) -> None:
         require(self.steps != Steps(), "steps", self.steps, "at least 1it")
@@ -133,6 +185,13 @@ class TrainingConfig:
             f"a divisor of batch_size, {self.batch_size}",
         )
         require(self.auxiliary_weight >= 0, "auxiliary_weight", self.auxiliary_weight, "0 or more")
+        require(
+            self.averaging.trigger == "never"
+            or (self.optimizer.name == "sgd" and self.optimizer.momentum == 0),
+            "averaging.trigger",
+            self.averaging.trigger,
+            "never unless optimizer is sgd without momentum",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,16 +11,18 @@ from torch import Tensor
 # Below this many classes a row is so short that going through the rows by hand costs more than it saves.
 _FEW = 256
 # Rows of logits that fit into the cache together at a vocabulary of some thousand.
-_ROWS = 256
+_ROWS = 128
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """The cross-entropy of each row, in fp32: `[N]` from logits `[N, V]` and targets `[N]`.
 
     The same as torch's with `reduction="none"`, but it goes through the rows a few at a time: besides the logits only
-    their gradient is ever whole in memory. Under `vmap` the replicates' rows are taken together.
+    their gradient is ever whole in memory, both in the logits' own precision where that is less than fp32. Under `vmap`
+    the replicates' rows are taken together.
     """
-    logits = logits.float()
+    if logits.dtype == torch.float64 or logits.shape[1] <= _FEW:
+        logits = logits.float()
     if logits.shape[1] <= _FEW:
         return logits.logsumexp(1) - logits.gather(1, targets[:, None])[:, 0]
     losses: Tensor = _CrossEntropy.apply(logits, targets)
@@ -35,7 +37,7 @@ def _rows(logits: Tensor) -> int:
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(logits: Tensor, targets: Tensor) -> Tensor:
-        log_sums = torch.cat([rows.logsumexp(1) for rows in logits.split(_rows(logits))])
+        log_sums = torch.cat([rows.float().logsumexp(1) for rows in logits.split(_rows(logits))])
         return log_sums - logits.gather(1, targets[:, None])[:, 0]
 
     @staticmethod
@@ -49,10 +51,15 @@ class _CrossEntropy(torch.autograd.Function):
         grad, labels = grads[0][:, None], targets[:, None]
         log_sums = losses[:, None] + logits.gather(1, labels)
         into_logits = torch.empty_like(logits)
-        pieces = (tensor.split(_rows(logits)) for tensor in (logits, log_sums, grad, into_logits))
-        for rows, sums, scale, out in zip(*pieces, strict=True):
-            torch.sub(rows, sums, out=out).exp_().mul_(scale)
-        return into_logits.scatter_add_(1, labels, -grad), None
+        given = (logits, log_sums, labels, grad, into_logits)
+        pieces = (tensor.split(_rows(logits)) for tensor in given)
+        for rows, sums, own, scale, out in zip(*pieces, strict=True):
+            into = out if out.dtype == torch.float32 else torch.empty_like(out, dtype=torch.float32)
+            torch.sub(rows, sums, out=into).exp_().mul_(scale)
+            into.scatter_add_(1, own, -scale)
+            if into is not out:
+                out.copy_(into)
+        return into_logits, None
 
     @staticmethod
     def vmap(info: Any, dims: Sequence[int | None], logits: Tensor, targets: Tensor) -> Any:

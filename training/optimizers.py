@@ -1,15 +1,16 @@
-"""Optimizers over stacked parameters, learning-rate schedules, and clipping per replicate."""
+"""Optimizers over stacked parameters, learning-rate schedules, and masks and norms of gradients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from training.configs import OptimizerConfig, ScheduleConfig
+from training.replicates import Replicates
 
 
 def _sgd(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
@@ -103,6 +104,25 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     """The gradients that a backward pass left, each `[R, ...]`."""
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def gradient_masks(
+    replicates: Replicates, masks: Mapping[str, Tensor]
+) -> list[tuple[nn.Parameter, Tensor]]:
+    """The parameters of which something is pruned, each with its mask in its gradient's type and memory layout."""
+    weights = replicates.weights()
+    return [
+        (weights[name], torch.empty_like(weights[name], requires_grad=False).copy_(mask))
+        for name, mask in masks.items()
+        if not bool(mask.all())
+    ]
+
+
+def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
+    """Multiply gradients, in place, by their masks."""
+    held = [(p.grad, mask) for p, mask in masked if p.grad is not None]
+    if held:
+        torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
 
 
 def gradient_norms(grads: Sequence[Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.entry import NetworkEntry, genotype_of
-from nas.genotype_texts import genotype_texts
+from nas.genotype_texts import genotype_texts, missing_genotype
 from nas.genotypes import (
     CellGraph,
     ConvCellGenotype,
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from analysis.graphs import Graph
 
 
-def network_facts(entry: NetworkEntry) -> dict[str, Any]:
+def network_facts(entry: NetworkEntry, given: str = "") -> dict[str, Any]:
     """All that is known of a network, as plain JSON values.
+
+    Args:
+        entry: of the network.
+        given: the text of its genotype, where that is given; without it there are no parameters to count.
 
     Raises:
         LotteryError: torchvision has no such network, or it is code of the user's own.
@@ -41,27 +45,33 @@ def network_facts(entry: NetworkEntry) -> dict[str, Any]:
         "source": entry.source,
         "spec": dataclasses.asdict(published_spec(entry)),
         "sizes": {key: list(v) if isinstance(v, tuple) else v for key, v in entry.sizes.items()},
-        "parameters": count_parameters(entry),
+        "parameters": None if entry.given and not given else count_parameters(entry, given),
         "published": [dataclasses.asdict(figure) for figure in entry.published],
         "genotype": {} if genotype is None else genotype_texts(entry, genotype),
         "operations": {} if genotype is None else operations(genotype),
     }
 
 
-def network_rows(entry: NetworkEntry) -> list[dict[str, str]]:
-    """The facts as rows of a table, without the genotype's texts."""
-    facts = network_facts(entry)
+def network_rows(entry: NetworkEntry, given: str = "") -> list[dict[str, str]]:
+    """The facts as rows of a table, without the genotype's texts; see `network_facts`."""
+    facts = network_facts(entry, given)
     sizes = ", ".join(f"{key} {_words(value)}" for key, value in facts["sizes"].items())
     counts = ", ".join(f"{count} x {word}" for word, count in facts["operations"].items())
     rows = [{"field": key, "value": facts[key]} for key in ("network", "origin", "for")]
     rows += [{"field": key, "value": facts[key]} for key in ("what", "source")]
+    counted = facts["parameters"]
+    shape = _shape(published_spec(entry))
     rows += [
         {"field": "sizes", "value": sizes or "none"},
         {
             "field": "parameters",
-            "value": f"{facts['parameters']:,} for {_shape(published_spec(entry))}",
+            "value": f"those of its genotype, for {shape}"
+            if counted is None
+            else f"{counted:,} for {shape}",
         },
     ]
+    if entry.given:
+        rows.append({"field": "encodings", "value": ", ".join(entry.given)})
     for figure in entry.published:
         value = f"{figure.what}: {figure.value} ({figure.source})"
         rows.append({"field": "published", "value": value})
@@ -82,7 +92,7 @@ def published_spec(entry: NetworkEntry) -> Spec:
     return entry.spec
 
 
-def count_parameters(entry: NetworkEntry) -> int:
+def count_parameters(entry: NetworkEntry, given: str = "") -> int:
     """The exact number of parameters at the published sizes.
 
     No memory is taken for them, but where a network computes its own widths with tensors: torchvision's RegNets do.
@@ -94,9 +104,9 @@ def count_parameters(entry: NetworkEntry) -> int:
     spec, generator = published_spec(entry), torch.Generator("cpu")
     try:
         with torch.device("meta"):
-            network = build(entry.name, {}, spec, generator)
+            network = build(entry.name, {}, spec, generator, genotype=given)
     except NotImplementedError:
-        network = build(entry.name, {}, spec, generator)
+        network = build(entry.name, {}, spec, generator, genotype=given)
     return sum(parameter.numel() for parameter in counted_parameters(network).values())
 
 
@@ -118,20 +128,27 @@ def drawing(entry: NetworkEntry) -> Figure:
     Raises:
         LotteryError: it has none.
     """
-    from analysis.architecture_plots import draw_chain, draw_graphs
-
     genotype = genotype_of(entry, entry.sizes)
+    if genotype is None and entry.given:
+        raise missing_genotype(entry)
     if genotype is None:
         raise LotteryError(
             f"{entry.name} has no genotype to draw; name a searched network, such as enas-micro."
         )
+    return draw_genotype(entry.name, genotype)
+
+
+def draw_genotype(name: str, genotype: Genotype) -> Figure:
+    """A genotype as a figure, with a title that begins with a name."""
+    from analysis.architecture_plots import draw_chain, draw_graphs
+
     if isinstance(genotype, LayerwiseGenotype):
-        return draw_chain(_chain(entry.name, genotype))
+        return draw_chain(_chain(name, genotype))
     if isinstance(genotype, RecurrentGenotype):
-        return draw_graphs([_recurrent_graph(entry.name, genotype)])
-    normal = _cell_graph(f"{entry.name}: normal cell", genotype.normal, "")
+        return draw_graphs([_recurrent_graph(name, genotype)])
+    normal = _cell_graph(f"{name}: normal cell", genotype.normal, "")
     note = "; operations on the outputs of the cells before halve the image"
-    reduction = _cell_graph(f"{entry.name}: reduction cell", genotype.reduction, note)
+    reduction = _cell_graph(f"{name}: reduction cell", genotype.reduction, note)
     return draw_graphs([normal, reduction])
 
 

@@ -73,6 +73,9 @@ def _grouped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 @click.command()
 @click.argument("name", required=False)
+@click.option(
+    "--genotype", default="", metavar="TEXT", help="Of a network such as searched-cells, as text."
+)
 @click.option("--draw", is_flag=True, help="Draw the cells or layers of a searched network.")
 @click.option(
     "--out",
@@ -81,18 +84,20 @@ def _grouped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     help="Where the drawing goes, as .svg, .png or .pdf; NAME.svg by default.",
 )
 @as_json
-def networks(name: str | None, draw: bool, out: Path | None, as_json: bool) -> None:
+def networks(name: str | None, genotype: str, draw: bool, out: Path | None, as_json: bool) -> None:
     """List the networks, or show one: source, sizes, figures, genotype.
 
     \u0008
     A network of torchvision is torchvision/resnet18, for example.
     Parameters are counted by building the network at its published size.
+    A genotype of your own is ENCODING: TEXT, in the usual encoding without its name.
 
     \u0008
     Examples:
       lottery networks
       lottery networks enas-micro
       lottery networks darts-v2 --draw --out darts.pdf
+      lottery networks searched-cells --genotype '0 2 0 0 0 4 0 1 1 0 1 0 0 3 0 2' --draw
     """
     from lottery.cli.architectures import save_drawing
     from nas.catalog import entry
@@ -101,12 +106,14 @@ def networks(name: str | None, draw: bool, out: Path | None, as_json: bool) -> N
         raise LotteryError("--draw draws one network; name it, as in networks enas-micro --draw.")
     if out is not None and not draw:
         raise LotteryError("--out says where a drawing goes; give --draw too.")
+    if genotype and name is None:
+        raise LotteryError("--genotype is of one network; name it, as in networks searched-cells.")
     if name is None:
         _list_networks(as_json)
     elif not draw:
-        _show_network(entry(name), as_json)
+        _show_network(entry(name, genotype), genotype, as_json)
     else:
-        path = save_drawing(entry(name), out)
+        path = save_drawing(entry(name, genotype), out)
         if as_json:
             print_json({"drawing": str(path)})
         else:
@@ -115,17 +122,19 @@ def networks(name: str | None, draw: bool, out: Path | None, as_json: bool) -> N
 
 def _list_networks(as_json: bool) -> None:
     from nas.catalog import NETWORKS
+    from nas.given_entries import GIVEN
 
+    listed = [*NETWORKS.values(), *GIVEN.values()]
     if as_json:
         from lottery.cli.architectures import network_facts
 
-        print_json([network_facts(found) for found in NETWORKS.values()])
+        print_json([network_facts(found) for found in listed])
         return
     # Without parameters, for which every network would have to be built.
     print_table(
         [
             {"network": each.name, "origin": each.origin, "for": each.task, "what": each.summary}
-            for each in NETWORKS.values()
+            for each in listed
         ]
     )
     click.echo(
@@ -134,15 +143,15 @@ def _list_networks(as_json: bool) -> None:
     )
 
 
-def _show_network(found: NetworkEntry, as_json: bool) -> None:
+def _show_network(found: NetworkEntry, given: str, as_json: bool) -> None:
     from lottery.cli.architectures import network_facts, network_rows
     from nas.entry import genotype_of
     from nas.genotype_texts import genotype_texts
 
     if as_json:
-        print_json(network_facts(found))
+        print_json(network_facts(found, given))
         return
-    print_table(network_rows(found))
+    print_table(network_rows(found, given))
     genotype = genotype_of(found, found.sizes)
     if genotype is not None:
         for encoding, text in genotype_texts(found, genotype).items():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lottery.cli.options import as_json, data_root_option
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table
+from training.errors import LotteryError
+
+if TYPE_CHECKING:
+    from training.configs import DataConfig
 
 # Numbers of a list beyond so many are summarised.
 MOST_NUMBERS = 12
@@ -19,25 +24,42 @@ MOST_NUMBERS = 12
 @click.argument("name", required=False)
 @data_root_option
 @click.option("--download", is_flag=True, help="Fetch the files into the data root first.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="OPTION=VALUE",
+    help="Change an option, such as characters=1; may be repeated.",
+)
 @as_json
-def data(name: str | None, data_root: Path | None, download: bool, as_json: bool) -> None:
+def data(
+    name: str | None,
+    data_root: Path | None,
+    download: bool,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """List the data sets, or check one: counts, hashes, labels, copies, baselines.
 
     Where a source's counts are known, "as published" says whether the files hold so many images or words.
-    The data root of `folder`, `npz` and `text` is the folder or file itself.
+    The data root of `folder`, `npz` and `text` is the folder or file itself. A recipe takes the same options as
+    --set data.options.OPTION=VALUE.
 
     \u0008
     Examples:
       lottery data
       lottery data mnist --data-root DATA
       lottery data npz --data-root images.npz
+      lottery data pydoc --set characters=1 --set train=100000
     """
     if name is None:
+        if assignments:
+            raise LotteryError("--set changes an option of one data set; name it.")
         rows = _listed(data_root)
     else:
         if download:
             _download(name, data_root)
-        facts = _checked(name, data_root)
+        facts = _checked(name, data_root, assignments)
         rows = [{"field": key, "value": _words(value)} for key, value in facts.items()]
     if as_json:
         print_json(rows if name is None else facts)
@@ -65,7 +87,6 @@ def _listed(given: Path | None) -> list[dict[str, str]]:
 def _download(name: str, given: Path | None) -> None:
     """Fetch a data set's files."""
     from training.datasets.catalog import data_entry, data_root
-    from training.errors import LotteryError
 
     entry, root = data_entry(name), data_root(given)
     if entry.download is None:
@@ -82,32 +103,58 @@ def _download(name: str, given: Path | None) -> None:
     entry.download(root)
 
 
-def _checked(name: str, given: Path | None) -> dict[str, Any]:
-    """Everything that is found out about a data set."""
-    from training.configs import DataConfig
-    from training.datasets.catalog import data_entry, data_root, load_data
+def _checked(name: str, given: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
+    """Everything that is found out about a data set, with its options changed by assignments."""
+    from training.datasets.catalog import data_entry, data_options, data_root, load_data
     from training.datasets.checks import as_published, file_sums, image_facts, text_facts
     from training.datasets.images import ImageData
 
     entry, root = data_entry(name), data_root(given)
-    loaded = load_data(DataConfig(name=name), root)
-    facts: dict[str, Any] = loaded.facts()
+    config = _config(name, assignments)
+    loaded = load_data(config, root)
+    facts: dict[str, Any] = {**loaded.facts(), "options": data_options(config)}
     facts |= image_facts(loaded) if isinstance(loaded, ImageData) else text_facts(loaded)
     if not entry.embedded and root is not None:
         paths = entry.paths(root)
         if entry.published is not None and isinstance(loaded, ImageData):
             facts["as published"] = as_published(entry.published, loaded, paths)
         facts["SHA-256"] = file_sums(paths)
+    # With a limit less is read than there is. That of images to validate on takes them from those to train on.
+    limits = ("train", "test") if isinstance(loaded, ImageData) else loaded.splits()
+    if any(config.options.get(split, 0) for split in limits):
+        facts.pop("as published", None)
     return facts
+
+
+def _config(name: str, assignments: Sequence[str]) -> DataConfig:
+    """A data set with changed options; an option may be written as in a recipe, data.options.characters."""
+    from training.configs import DataConfig
+    from training.plain import override
+
+    config = DataConfig(name=name)
+    for assignment in assignments:
+        if "=" not in assignment:
+            raise LotteryError(
+                f"{assignment!r} sets nothing; write OPTION=VALUE, such as characters=1."
+            )
+        config = override(config, f"options.{assignment.removeprefix('data.options.')}")
+    return config
 
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         nested = any(isinstance(item, dict | list) for item in value.values())
-        return ("; " if nested else ", ").join(f"{k} {_words(item)}" for k, item in value.items())
+        return ("; " if nested else ", ").join(f"{_key(k)} {_words(v)}" for k, v in value.items())
     if isinstance(value, list) and len(value) > MOST_NUMBERS:
         return f"{_words(min(value))} to {_words(max(value))} in each of {len(value):,}"
     if isinstance(value, list):
         nested = any(isinstance(item, dict) for item in value)
         return ("; " if nested else " ").join(map(_words, value)) or "none"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _key(text: str) -> str:
+    """A name, in quotes where it is a blank that could not be seen: a token of characters."""
+    return text if text.strip() else repr(text)

@@ -11,8 +11,10 @@ import click
 from lottery.cli.catalogs import networks, recipes
 from lottery.cli.data import data
 from lottery.cli.demo import demo
+from lottery.cli.measure import measure
 from lottery.cli.results import compare, plot, report, show
 from lottery.cli.runs import control, prune, retrain
+from lottery.cli.search import search
 from training.errors import ExitCode, LotteryError
 
 
@@ -72,9 +74,11 @@ for command in (
     recipes,
     networks,
     data,
+    search,
     retrain,
     prune,
     control,
+    measure,
     show,
     plot,
     compare,

@@ -49,14 +49,26 @@ runs_argument = click.argument(
 )
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="auto, cpu or cuda; auto takes CUDA where there is one.",
+)
+set_option = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Change any field, such as training.steps=2000; may be repeated.",
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print levels, steps, bytes and time, and stop."
+)
+
 machine_options = _together(
-    click.option(
-        "--device",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        help="auto, cpu or cuda; auto takes CUDA where there is one.",
-    ),
+    device_option,
     data_root_option,
     click.option(
         "--batching",
@@ -81,13 +93,7 @@ network_option = click.option(
 experiment_options = _together(
     network_option,
     click.option("--seeds", type=Seeds(), help="Seeds, such as 0,1,2."),
-    click.option(
-        "--set",
-        "assignments",
-        multiple=True,
-        metavar="FIELD=VALUE",
-        help="Change any field, such as training.steps=2000; may be repeated.",
-    ),
+    set_option,
     click.option(
         "--precision", metavar="NAME", help="fp32, bf16, or tf32 on CUDA; weights stay fp32."
     ),
@@ -97,6 +103,33 @@ experiment_options = _together(
         metavar="FOLDER",
         help="The run's folder; results/runs/NAME by default.",
     ),
-    click.option("--dry-run", is_flag=True, help="Print levels, steps, bytes and time, and stop."),
+    dry_run_option,
     as_json,
+)
+
+rank_option = click.option(
+    "--rank",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a search, which architecture; 1, the best, by default.",
+)
+
+search_options = _together(
+    click.option(
+        "--space",
+        type=click.Choice(["cell", "layers", "recurrent"]),
+        help="With a method: two cells, layer by layer, or a recurrent cell; cell by default.",
+    ),
+    click.option("--data", metavar="NAME", help="With a method: which data, see lottery data."),
+    click.option(
+        "--seeds", type=Seeds(), help="One search for each, in NAME-seed-N, such as 0,1,2."
+    ),
+    set_option,
+    click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="The search's folder, or that of all where there are several; results/searches/NAME by default.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Print what would be done, and stop."),
 )

@@ -8,24 +8,31 @@ import click
 
 from lottery.cli.options import as_json, run_argument, runs_argument
 from lottery.cli.running import print_json
-from lottery.cli.showing import print_levels, print_text_table, to_plain_rows
+from lottery.cli.search_showing import of_searches, plot_searches, show_search
+from lottery.cli.showing import print_gates, print_levels, print_text_table, to_plain_rows
 
 
 @click.command()
 @run_argument
 @as_json
 def show(run: Path, as_json: bool) -> None:
-    """Show a run's levels, arms and verdicts.
+    """Show a run's levels, arms and verdicts, and what a recurrent network's gates keep; or what a search found.
 
     \u0008
-    Example: lottery show results/runs/demo-digits-enas
+    Examples:
+      lottery show results/runs/demo-digits-enas
+      lottery show results/searches/enas-micro-search-small
     """
+    if of_searches([run]):
+        show_search(run, as_json)
+        return
     from analysis.tables import read_table
 
     if as_json:
         print_json(to_plain_rows(read_table([run])))
     else:
         print_levels([run])
+        print_gates(run)
 
 
 @click.command()
@@ -65,7 +72,13 @@ def plot(
       early-stop-vs-density   how soon each arm is at its best
       learning-curves         validation metric while training
       density-per-layer       where pruning went
+      density-per-gate        the same within recurrent layers, gate by gate
       searched-vs-pruned      metric against parameters, with the Pareto front
+    or, of searches,
+      search-curves           reward, baseline, loss and entropy while it went on
+      score-vs-standalone     what the scores are worth
+      searched-vs-random      the best of a search and random architectures, trained alone
+      promised-vs-real        what NAO promised and got, per step size
     Example: lottery plot metric-vs-density results/runs/demo-digits-enas --format png
     """
     import dataclasses
@@ -73,6 +86,10 @@ def plot(
     from analysis.plots import figure_kind, save_figure
     from analysis.tables import read_published, read_study
 
+    if of_searches(runs):
+        for path in plot_searches(figure, runs, out, formats):
+            click.echo(path)
+        return
     kind = figure_kind(figure)
     study = read_study(runs)
     if published is not None:
@@ -98,12 +115,13 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     Example: lottery compare results/runs/demo-digits-enas results/runs/demo-digits-resnet
     """
     from analysis.frontier import comparison
+    from analysis.search_verdicts import retraining_answers
     from analysis.tables import read_study
     from analysis.text_tables import comparison_table
     from analysis.verdicts import search_or_prune
 
     study = read_study(runs)
-    answers = search_or_prune(study.table, budget=budget)
+    answers = [*retraining_answers(study), *search_or_prune(study.table, budget=budget)]
     if as_json:
         verdicts = [
             {"question": a.question, "answer": a.answer, "verdict": a.verdict} for a in answers
@@ -133,15 +151,19 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
 )
 @click.option("--title", default="Lottery-ticket study", show_default=True, help="Its heading.")
 def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
-    """Write one self-contained HTML page: verdicts, tables, figures, and how it was done.
+    """Write one self-contained HTML page on runs or searches: verdicts, tables, figures, and how it was done.
 
     \u0008
-    Example: lottery report results/runs/demo-digits-enas results/runs/demo-digits-resnet
+    Examples:
+      lottery report results/runs/demo-digits-enas results/runs/demo-digits-resnet
+      lottery report results/searches/enas-micro-search-small
     """
     from analysis.report import render_report
+    from analysis.search_report import render_search_report
     from training.storage import write_file
 
     name = "-".join(run.resolve().name for run in runs)[:100]
     path = out or runs[0].resolve().parent / f"report-{name}.html"
-    write_file(path, render_report(runs, title).encode())
+    rendered = render_search_report if of_searches(runs) else render_report
+    write_file(path, rendered(runs, title).encode())
     click.echo(path)

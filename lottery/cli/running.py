@@ -21,6 +21,9 @@ from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
 from lottery.records import ENVIRONMENT, Record, is_run
 from lottery.runs import Run, stored_experiment
+from lottery.searches import retraining_experiment
+from nas.search.records import is_search
+from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
 from training.plain import from_toml, override
 from training.storage import read_file
@@ -54,13 +57,23 @@ class Machine:
     network: str | None = None
 
 
-def named_experiment(target: str) -> Experiment:
-    """The experiment that a user named: a recipe, a TOML file or a run.
+def named_experiment(target: str, rank: int | None = None) -> Experiment:
+    """The experiment that a user named: a recipe, a TOML file, a run, or a search whose architecture is retrained.
+
+    Args:
+        target: what was named.
+        rank: of the search's architecture; None for the best.
 
     Raises:
-        LotteryError: it is none of these, or the file is not a valid experiment.
+        LotteryError: it is none of these, or the file is not a valid experiment, or a rank is of no search.
     """
     path = Path(target)
+    if is_search(path):
+        return retraining_experiment(path, rank or 1)
+    if rank is not None:
+        raise LotteryError(
+            f"--rank is of what a search found, and {target} is no search; leave it out."
+        )
     if target in RECIPES:
         return recipe(target)
     if path.suffix == ".toml":
@@ -104,7 +117,9 @@ def with_network(experiment: Experiment, network: str) -> Experiment:
     if network == experiment.network.name:
         return experiment
     name = f"{experiment.name}-{re.sub('[^A-Za-z0-9._-]+', '-', network)}"
-    return dataclasses.replace(experiment, name=name, network=NetworkConfig(name=network))
+    kept = experiment.network if entry(network).given else NetworkConfig(name=network)
+    config = NetworkConfig(name=network, genotype=kept.genotype, found=kept.found)
+    return dataclasses.replace(experiment, name=name, network=config)
 
 
 def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
@@ -144,7 +159,7 @@ def prepared(
         The experiment with its steps resolved, and the setting to run it in.
     """
     from lottery.cycle import Setting, check
-    from nas.catalog import NETWORKS
+    from nas.catalog import is_known
     from training.device import (
         check_precision,
         choose_device,
@@ -161,7 +176,7 @@ def prepared(
     setting = Setting(
         task=task,
         # Not every network of others can be mapped by vmap.
-        batching=machine.batching or (None if experiment.network.name in NETWORKS else "looped"),
+        batching=machine.batching or (None if is_known(experiment.network.name) else "looped"),
         at_once=machine.replicates_at_once,
         watcher=watcher,
         factory=factory_of(machine.network, experiment),
@@ -189,7 +204,7 @@ def carry_out(
 
 
 @contextmanager
-def stopping(watcher: Watcher) -> Iterator[None]:
+def stopping(watcher: Watcher | SearchWatcher) -> Iterator[None]:
     """While inside, the first signal asks for a checkpoint and an end; a second Ctrl-C aborts."""
 
     def ask(number: int, frame: FrameType | None) -> None:

@@ -14,6 +14,7 @@ from lottery.cli.options import (
     experiment_options,
     machine_options,
     network_option,
+    rank_option,
     run_argument,
 )
 from lottery.cli.running import (
@@ -38,7 +39,7 @@ def machine_of(options: Mapping[str, Any]) -> Machine:
 
 def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     machine = machine_of(options)
-    given = named_experiment(target)
+    given = named_experiment(target, options["rank"])
     experiment = changed(
         given,
         network=machine.network,
@@ -63,7 +64,8 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.argument("target", metavar="RECIPE|FILE.toml|RUN")
+@click.argument("target", metavar="RECIPE|FILE.toml|RUN|SEARCH")
+@rank_option
 @experiment_options
 @machine_options
 def retrain(target: str, **options: Any) -> None:
@@ -72,14 +74,17 @@ def retrain(target: str, **options: Any) -> None:
     The same folder can be pruned afterwards: `lottery prune` with the same recipe goes on from the dense network.
 
     \u0008
-    Example: lottery retrain demo-digits-enas --seeds 0,1,2
+    Examples:
+      lottery retrain demo-digits-enas --seeds 0,1,2
+      lottery retrain results/searches/enas-micro-search-small --rank 2
     """
     _train(target, 0, options)
 
 
 @click.command()
-@click.argument("target", metavar="RECIPE|FILE.toml|RUN")
+@click.argument("target", metavar="RECIPE|FILE.toml|RUN|SEARCH")
 @click.option("--levels", type=click.IntRange(min=0), metavar="N", help="How often to prune.")
+@rank_option
 @experiment_options
 @machine_options
 def prune(target: str, levels: int | None, **options: Any) -> None:
@@ -94,6 +99,7 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
       lottery recipes lth-lenet > mine.toml; lottery prune mine.toml
       lottery prune lth-lenet --network conv-2 --set network.size.widths=[128]
       lottery prune lth-lenet --network my_package.my_module:make_network
+      lottery prune results/searches/enas-micro-search-small
     """
     _train(target, levels, options)
 
@@ -129,7 +135,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
 
     machine = machine_of(options)
     experiment = stored_experiment(RunFolder(run))
-    _check_same_network(experiment, machine.network, run)
+    check_same_network(experiment, machine.network, run)
     watcher = watcher_for(machine.quiet)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
         opened = open_run(run, resolved, setting.task.facts())
@@ -143,7 +149,12 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
         print_levels([run])
 
 
-def _check_same_network(experiment: Experiment, network: str | None, run: Path) -> None:
+def check_same_network(experiment: Experiment, network: str | None, run: Path) -> None:
+    """Refuse another network than a run's.
+
+    Raises:
+        LotteryError: the command line names another one.
+    """
     if network not in (None, experiment.network.name):
         raise LotteryError(
             f"{run} is a run of {experiment.network.name}, not of {network}; leave --network out or "

@@ -63,6 +63,17 @@ def print_levels(runs: Sequence[Path]) -> None:
         print_text_table(levels_table(study.table, str(run)).select(*columns))
 
 
+def print_gates(run: Path) -> None:
+    """The density of each gate of a run's recurrent matrices at the last level; nothing of other networks."""
+    from analysis.tables import read_study
+    from analysis.text_tables import gates_table
+
+    gates = read_study([run]).gates
+    if not gates.empty:
+        print("\nDensity of each gate; every level: lottery plot density-per-gate RUN")
+        print_text_table(gates_table(gates, str(gates["run"].iloc[0])))
+
+
 def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
     """What a run would do: its levels, steps, bytes and the time expected."""
     from lottery.planning import plan

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from training.augmentation import Augmentation
-from training.configs import DataConfig, TrainingConfig
+from training.configs import DataConfig, TextTraining, TrainingConfig
 from training.datasets.catalog import data_options, load_data
 from training.datasets.images import ImageData
+from training.errors import LotteryError
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task
@@ -22,16 +23,21 @@ def load_task(
 
     Args:
         config: the data set and its options.
-        training: of which the batch size and the weight of auxiliary classifiers are the task's.
+        training: of which the batch size, the weight of auxiliary classifiers and `text` are the task's.
         root: the folder of data files, or None.
         device: where to train.
 
     Raises:
-        LotteryError: an unknown name or option, a missing or damaged file, or a batch larger than the data.
+        LotteryError: an unknown name or option, a missing or damaged file, a batch larger than the data, or settings
+            of language models with images.
     """
     data = load_data(config, root).to(device)
     options = data_options(config)
     if isinstance(data, ImageData):
+        if training.text != TextTraining():
+            raise LotteryError(
+                f"training.text is for language models, but {config.name} are images; leave it out."
+            )
         augmentation = Augmentation(
             crop_padding=options["crop_padding"],
             flip=options["flip"] > 0,
@@ -40,4 +46,4 @@ def load_task(
         return ImageClassification(
             data, training.batch_size, augmentation, training.auxiliary_weight
         )
-    return LanguageModelling(data, training.batch_size, options["sequence"])
+    return LanguageModelling(data, training.batch_size, options["sequence"], besides=training.text)

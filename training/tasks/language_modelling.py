@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.configs import TextTraining
 from training.datasets.text import MOST_NATS, TextData
 from training.datasets.vocabulary import END
 from training.errors import LotteryError
@@ -16,26 +17,36 @@ from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
 from training.replicates import Replicates
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
+from training.tasks.windows import fixed_ends, varied_count, varied_ends
+
+NOTHING_BESIDES = TextTraining()
 
 
 class LanguageModelling(Task):
     """Predict the next word.
 
     A network maps (tokens `[T, B]`, state) to (logits `[T, B, V]`, state, ...) and gives zeros as the first state by
-    `initial_state(B)`.
+    `initial_state(B)`. To be regularised it gives (logits, state, dropped, raw, ...): its last output `[T, B, E]` after
+    its dropout and before.
 
     Args:
         data: on the device where it is trained.
         batch_size: columns into which the text is cut.
         sequence: tokens per window; the state is carried from window to window and reset at each epoch.
         evaluation_columns: into how many columns validation and test text are cut.
+        besides: penalties, and windows of varied lengths.
     """
 
     metric = PERPLEXITY
     example_dimension = 1
 
     def __init__(
-        self, data: TextData, batch_size: int, sequence: int, evaluation_columns: int = 10
+        self,
+        data: TextData,
+        batch_size: int,
+        sequence: int,
+        evaluation_columns: int = 10,
+        besides: TextTraining = NOTHING_BESIDES,
     ) -> None:
         rows = (len(data.train) - 1) // batch_size
         if rows < 1:
@@ -48,8 +59,14 @@ class LanguageModelling(Task):
         self.batch_size = batch_size
         self.sequence = sequence
         self.evaluation_columns = evaluation_columns
+        self.besides = besides
         self.device = data.train.device
-        self.steps_per_epoch = -(-rows // sequence)
+        self.steps_per_epoch = (
+            varied_count(rows, sequence, besides.window_cap)
+            if besides.varied_windows
+            else len(fixed_ends(rows, sequence))
+        )
+        self._ends: dict[int, list[int]] = {}
         used = data.train[: rows * batch_size + 1]
         self._inputs = used[:-1].view(batch_size, rows).t().contiguous()
         self._targets = used[1:].view(batch_size, rows).t().contiguous()
@@ -62,22 +79,51 @@ class LanguageModelling(Task):
         """Tokens and next tokens of a step's window, `[R, T, B]` each: the same text for every replicate."""
 
         def batch(step: int) -> Batch:
-            first = step % self.steps_per_epoch * self.sequence
-            rows = slice(first, first + self.sequence)
+            rows = self._window(step)
             pair = (self._inputs[rows], self._targets[rows])
             return tuple(tokens.expand(len(seeds), *tokens.shape) for tokens in pair)
 
         return batch
+
+    def rate_factor(self, step: int) -> float:
+        """A varied window's length by `sequence` (Merity et al. 2018, section 4.1); 1 for windows of one length."""
+        if not self.besides.varied_windows:
+            return 1.0
+        rows = self._window(step)
+        return len(range(rows.start, rows.stop)) / self.sequence
+
+    def _window(self, step: int) -> slice:
+        """The rows that are read at a step."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        varied = self.besides.varied_windows
+        key = epoch if varied else 0
+        if key not in self._ends:
+            self._ends.clear()
+            rows, cap = len(self._inputs), self.besides.window_cap
+            self._ends[key] = (
+                varied_ends(rows, self.sequence, cap, epoch)
+                if varied
+                else fixed_ends(rows, self.sequence)
+            )
+        ends = self._ends[key]
+        return slice(ends[place - 1] if place else 0, ends[place])
 
     def first_carry(self, replicates: Replicates) -> Carry:
         """The zero state, `[R, B, H]` per tensor."""
         return _zero_state(replicates, self.batch_size)
 
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
-        """The mean cross-entropy of the next tokens, and the state after the window."""
+        """What is differentiated, and the state after the window.
+
+        That is the mean cross-entropy of the next tokens and the penalties, which only training knows: whoever
+        evaluates reads the cross-entropy alone.
+        """
         tokens, targets = batch
-        logits, state = network(tokens, carry)[:2]
+        output = network(tokens, carry)
+        logits, state = output[:2]
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten()).mean()
+        if self.besides.activation or self.besides.slowness:
+            loss = loss + _penalty(self.besides, output)
         return loss, _map(torch.detach, state)
 
     @torch.no_grad()
@@ -112,6 +158,27 @@ class LanguageModelling(Task):
         tokens = self._inputs[: self.sequence, :1]
         network(tokens, _initial_state(network, 1))
         return tokens.numel()
+
+
+def _penalty(besides: TextTraining, output: Any) -> Tensor:
+    """Activation and temporal activation regularisation of a window (Merity et al. 2018, section 4.6).
+
+    Means of squares over `[T, B, E]`, as awd-lstm-lm's main.py takes them, where the paper has norms.
+    """
+    if len(output) < 4:
+        raise LotteryError(
+            "training.text.activation and training.text.slowness need a network that gives its last "
+            "output after its dropout and before, behind logits and state; set both to 0."
+        )
+    dropped, raw = output[2].float(), output[3].float()
+    penalty: Tensor = raw.new_zeros(())
+    if besides.activation:
+        shown = raw if besides.activation_of == "raw" else dropped
+        penalty = penalty + besides.activation * shown.square().mean()
+    # A window of one token has no successive outputs.
+    if besides.slowness and len(raw) > 1:
+        penalty = penalty + besides.slowness * (raw[1:] - raw[:-1]).square().mean()
+    return penalty
 
 
 def _columns(stream: Tensor, rows: int, columns: int) -> Tensor:

@@ -63,6 +63,10 @@ class Task(abc.ABC):
             seeds: R noise seeds: the order of the data is a function of (seed, epoch).
         """
 
+    def rate_factor(self, step: int) -> float:
+        """By what a step's batch multiplies the learning rate, besides the schedule."""
+        return 1.0
+
     @abc.abstractmethod
     def first_carry(self, replicates: Replicates) -> Carry:
         """What is carried from step to step at the start of an epoch, each tensor leading with R."""

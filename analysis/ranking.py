@@ -1,0 +1,165 @@
+"""How well a cheap score ranks architectures: rank correlation and regret against stand-alone training.
+
+Weight-sharing scores that rank architectures no better than chance make a search no better than a random one (Yu et al.
+2020, arXiv 1902.08142, table 3; Li & Talwalkar 2019, arXiv 1902.07638, section 4), so every search here measures it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy import stats
+
+from analysis.significance import Verdict, decide
+from analysis.summaries import CONFIDENCE, Values
+
+# Fewer architectures say next to nothing about a ranking: at 10, the 95 % interval of a tau is about 1 wide.
+MINIMUM_ARCHITECTURES = 20
+RESAMPLES = 999
+TOP = (1, 3, 5)
+NAN = float("nan")
+
+Statistic = Callable[[Values, Values], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A statistic of a sample with its 95 % interval, a percentile bootstrap over architectures."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regret:
+    """What is lost by training only the k architectures that a score puts first.
+
+    Attributes:
+        k: how many are trained.
+        loss: best stand-alone score of all less the best among those k, at least 0.
+        by_chance: the same on average for k architectures drawn at random: what the score has to beat.
+    """
+
+    k: int
+    loss: Estimate
+    by_chance: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """How a score ranks architectures that were also trained alone.
+
+    Attributes:
+        n: architectures.
+        tau: Kendall's tau-b.
+        rho: Spearman's.
+        p: of the one-sided test that tau is above 0 (scipy.stats.kendalltau); NaN for too few architectures.
+        p_opposite: that it is below 0.
+        regrets: for each k of `TOP` up to n.
+    """
+
+    n: int
+    tau: Estimate
+    rho: Estimate
+    p: float
+    p_opposite: float
+    regrets: tuple[Regret, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the score ranks better than chance; undecided for fewer than `MINIMUM_ARCHITECTURES`."""
+        return decide(self.p, self.p_opposite)
+
+
+def ranking(scores: Values, alone: Values) -> Ranking:
+    """How scores rank architectures, against what these reach when each is trained alone.
+
+    Args:
+        scores: `[n]`, higher is better.
+        alone: `[n]` stand-alone scores of the same architectures, higher is better.
+    """
+    n = len(scores)
+    p = opposite = NAN
+    if n >= MINIMUM_ARCHITECTURES and _ordered(scores, alone):
+        p = float(stats.kendalltau(scores, alone, alternative="greater").pvalue)
+        opposite = float(stats.kendalltau(scores, alone, alternative="less").pvalue)
+    return Ranking(
+        n=n,
+        tau=_estimate(kendall, scores, alone),
+        rho=_estimate(spearman, scores, alone),
+        p=p,
+        p_opposite=opposite,
+        regrets=tuple(
+            Regret(
+                k=k,
+                loss=_estimate(partial(regret, k=k), scores, alone),
+                by_chance=chance_regret(alone, k),
+            )
+            for k in TOP
+            if k <= n
+        ),
+    )
+
+
+def kendall(scores: Values, alone: Values) -> float:
+    """Kendall's tau-b; 0 where one side has no order at all, NaN for fewer than 2 architectures.
+
+    >>> round(kendall(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 4)
+    0.3333
+    """
+    if len(scores) < 2:
+        return NAN
+    return float(stats.kendalltau(scores, alone).statistic) if _ordered(scores, alone) else 0.0
+
+
+def spearman(scores: Values, alone: Values) -> float:
+    """Spearman's rho; 0 where one side has no order at all, NaN for fewer than 2 architectures."""
+    if len(scores) < 2:
+        return NAN
+    return float(stats.spearmanr(scores, alone).statistic) if _ordered(scores, alone) else 0.0
+
+
+def regret(scores: Values, alone: Values, k: int) -> float:
+    """Best stand-alone score of all less the best among the k of highest score; the first of equal scores count.
+
+    >>> regret(np.array([3.0, 2.0, 1.0]), np.array([0.5, 0.9, 0.7]), 1)
+    0.4
+    """
+    first = np.argsort(-scores, kind="stable")[:k]
+    return round(float(alone.max() - alone[first].max()), 12)
+
+
+def chance_regret(alone: Values, k: int) -> float:
+    """The mean regret of k different architectures drawn at random.
+
+    The i-th smallest of n values, counted from 1, is the largest of k draws with probability C(i-1, k-1) / C(n, k).
+    """
+    ordered, n = np.sort(alone), len(alone)
+    shares = [math.comb(i, k - 1) / math.comb(n, k) for i in range(n)]
+    return float(ordered[-1] - np.dot(ordered, shares))
+
+
+def _ordered(*sides: Values) -> bool:
+    return all(np.ptp(side) > 0 for side in sides)
+
+
+def _estimate(statistic: Statistic, scores: Values, alone: Values) -> Estimate:
+    value = statistic(scores, alone)
+    if len(scores) < 3 or math.isnan(value):
+        return Estimate(value=value, low=NAN, high=NAN)
+    found = stats.bootstrap(
+        (scores, alone),
+        statistic,
+        paired=True,
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(value=value, low=float(found.low), high=float(found.high))

@@ -1,0 +1,249 @@
+"""Figures of searches: how they went, what their scores are worth, and what NAO promised and got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy import stats
+
+from analysis.ranking import kendall
+from analysis.search_tables import FOUND, RANDOM, SearchStudy
+from analysis.search_verdicts import SCORES
+from analysis.theme import GREY, OKABE_ITO, legend, panel_title, panels, paper
+from analysis.wording import number
+from training.errors import LotteryError, unknown
+
+ORIGINS = {
+    RANDOM: ("random", OKABE_ITO["blue"], "o"),
+    FOUND: ("found", OKABE_ITO["vermillion"], "s"),
+}
+CURVES = {
+    "reward": ("reward", "mean of the strategy's samples"),
+    "baseline": ("reward", "baseline"),
+    "score": ("reward", "mean of the shown"),
+    "best": ("reward", "best of the shown"),
+    "loss": ("shared loss", "training loss of the shared weights"),
+    "entropy": ("entropy", "entropy of the controller"),
+}
+_COLOURS = ("blue", "black", "green", "vermillion", "purple", "orange")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchFigure:
+    """One kind of figure of searches.
+
+    Attributes:
+        caption: what it shows, for help and reports.
+        data: the rows that are drawn; empty when the searches have none.
+        draw: the drawing.
+    """
+
+    caption: str
+    data: Callable[[SearchStudy], pd.DataFrame]
+    draw: Callable[[SearchStudy], Figure]
+
+
+def search_curves(history: pd.DataFrame) -> Figure:
+    """Reward, baseline and what was shown, the loss and the entropy over the steps of the shared weights.
+
+    Args:
+        history: as from `search_tables.read_searches`; a column of panels per quantity, a row per search.
+    """
+    quantities = list(dict.fromkeys(CURVES[name][0] for name in _drawn(history)))
+    searches = list(history["search"].unique())
+    with paper():
+        figure, axes = panels(len(searches) * len(quantities))
+        entries: dict[str, Line2D] = {}
+        places = [(search, quantity) for search in searches for quantity in quantities]
+        for ax, (search, quantity) in zip(axes, places, strict=True):
+            of_search = history[history["search"] == search]
+            entries |= _curves(ax, of_search, quantity)
+            ax.set_title(panel_title(str(search)))
+            # Without shared weights there are no steps of theirs.
+            ax.set_xlabel("step of the shared weights" if of_search["step"].any() else "round")
+            ax.set_ylabel(quantity)
+        legend(figure, entries)
+    return figure
+
+
+def _drawn(history: pd.DataFrame) -> list[str]:
+    return [name for name in CURVES if name in set(history["name"])]
+
+
+def _curves(ax: Axes, of_search: pd.DataFrame, quantity: str) -> dict[str, Line2D]:
+    entries = {}
+    over = "step" if of_search["step"].any() else "epoch"
+    for (name, (whose, label)), colour in zip(CURVES.items(), _COLOURS, strict=True):
+        rows = of_search[of_search["name"] == name]
+        if whose == quantity and not rows.empty:
+            (line,) = ax.plot(rows[over], rows["value"], color=OKABE_ITO[colour])
+            entries[label] = line
+    for step in of_search[of_search["name"] == "rollback"][over]:
+        ax.axvline(step, color=GREY, linewidth=0.8, linestyle=":")
+        entries["rollback"] = Line2D([], [], color=GREY, linestyle=":")
+    return entries
+
+
+def ranked(architectures: pd.DataFrame) -> pd.DataFrame:
+    """Architectures with a score and a stand-alone score: one row per pair of them, with both ranks, 1 the best.
+
+    Columns are `search`, `origin`, `by` (the score's name), `score`, `standalone`, `rank by score`, `rank alone`,
+    `genotype`; ranks are within the search.
+    """
+    parts = []
+    for score in SCORES:
+        known = architectures.dropna(subset=[score, "standalone"])
+        columns = ["search", "origin", score, "standalone", "genotype"]
+        parts.append(known[columns].rename(columns={score: "score"}).assign(by=score))
+    rows = pd.concat(parts, ignore_index=True)
+    of_one = rows.groupby(["search", "by"], sort=False)
+    ranks = of_one[["score", "standalone"]].rank(ascending=False, method="average")
+    rows["rank by score"], rows["rank alone"] = ranks["score"], ranks["standalone"]
+    return rows
+
+
+def ranking_scatter(architectures: pd.DataFrame) -> Figure:
+    """Stand-alone score over score: a panel per search and score; tau is of the random architectures alone."""
+    rows = ranked(architectures)
+    groups = list(rows.groupby(["search", "by"], sort=False))
+    with paper():
+        figure, axes = panels(len(groups))
+        entries: dict[str, Any] = {}
+        for ax, ((search, by), pairs) in zip(axes, groups, strict=True):
+            for origin, (label, colour, marker) in ORIGINS.items():
+                own = pairs[pairs["origin"] == origin]
+                (points,) = ax.plot(
+                    *(own["score"], own["standalone"]),
+                    marker=marker,
+                    color=colour,
+                    linestyle="none",
+                    alpha=0.8,
+                )
+                entries[label] = points
+                for x, y, rank in own[["score", "standalone", "rank alone"]].itertuples(
+                    index=False
+                ):
+                    ax.annotate(f"{rank:g}", (x, y), (2, 2), textcoords="offset points", fontsize=5)
+            random = pairs[pairs["origin"] == RANDOM]
+            tau = kendall(random["score"].to_numpy(), random["standalone"].to_numpy())
+            ax.set_title(
+                panel_title(str(search), f"Kendall's tau {number(tau)}, n = {len(random)}")
+            )
+            ax.set_xlabel(f"score by {SCORES[str(by)]}")
+            ax.set_ylabel("stand-alone score")
+        legend(figure, entries)
+    return figure
+
+
+def contest(architectures: pd.DataFrame) -> pd.DataFrame:
+    """The architectures that were trained alone, equally long: search, origin and stand-alone score."""
+    known = architectures.dropna(subset=["standalone"])
+    columns = [
+        "search",
+        "origin",
+        "rank",
+        "standalone",
+        "standalone_metric",
+        "parameters",
+        "genotype",
+    ]
+    return known[columns].reset_index(drop=True)
+
+
+def searched_against_random(architectures: pd.DataFrame) -> Figure:
+    """Stand-alone scores of what a search found beside those of random architectures, with means."""
+    rows = contest(architectures)
+    groups = list(rows.groupby("search", sort=False))
+    with paper():
+        figure, axes = panels(len(groups))
+        for ax, (search, of_search) in zip(axes, groups, strict=True):
+            for place, (origin, (_, colour, marker)) in enumerate(ORIGINS.items()):
+                scores = of_search[of_search["origin"] == origin]["standalone"].to_numpy()
+                # Spread by rank, so that equal scores don't hide one another.
+                aside = 0.3 * (stats.rankdata(scores, "ordinal") / max(len(scores), 1) - 0.5)
+                ax.plot(
+                    place + aside, scores, marker=marker, color=colour, linestyle="none", alpha=0.7
+                )
+                if len(scores):
+                    ax.hlines(scores.mean(), place - 0.3, place + 0.3, color=colour)
+            ax.set_xticks(range(len(ORIGINS)), [label for label, _, _ in ORIGINS.values()])
+            ax.set_xlim(-0.5, 1.5)
+            ax.set_title(panel_title(str(search)))
+            ax.set_ylabel("stand-alone score")
+    return figure
+
+
+def promised_against_real(steps: pd.DataFrame) -> Figure:
+    """NAO's mean gain over the parents per step size: promised by the moved embedding, predicted, and real."""
+    searches = list(steps.groupby("search", sort=False))
+    with paper():
+        figure, axes = panels(len(searches))
+        entries: dict[str, Any] = {}
+        for ax, (search, of_search) in zip(axes, searches, strict=True):
+            whats = (
+                ("promised", "sky", "^"),
+                ("predicted", "blue", "o"),
+                ("real", "vermillion", "s"),
+            )
+            for what, colour, marker in whats:
+                weights, sizes = of_search["count"], of_search["step_size"]
+                sums = (of_search[what] * weights).groupby(sizes).sum()
+                means = sums / weights.groupby(sizes).sum()
+                (line,) = ax.plot(means.index, means, color=OKABE_ITO[colour], marker=marker)
+                entries[what] = line
+            ax.axhline(0, color=GREY, linewidth=0.8)
+            ax.set_title(panel_title(str(search)))
+            ax.set_xlabel("step size along the predictor's gradient")
+            ax.set_ylabel("gain over the parent (reward)")
+        legend(figure, entries)
+    return figure
+
+
+SEARCH_FIGURES: dict[str, SearchFigure] = {
+    "search-curves": SearchFigure(
+        caption="Mean reward of the strategy's samples, its baseline, what was shown, the loss of the shared weights "
+        "and the entropy of the controller while the search went on; dotted lines are rollbacks.",
+        data=lambda study: study.history[study.history["name"].isin([*CURVES, "rollback"])],
+        draw=lambda study: search_curves(study.history),
+    ),
+    "score-vs-standalone": SearchFigure(
+        caption="Stand-alone score over the score that the search chose by, with the rank by stand-alone score at each "
+        "point; Kendall's tau is of the random architectures.",
+        data=lambda study: ranked(study.architectures),
+        draw=lambda study: ranking_scatter(study.architectures),
+    ),
+    "searched-vs-random": SearchFigure(
+        caption="Stand-alone scores of the best of a search and of architectures drawn at random, after equally long "
+        "training; lines are means.",
+        data=lambda study: contest(study.architectures),
+        draw=lambda study: searched_against_random(study.architectures),
+    ),
+    "promised-vs-real": SearchFigure(
+        caption="NAO: mean gain in reward of new architectures over those that they were made from, per step size: "
+        "promised by the moved embedding, predicted for what it was decoded to, and real.",
+        data=lambda study: study.steps,
+        draw=lambda study: promised_against_real(study.steps),
+    ),
+}
+
+
+def search_figure(name: str, study: SearchStudy) -> SearchFigure:
+    """The kind of figure of a name, which the searches have data for.
+
+    Raises:
+        LotteryError: there is no such figure, or nothing to draw in it.
+    """
+    if name not in SEARCH_FIGURES:
+        raise unknown("figure of searches", name, SEARCH_FIGURES)
+    found = SEARCH_FIGURES[name]
+    if found.data(study).empty:
+        raise LotteryError(
+            f"These searches have nothing to draw in {name}; choose another of {', '.join(SEARCH_FIGURES)}."
+        )
+    return found

@@ -1,0 +1,64 @@
+"""Searches -> one self-contained HTML page: what was found, what the scores are worth, and how it went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from analysis.plots import render
+from analysis.report import Chart, inline_svg, page
+from analysis.search_plots import SEARCH_FIGURES
+from analysis.search_tables import SearchStudy, read_searches
+from analysis.search_text import architectures_table, history_table
+from analysis.search_verdicts import ranking_table, search_answers
+
+GLOSSARY = {
+    "score": "reward by which the search ranks: of an architecture with the shared weights, on the validation split",
+    "alone, stand-alone": "of an architecture trained from scratch, for the same few steps as all others",
+    "reward": "the share of images that are right, or a constant divided by the perplexity; higher is better",
+    "found": "suggested by the search's strategy, in the order of its scores",
+    "random": "drawn from the whole space beside them, and never chosen by a score",
+    "Kendall's tau": "share of pairs in the same order less that in the opposite one: 1 is the same ranking, 0 chance",
+    "top-k regret": "best stand-alone score of all less the best among the k that the score puts first; by chance: the "
+    "mean of k drawn at random",
+    "undecided": "neither the test nor its opposite is significant, or there are too few architectures",
+    "[low, high]": "95 % interval: a bootstrap over architectures, or of a difference of means after Welch",
+}
+
+
+def render_search_report(runs: Sequence[Path], title: str) -> str:
+    """The report on some finished searches as one HTML page that loads nothing from elsewhere.
+
+    Raises:
+        LotteryError: one is not a search or not finished, or a file is damaged.
+    """
+    study = read_searches(runs)
+    return page(
+        "search.html.j2",
+        title=title,
+        answers=search_answers(study.architectures),
+        found={name: architectures_table(study.architectures, name) for name in study.facts},
+        ranks=ranking_table(study.architectures),
+        charts=_charts(study),
+        last=history_table(study.history),
+        facts={name: _facts(study, name) for name in study.facts},
+        glossary=GLOSSARY,
+    )
+
+
+def _charts(study: SearchStudy) -> list[Chart]:
+    charts = []
+    for name, kind in SEARCH_FIGURES.items():
+        if not kind.data(study).empty:
+            svg = render(kind.draw(study), "svg", salt=name).decode()
+            charts.append(Chart(caption=kind.caption, svg=inline_svg(svg, name, kind.caption)))
+    return charts
+
+
+def _facts(study: SearchStudy, name: str) -> dict[str, str]:
+    """What a search says of itself, as text."""
+    return {
+        key: json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+        for key, value in study.facts[name].items()
+    }

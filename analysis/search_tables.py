@@ -1,0 +1,139 @@
+"""Searches on disk -> tidy tables: what each found, and how it went."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nas.search.records import (
+    SEARCH,
+    SearchHistoryRow,
+    SearchRecord,
+    SearchResult,
+    metric_value,
+    read_config,
+    read_data_facts,
+    read_result,
+    read_search_history,
+)
+from training.errors import LotteryError
+
+FOUND = "found"
+RANDOM = "random"
+ARCHITECTURES = (
+    *("search", "method", "space", "origin", "rank", "round", "parameters", "score", "standalone"),
+    *("predicted", "score_metric", "standalone_metric", "metric", "unit", "encoding", "genotype"),
+)
+HISTORY = ("search", "epoch", "step", "name", "value")
+STEPS = ("search", "epoch", "step_size", "promised", "predicted", "real", "count")
+CURVES = ("loss", "reward", "baseline", "entropy", "score", "best")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchStudy:
+    """Everything that figures and reports of searches are made from.
+
+    Attributes:
+        architectures: one row per architecture that a search ended with (`ARCHITECTURES`). Scores are rewards, higher
+            is better; the columns of a metric are in its own terms.
+        history: one row per number of a phase (`HISTORY`); rollbacks are named so.
+        steps: of NAO, one row per renewal of the pool and step size (`STEPS`): mean gains over the parents.
+        facts: per search, what it says of itself.
+    """
+
+    architectures: pd.DataFrame
+    history: pd.DataFrame
+    steps: pd.DataFrame
+    facts: dict[str, dict[str, Any]]
+
+
+def read_searches(runs: Sequence[Path]) -> SearchStudy:
+    """Read all that some finished searches hold.
+
+    Raises:
+        LotteryError: one is not a search or not finished, or a file is damaged.
+    """
+    if not runs:
+        raise LotteryError("No search was given; name folders that `lottery search` made.")
+    paths = list(dict.fromkeys(run.resolve() for run in runs))
+    shared = Counter(path.name for path in paths)
+    names = {path: str(path) if shared[path.name] > 1 else path.name for path in paths}
+    results = {name: read_result(path) for path, name in names.items()}
+    histories = {name: read_search_history(path) for path, name in names.items()}
+    return SearchStudy(
+        architectures=_architectures(results),
+        history=_history(histories),
+        steps=_steps(histories),
+        facts={
+            name: {"search": _settings(path), "data": read_data_facts(path)}
+            for path, name in names.items()
+        },
+    )
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    """The configuration as it stands in the file, once that was checked."""
+    read_config(path)
+    settings: dict[str, Any] = json.loads((path / SEARCH).read_text(encoding="utf-8"))
+    return settings
+
+
+def _architectures(results: dict[str, SearchResult]) -> pd.DataFrame:
+    rows = [_row(name, r, result) for name, result in results.items() for r in result.records]
+    table = pd.DataFrame(rows, columns=list(ARCHITECTURES))
+    numbers = ["score", "standalone", "predicted", "score_metric", "standalone_metric"]
+    return table.astype({**dict.fromkeys(numbers, float), "rank": "Int64"})
+
+
+def _row(name: str, record: SearchRecord, result: SearchResult) -> dict[str, object]:
+    def in_metric(reward: float | None) -> float | None:
+        if reward is None:
+            return None
+        return metric_value(reward, result.metric, result.reward_constant)
+
+    own = asdict(record)
+    shared = {key: own[key] for key in ARCHITECTURES if key in own}
+    return {
+        **shared,
+        "search": name,
+        "predicted": record.facts.get("predicted"),
+        "score_metric": in_metric(record.score),
+        "standalone_metric": in_metric(record.standalone),
+        "metric": result.metric.name,
+        "unit": result.metric.unit,
+    }
+
+
+def _history(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
+    rows = [
+        (name, row.epoch, row.step, figure, value)
+        for name, history in histories.items()
+        for row in history
+        for figure, value in _figures(row).items()
+    ]
+    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"value": float})
+
+
+def _figures(row: SearchHistoryRow) -> dict[str, float]:
+    if row.event == "rollback":
+        return {"rollback": 1.0}
+    own = {name: value for name in CURVES if (value := asdict(row)[name]) is not None}
+    return {**own, **{n: v for n, v in row.facts.items() if not n.startswith("step_")}}
+
+
+def _steps(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
+    """What NAO's strategy records as `step_SIZE_promised`, `..._predicted`, `..._real` and `..._count`."""
+    rows = []
+    for name, history in histories.items():
+        for row in history:
+            sizes = [key.split("_")[1] for key in row.facts if key.endswith("_promised")]
+            for size in sizes:
+                gains = [row.facts[f"step_{size}_{what}"] for what in STEPS[3:]]
+                rows.append((name, row.epoch, int(size), *gains))
+    return pd.DataFrame(rows, columns=list(STEPS))

@@ -1,0 +1,158 @@
+"""What searches say: whether their scores are worth something, and whether they beat random architectures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
+from analysis.search_tables import FOUND, RANDOM
+from analysis.significance import MINIMUM_N, Comparison, decide, welch
+from analysis.summaries import Values
+from analysis.tables import Study, results_at
+from analysis.text_tables import Table
+from analysis.verdicts import Answer
+from analysis.wording import MISSING, interval, number, p_value
+
+SCORES = {"score": "shared weights", "predicted": "NAO's predictor"}
+
+
+def rankings(architectures: pd.DataFrame) -> dict[tuple[str, str], Ranking]:
+    """(search, score) -> how that score ranks the architectures drawn at random from the space.
+
+    The found ones are left out: a sample that was selected by its score says little about the score.
+
+    Args:
+        architectures: as from `search_tables.read_searches`.
+    """
+    rows = architectures[architectures["origin"] == RANDOM]
+    found = {}
+    for search, of_search in rows.groupby("search", sort=False):
+        for score in SCORES:
+            known = of_search.dropna(subset=[score, "standalone"])
+            if not known.empty:
+                found[str(search), score] = ranking(
+                    _values(known[score]), _values(known["standalone"])
+                )
+    return found
+
+
+def ranking_table(architectures: pd.DataFrame) -> Table:
+    """Rank correlations and regrets of each search as text."""
+    rows = []
+    for (search, score), found in rankings(architectures).items():
+        regrets = [
+            f"{number(100 * r.loss.value)} {interval(100 * r.loss.low, 100 * r.loss.high)}, "
+            f"by chance {number(100 * r.by_chance)}"
+            for r in found.regrets
+        ]
+        rows.append(
+            (
+                *(search, SCORES[score], str(found.n)),
+                f"{number(found.tau.value)} {interval(found.tau.low, found.tau.high)}",
+                f"{number(found.rho.value)} {interval(found.rho.low, found.rho.high)}",
+                *(p_value(found.p), *regrets, *[MISSING] * (3 - len(regrets)), found.verdict),
+            )
+        )
+    tops = tuple(f"top-{k} regret (1/100)" for k in (1, 3, 5))
+    head = ("search", "score", "n", "Kendall's tau", "Spearman's rho", "tau > 0", *tops)
+    return Table(head=(*head, "ranks better than chance"), rows=rows)
+
+
+def search_answers(architectures: pd.DataFrame) -> list[Answer]:
+    """Per search: does its score rank, and are its best better than architectures drawn at random.
+
+    Args:
+        architectures: as from `search_tables.read_searches`.
+    """
+    answers = [
+        _ranking_answer(search, score, found)
+        for (search, score), found in rankings(architectures).items()
+    ]
+    for search, of_search in architectures.groupby("search", sort=False):
+        answers += _against_random(str(search), of_search.dropna(subset=["standalone"]))
+    return answers
+
+
+def _ranking_answer(search: str, score: str, found: Ranking) -> Answer:
+    few = (
+        f"; at least {MINIMUM_ARCHITECTURES} are needed" if found.n < MINIMUM_ARCHITECTURES else ""
+    )
+    low, high = found.tau.low, found.tau.high
+    return Answer(
+        question=f"Do the scores by {SCORES[score]} of {search} rank architectures?",
+        answer=f"Kendall's tau with stand-alone training is {number(found.tau.value)} "
+        f"{interval(low, high)} over {found.n} architectures drawn at random ({p_value(found.p)} "
+        f"for tau above 0){few}.",
+        verdict=found.verdict,
+    )
+
+
+def _against_random(search: str, trained: pd.DataFrame) -> list[Answer]:
+    """The best of a search against random architectures, after equally long training alone."""
+    ours = _values(trained[trained["origin"] == FOUND]["standalone"])
+    theirs = _values(trained[trained["origin"] == RANDOM]["standalone"])
+    if not ours.size or not theirs.size:
+        return []
+    found = welch(100 * ours, 100 * theirs, higher_is_better=True)
+    return [
+        Answer(
+            question=f"Does {search} find better architectures than chance?",
+            answer=f"Trained alone equally long, its best {ours.size} reach on average "
+            f"{_gain(found)} more reward (in hundredths) than {theirs.size} drawn at random; the "
+            "best of these random ones is "
+            f"{'better' if theirs.max() > ours.max() else 'no better'} than the best of the search.",
+            verdict=decide(found.p, found.p_opposite),
+        )
+    ]
+
+
+def retraining_answers(study: Study) -> list[Answer]:
+    """Per data set: do retrained networks of searches beat retrained random ones, at the same training.
+
+    The unit is an architecture, its value the mean over the seeds of its retraining: seeds of one architecture say
+    nothing about the next search. Runs whose training differs are not compared.
+
+    Args:
+        study: of runs that `lottery retrain` or `lottery prune` made; those that no search found are passed over.
+    """
+    rows = results_at(study.table)
+    rows = rows[(rows["level"] == 0) & ~rows["diverged"]]
+    means = rows.groupby(["run", "data"], sort=False)["value"].mean().reset_index()
+    means["method"] = [_method(study, run) for run in means["run"]]
+    means["budget"] = [str(study.facts[run]["experiment"].get("training")) for run in means["run"]]
+    answers = []
+    higher = bool(rows["higher_is_better"].iloc[0]) if len(rows) else True
+    for (data, _), alike in means.groupby(["data", "budget"], sort=False):
+        by_chance = _values(alike[alike["method"] == RANDOM]["value"])
+        for method in sorted(set(alike["method"]) - {RANDOM, ""}):
+            ours = _values(alike[alike["method"] == method]["value"])
+            if by_chance.size:
+                answers.append(_retrained(method, str(data), ours, by_chance, higher))
+    return answers
+
+
+def _retrained(method: str, data: str, ours: Values, theirs: Values, higher: bool) -> Answer:
+    found = welch(ours, theirs, higher_is_better=higher)
+    few = f"; at least {MINIMUM_N} of each are needed" if found.n < MINIMUM_N else ""
+    return Answer(
+        question=f"Does {method} beat random search on {data} at equal retraining?",
+        answer=f"{ours.size} searched and {theirs.size} random architectures, each the mean of its "
+        f"seeds: an advantage of {_gain(found)}{few}.",
+        verdict=decide(found.p, found.p_opposite),
+    )
+
+
+def _method(study: Study, run: str) -> str:
+    network = study.facts[run]["experiment"].get("network", {})
+    if network.get("name", "").startswith("random-"):
+        return RANDOM
+    return str((network.get("found") or {}).get("method", ""))
+
+
+def _gain(found: Comparison) -> str:
+    return f"{number(found.difference)} {interval(found.low, found.high)} ({p_value(found.p)})"
+
+
+def _values(column: pd.Series[float]) -> Values:
+    return np.asarray(column, dtype=np.float64)

@@ -1,0 +1,220 @@
+"""A training step with shared weights against the same architecture's step alone, in each search space.
+
+    python benchmarks/search.py [--steps 40] [--json FILE]
+
+Every architecture, of a few that are drawn at random, takes a step with the shared weights and then one as the
+stand-alone network, with the same batch, clipping and optimizer; the ratio is the median over these pairs, so that it
+holds on any machine. Run it on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.conv_cells import CellNetwork
+from nas.conv_layers import LayerNetwork
+from nas.genotypes import Genotype
+from nas.networks import searched_language_model
+from nas.search.shared import SharedNetwork, shared_network
+from nas.search.spaces import CellSpace, LayerSpace, RecurrentSpace, Space, random_genotype
+from training.device import keep_freed_memory
+from training.noise import generator, set_noise
+from training.specs import ImageSpec, Spec, TextSpec
+
+ARCHITECTURES = 4
+BPTT = 35
+MOST = 1.15
+Step = Callable[[], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A space at a size.
+
+    Attributes:
+        name: what is printed.
+        space: of the architectures.
+        spec: of the data.
+        sizes: of the networks.
+        batch: images or sequences.
+    """
+
+    name: str
+    space: Space
+    spec: Spec
+    sizes: dict[str, Any]
+    batch: int
+
+
+def images(side: int) -> ImageSpec:
+    """Ten classes of coloured images."""
+    return ImageSpec(channels=3, height=side, width=side, classes=10)
+
+
+def cells(channels: int, normal_cells: int) -> dict[str, Any]:
+    """Sizes of a network of cells."""
+    own = {"channels": channels, "normal_cells": normal_cells, "reductions": 2, "auxiliary": 1}
+    return {**own, "dropout": 0.1, "drop_path": 0.0}
+
+
+def text(hidden: int) -> dict[str, Any]:
+    """Sizes of a language model, with the dropouts of enas_lm's search (src/child.py)."""
+    return {
+        "hidden": hidden,
+        "dropout_embedding": 0.1,
+        "dropout_input": 0.2,
+        "dropout_cell_input": 0.75,
+        "dropout_cell_state": 0.25,
+        "dropout_output": 0.75,
+    }
+
+
+def layers(channels: int) -> dict[str, Any]:
+    """Sizes of a layerwise network."""
+    return {"channels": channels, "dropout": 0.1}
+
+
+CASES = (
+    Case(name="cells, small", space=CellSpace(), spec=images(8), sizes=cells(4, 1), batch=32),
+    Case(name="cells, C = 20", space=CellSpace(), spec=images(32), sizes=cells(20, 2), batch=32),
+    Case(name="layers, small", space=LayerSpace(), spec=images(8), sizes=layers(4), batch=32),
+    Case(name="layers, C = 20", space=LayerSpace(), spec=images(32), sizes=layers(20), batch=32),
+    Case(
+        name="recurrent, small",
+        space=RecurrentSpace(nodes=6),
+        spec=TextSpec(vocabulary=200),
+        sizes=text(32),
+        batch=16,
+    ),
+    Case(
+        name="recurrent, H = 200",
+        space=RecurrentSpace(),
+        spec=TextSpec(vocabulary=10_000),
+        sizes=text(200),
+        batch=64,
+    ),
+)
+
+
+def alone(case: Case, genotype: Genotype) -> nn.Module:
+    """The network that an architecture is retrained as."""
+    builders: dict[type, Callable[..., nn.Module]] = {
+        CellSpace: lambda spec, **sizes: CellNetwork(spec, wiring="enas", **sizes),
+        LayerSpace: lambda spec, **sizes: LayerNetwork(spec, separable=True, **sizes),
+        RecurrentSpace: searched_language_model,
+    }
+    network = builders[type(case.space)](case.spec, genotype=genotype, **case.sizes)
+    return network.to(memory_format=torch.channels_last)
+
+
+def loss_of(case: Case, shared: SharedNetwork) -> Callable[[Callable[..., Any]], Tensor]:
+    """The loss of a network on a random batch."""
+    if isinstance(case.spec, TextSpec):
+        tokens = torch.randint(case.spec.vocabulary, (BPTT + 1, case.batch))
+        state = shared.initial_state(case.batch)
+        return lambda network: F.cross_entropy(
+            network(tokens[:-1], state).logits.flatten(0, 1), tokens[1:].flatten()
+        )
+    inputs = torch.randn(case.batch, case.spec.channels, case.spec.height, case.spec.width)
+    labels = torch.randint(case.spec.classes, (case.batch,))
+
+    def loss(network: Callable[..., Any]) -> Tensor:
+        outputs = network(inputs)
+        if isinstance(outputs, Tensor):
+            return F.cross_entropy(outputs, labels)
+        logits, auxiliary = outputs
+        return F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
+
+    return loss
+
+
+def step_of(module: nn.Module, drawing: nn.Module, loss: Callable[[], Tensor]) -> Step:
+    """A step of SGD with momentum and clipping, and with the noise of what draws."""
+    optimizer = torch.optim.SGD(module.parameters(), 0.01, momentum=0.9, weight_decay=1e-4)
+    parameters = [*module.parameters()]
+
+    def step() -> None:
+        set_noise(drawing, 0, 0)
+        optimizer.zero_grad()
+        loss().backward()
+        nn.utils.clip_grad_norm_(parameters, 5.0)
+        optimizer.step()
+
+    return step
+
+
+def pairs_of(case: Case) -> list[tuple[Step, Step]]:
+    """Of each architecture, a step with shared weights and one alone."""
+    shared = shared_network(case.space, case.sizes, case.spec, generator(0, "benchmark"))
+    loss = loss_of(case, shared)
+    draws = Random(0)
+    chosen = random_genotype(case.space, draws)
+    step = step_of(shared, shared.drawing(), lambda: loss(lambda *inputs: shared(chosen, *inputs)))
+
+    def with_shared(genotype: Genotype) -> Step:
+        def run() -> None:
+            nonlocal chosen
+            chosen = genotype
+            step()
+
+        return run
+
+    def by_itself(genotype: Genotype) -> Step:
+        network = alone(case, genotype)
+        return step_of(network, network, lambda: loss(network))
+
+    genotypes = [random_genotype(case.space, draws) for _ in range(ARCHITECTURES)]
+    return [(with_shared(genotype), by_itself(genotype)) for genotype in genotypes]
+
+
+def measure(case: Case, steps: int) -> dict[str, object]:
+    """Milliseconds per step of both, in turns, and the median of their ratios."""
+    pairs = pairs_of(case)
+    times: list[tuple[float, float]] = []
+    for turn in range(-ARCHITECTURES, steps):
+        began = time.perf_counter()
+        pairs[turn % ARCHITECTURES][0]()
+        between = time.perf_counter()
+        pairs[turn % ARCHITECTURES][1]()
+        if turn >= 0:
+            times.append((between - began, time.perf_counter() - between))
+    ratios = sorted(shared / single for shared, single in times)
+    return {
+        "shared": round(1e3 * median(shared for shared, _ in times), 1),
+        "alone": round(1e3 * median(single for _, single in times), 1),
+        "ratio": round(median(ratios), 3),
+        "ratio_quartiles": [round(ratios[len(ratios) * k // 4], 2) for k in (1, 3)],
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--steps", type=int, default=40, help="timed pairs of each case")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    machine = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    result: dict[str, Any] = {"machine": machine, "torch": torch.__version__, "at_most": MOST}
+    for case in CASES:
+        result[case.name] = measure(case, arguments.steps)
+        print(f"{case.name}: {result[case.name]}", flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The command `search`: from a recipe, a method or a stopped run to ranked architectures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lottery.cli.options import as_json, data_root_option, device_option, quiet, search_options
+from lottery.cli.running import print_json, stopping
+from lottery.cli.search_showing import list_searches, print_ranking, print_search_plan
+from lottery.cli.search_watching import search_watcher
+from lottery.records import ENVIRONMENT
+from lottery.searches import METHODS, search_recipe, usual_search
+from nas.search.configs import SearchConfig
+from nas.search.records import SearchRecord, is_search, read_config
+from training.errors import LotteryError
+from training.plain import from_toml, override
+from training.storage import read_file
+
+SEARCH_RUNS = Path("results/searches")
+
+
+@click.command()
+@click.argument("target", required=False, metavar="[enas|nao|random|RECIPE|FILE.toml|RUN]")
+@search_options
+@device_option
+@data_root_option
+@quiet
+@as_json
+def search(target: str | None, as_json: bool, **options: Any) -> None:
+    """Search for an architecture, with weights that all of them share or without.
+
+    It ends with ranked architectures, which lottery retrain and lottery prune take as their network, and with what the
+    ranking is worth: architectures drawn at random are trained alone beside the best. The test split is never read.
+    The same command again goes on where a stopped one left off. Without a target the recipes are listed.
+
+    \u0008
+    Examples:
+      lottery search
+      lottery search enas-micro-search-small
+      lottery search random --space cell --data digits --seeds 0,1,2
+      lottery search nao --space recurrent --data pydoc --set derive.random=30
+      lottery retrain results/searches/enas-micro-search-small --rank 1
+    """
+    if target is None:
+        list_searches(as_json)
+        return
+    configs = [changed_search(one, options) for one in seeded(_named(target, options), options)]
+    found: list[SearchRecord] = []
+    for config in configs:
+        root = _folder(target, config, options["out"], len(configs))
+        if options["dry_run"]:
+            print_search_plan(config, as_json)
+            continue
+        found += carry_out_search(config, root, options)
+        if not as_json:
+            print_ranking(root)
+    if as_json and not options["dry_run"]:
+        print_json([dataclasses.asdict(record) for record in found])
+
+
+def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
+    """The search that a user named."""
+    path = Path(target)
+    for method in METHODS:
+        if target == method:
+            return usual_search(method, options["space"] or "cell", options["data"])
+    for name in ("space", "data"):
+        if options[name] is not None:
+            raise LotteryError(
+                f"--{name} goes with a method, enas, nao or random; for {target} use --set {name}=... instead."
+            )
+    if path.suffix == ".toml":
+        return from_toml(SearchConfig, read_file(path).decode(errors="replace"), target)
+    if is_search(path):
+        return read_config(path)
+    if path.exists():
+        raise LotteryError(f"{target} is neither a search nor a .toml file.")
+    return search_recipe(target)
+
+
+def seeded(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchConfig]:
+    """The same search with each of the seeds that were given, named after it."""
+    seeds: tuple[int, ...] | None = options["seeds"]
+    if seeds is None:
+        return [config]
+    return [
+        dataclasses.replace(config, name=f"{config.name}-seed-{seed}", seed=seed) for seed in seeds
+    ]
+
+
+def changed_search(config: SearchConfig, options: Mapping[str, Any]) -> SearchConfig:
+    """The search with what `--set` changes."""
+    for assignment in options["assignments"]:
+        config = override(config, assignment)
+    return config
+
+
+def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) -> Path:
+    """Where a search goes: a run stays where it is, several go into one folder."""
+    if out is None:
+        return Path(target) if is_search(Path(target)) else SEARCH_RUNS / config.name
+    return out if searches == 1 else out / config.name
+
+
+def carry_out_search(
+    config: SearchConfig, root: Path, options: Mapping[str, Any]
+) -> list[SearchRecord]:
+    """Search in a folder, from the beginning or from where it stopped, and draw the best architectures."""
+    from lottery.cli.search_showing import draw_best
+    from nas.search.search import load_tasks, open_search
+    from nas.search.search import search as run_search
+    from training.device import choose_device, environment, exact_convolutions, keep_freed_memory
+    from training.storage import locked, to_json
+
+    keep_freed_memory()
+    exact_convolutions()
+    device = choose_device(options["device"])
+    task, alone_task = load_tasks(config, options["data_root"], device)
+    resolved = config.resolved(task.steps_per_epoch)
+    watcher = search_watcher(options["quiet"])
+    try:
+        with stopping(watcher), locked(root):
+            folder = open_search(root, resolved, task.facts())
+            if not folder.holds(ENVIRONMENT):
+                precision = config.shared.precision if config.shared else "fp32"
+                folder.write(ENVIRONMENT, to_json(environment(device, precision)))
+            records = run_search(resolved, folder, task, watcher, alone_task)
+            draw_best(root, records)
+    finally:
+        watcher.end()
+    return records

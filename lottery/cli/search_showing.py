@@ -1,0 +1,153 @@
+"""What a search found, on the terminal and as drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from lottery.cli.running import print_json
+from lottery.cli.showing import print_table, print_text_table, to_plain_rows
+from nas.search.configs import SearchConfig
+from nas.search.records import SearchRecord, is_search
+from training.errors import LotteryError
+
+SHOWN = 10
+DRAWN = 3
+FORMATS = ("svg", "png")
+
+
+def list_searches(as_json: bool) -> None:
+    """The recipes of searches."""
+    from lottery.searches import SEARCHES
+
+    rows = []
+    for name, make in SEARCHES.items():
+        config, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
+        rows.append(
+            {
+                "search": name,
+                "method": config.method,
+                "space": config.space,
+                "data": config.data.name,
+                "what": what,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)
+        click.echo(
+            "\nAlso enas, nao and random, with --space cell, layers or recurrent and --data."
+        )
+
+
+def print_search_plan(config: SearchConfig, as_json: bool) -> None:
+    """What a search would do."""
+    derive = config.derive
+    rows = [
+        {
+            "what": "method, space and data",
+            "how much": f"{config.method}, {config.space}, {config.data.name}",
+        },
+    ]
+    if config.shared is not None:
+        rows.append(
+            {"what": "training of the shared weights", "how much": str(config.shared.steps)}
+        )
+        rows.append({"what": "between two phases of the strategy", "how much": str(config.phase)})
+    if config.method == "enas":
+        learned = config.controller_in_use
+        text = f"{learned.updates} of {learned.samples} architectures"
+        rows.append({"what": "updates of the controller per phase", "how much": text})
+    if config.method == "nao":
+        text = f"{config.nao_in_use.rounds}, a pool of {config.nao_in_use.pool}, {config.nao_in_use.new} new in each"
+        rows.append({"what": "rounds", "how much": text})
+    rows.append(
+        {"what": "architectures ranked", "how much": f"{derive.ranked} of {derive.sampled}"}
+    )
+    if derive.alone is not None:
+        alone = derive.random + derive.alone_best
+        text = f"{alone} ({derive.random} of them random), {derive.alone.steps} each"
+        rows.append({"what": "architectures trained alone", "how much": text})
+    if as_json:
+        print_json({row["what"]: row["how much"] for row in rows})
+    else:
+        print_table(rows)
+
+
+def print_ranking(root: Path) -> None:
+    """What a finished search found, what that is worth, and what to do with it."""
+    from analysis.search_tables import read_searches
+    from analysis.search_text import architectures_table
+    from analysis.search_verdicts import search_answers
+
+    study = read_searches([root])
+    for name in study.facts:
+        click.echo(f"\n{name}")
+        print_text_table(architectures_table(study.architectures, name, SHOWN))
+    for answer in search_answers(study.architectures):
+        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
+    click.echo(
+        f"\nlottery retrain {root} --rank 1    train the best as published\n"
+        f"lottery prune {root} --rank 1      find its winning tickets\n"
+        f"lottery report {root}              one page with figures and verdicts"
+    )
+
+
+def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
+    """Draw the best architectures into the search's folder, unless they are there."""
+    from analysis.plots import render
+    from lottery.cli.architectures import draw_genotype
+    from nas.genotype_texts import PARSERS
+    from training.storage import Folder
+
+    folder = Folder(root)
+    for record in records:
+        if record.rank is None or record.rank > DRAWN:
+            continue
+        names = {kind: f"architectures/rank-{record.rank}.{kind}" for kind in FORMATS}
+        if all(folder.holds(name) for name in names.values()):
+            continue
+        genotype = PARSERS[record.encoding](record.genotype)
+        figure = draw_genotype(f"{record.run}, rank {record.rank}", genotype)
+        for kind, name in names.items():
+            folder.write(name, render(figure, kind, salt=name))
+
+
+def of_searches(runs: Sequence[Path]) -> bool:
+    """Whether these are searches rather than runs.
+
+    Raises:
+        LotteryError: there are some of either.
+    """
+    are = [is_search(run) for run in runs]
+    if any(are) and not all(are):
+        raise LotteryError(
+            f"{runs[are.index(True)]} is a search and {runs[are.index(False)]} is not; name runs or searches."
+        )
+    return any(are)
+
+
+def show_search(run: Path, as_json: bool) -> None:
+    """What a search found, as a table or as JSON rows."""
+    from analysis.search_tables import read_searches
+
+    if as_json:
+        print_json(to_plain_rows(read_searches([run]).architectures))
+    else:
+        print_ranking(run)
+
+
+def plot_searches(
+    figure: str, runs: Sequence[Path], out: Path, formats: Sequence[str]
+) -> list[Path]:
+    """Draw a figure of searches; the files."""
+    from analysis.plots import save_figure
+    from analysis.search_plots import search_figure
+    from analysis.search_tables import read_searches
+
+    study = read_searches(runs)
+    kind = search_figure(figure, study)
+    return save_figure(kind.draw(study), kind.data(study), out / figure, formats)

@@ -1,0 +1,98 @@
+"""What a search in progress looks like on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.search.records import SearchHistoryRow
+from nas.search.watching import SearchWatcher
+
+
+class TerminalSearchWatcher(SearchWatcher):
+    """Draws a bar with loss, reward, baseline, entropy and the best so far; elsewhere prints a line per phase."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[latest]}", markup=False),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.bar: Any = None
+        self.stand_alone: Any = None
+        self.title = ""
+        self.phases = 0
+
+    def begin(self, run: str, steps: int, phases: int) -> None:
+        """Draw a new bar: of steps, or of phases where no weights are shared."""
+        self.title, self.phases = run, phases
+        self.by_phase = steps == 0
+        self.progress.start()
+        self.bar = self.progress.add_task(run, total=steps or phases, latest="")
+
+    def steps(self, count: int) -> None:
+        """Move the bar."""
+        if not self.by_phase:
+            self.progress.advance(self.bar, count)
+
+    def phase(self, row: SearchHistoryRow, best: str) -> None:
+        """Show what the phase gave."""
+        if row.event == "rollback":
+            text = f"rolled back at step {row.step:,}: the shared loss exploded"
+        else:
+            text = ", ".join(figures(row))
+        if self.by_phase:
+            self.progress.advance(self.bar, 1)
+        self.progress.update(self.bar, latest=text)
+        if not self.console.is_terminal:
+            self._say(f"{self.title}  phase {row.epoch + 1}/{self.phases}: {text}")
+
+    def alone(self, done: int, total: int) -> None:
+        """Draw a second bar while architectures are trained alone."""
+        if self.stand_alone is None:
+            name = f"{self.title}, trained alone"
+            self.stand_alone = self.progress.add_task(name, total=total, latest="")
+        self.progress.update(self.stand_alone, completed=done, total=total)
+        if not self.console.is_terminal and done == total:
+            self._say(f"{self.title}  {total} architectures trained alone")
+
+    def end(self) -> None:
+        """Leave the finished bars where they are."""
+        self.progress.stop()
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+
+def figures(row: SearchHistoryRow) -> list[str]:
+    """What a phase gave, in words.
+
+    >>> figures(SearchHistoryRow(event="phase", epoch=0, step=9, loss=1.25, reward=0.5))
+    ['loss 1.25', 'reward 0.5']
+    """
+    values = {
+        "loss": row.loss,
+        "reward": row.reward,
+        "baseline": row.baseline,
+        "entropy": row.entropy,
+        "best": row.best,
+    }
+    return [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
+
+
+def search_watcher(quiet: bool) -> SearchWatcher:
+    """A display, or none."""
+    return SearchWatcher() if quiet else TerminalSearchWatcher()

@@ -1,0 +1,140 @@
+"""Searches by name, and the experiment that retrains what one found; torch-free."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from lottery.experiments import Experiment, FoundBy, NetworkConfig
+from lottery.recipes import recipe
+from lottery.search_recipes import FULL_SEARCHES
+from lottery.small_search_recipes import NAO_SHARED, SMALL_SEARCHES
+from nas.given_entries import GIVEN
+from nas.search.configs import SearchConfig, SpaceName, network_of
+from nas.search.nao_config import NaoConfig
+from nas.search.records import SearchRecord, read_config, read_result
+from training.configs import DataConfig
+from training.errors import LotteryError, unknown
+
+Method = Literal["enas", "nao", "random"]
+METHODS: tuple[Method, ...] = ("enas", "nao", "random")
+SPACES: tuple[SpaceName, ...] = ("cell", "layers", "recurrent")
+SEARCHES: dict[str, Callable[[], SearchConfig]] = {**FULL_SEARCHES, **SMALL_SEARCHES}
+# The recipes that `lottery search METHOD --space SPACE` begins with.
+_USUAL: dict[tuple[Method, SpaceName], str] = {
+    ("enas", "cell"): "enas-micro-search",
+    ("enas", "layers"): "enas-macro-search",
+    ("enas", "recurrent"): "enas-rnn-search",
+    ("nao", "cell"): "nao-ws-cell-search",
+    ("nao", "recurrent"): "nao-rnn-search",
+}
+
+
+def search_recipe(name: str) -> SearchConfig:
+    """The search of a recipe.
+
+    Raises:
+        LotteryError: there is no such search recipe.
+    """
+    if name not in SEARCHES:
+        raise unknown("search recipe", name, SEARCHES)
+    return SEARCHES[name]()
+
+
+def usual_search(method: Method, space: SpaceName, data: str | None) -> SearchConfig:
+    """The search of a method in a space: its recipe, on other data where one is named.
+
+    Random search takes ENAS's training of the shared weights, and NAO in the space of layers too, so that only the
+    strategy differs. On the data of a small recipe it is the small one.
+
+    Args:
+        method: enas, nao or random.
+        space: cell, layers or recurrent.
+        data: name of a data set; None for the recipe's.
+    """
+    base = _USUAL.get((method, space)) or _USUAL["enas", space]
+    full, small = search_recipe(base), search_recipe(f"{base}-small")
+    config = small if data == small.data.name else full
+    if config.method != method:
+        config = dataclasses.replace(
+            config,
+            name=config.name.replace("enas", method, 1),
+            source=f"this project: {method} in place of ENAS, all else as in {config.name}: {config.source}",
+            method=method,
+            controller=None,
+            nao=_nao(config) if method == "nao" else None,
+        )
+    if data not in (None, config.data.name):
+        name = f"{config.name}-{data}"
+        config = dataclasses.replace(config, name=name, data=DataConfig(name=str(data)))
+    return config
+
+
+def retraining_experiment(run: Path, rank: int = 1) -> Experiment:
+    """The experiment that trains, and prunes, what a search found.
+
+    It is the recipe that the search names, with the found genotype in place of the recipe's network; of the recipe's
+    sizes those stay that the network has. The search's data replace the recipe's where they are others.
+
+    Args:
+        run: directory of a finished search.
+        rank: of the architecture, 1 for the best.
+
+    Raises:
+        LotteryError: the search is not finished or damaged, there is no such rank, or it names no recipe.
+    """
+    config = read_config(run)
+    found = _at_rank(run, rank)
+    if not config.retraining:
+        raise LotteryError(
+            f"The search {run} names no recipe that retrains what it found; name one in its retraining, or "
+            f"give the genotype to any recipe: --network {network_of(config)} --set "
+            f"'network.genotype={genotype_text(found)}'."
+        )
+    base = recipe(config.retraining)
+    same = base.data.name == config.data.name
+    name = run.resolve().name
+    return dataclasses.replace(
+        base,
+        name=f"{name}-rank-{rank}"[-100:],
+        source=f"the architecture of rank {rank} of the search {name}, trained as {base.name}: {base.source}",
+        network=found_network(
+            base.network,
+            config,
+            found,
+            FoundBy(run=name, method=config.method, seed=config.seed, rank=rank),
+        ),
+        data=base.data if same else config.data,
+    )
+
+
+def found_network(
+    base: NetworkConfig, config: SearchConfig, found: SearchRecord, by: FoundBy
+) -> NetworkConfig:
+    """An architecture that a search found, in the sizes of another network where it has these too."""
+    name = network_of(config)
+    sizes = {key: value for key, value in base.size.items() if key in GIVEN[name].sizes}
+    return NetworkConfig(name=name, size=sizes, genotype=genotype_text(found), found=by)
+
+
+def _nao(config: SearchConfig) -> NaoConfig | None:
+    """NAO's settings in place of ENAS's: the usual ones of the space, or those of a small search."""
+    if config.name.endswith("-small"):
+        return dataclasses.replace(NAO_SHARED, swaps=0, tokens_per_step=1)
+    return None
+
+
+def genotype_text(record: SearchRecord) -> str:
+    """An architecture as a genotype to give: its encoding, and the text in it."""
+    return f"{record.encoding}: {record.genotype}"
+
+
+def _at_rank(run: Path, rank: int) -> SearchRecord:
+    ranked = {record.rank: record for record in read_result(run).records if record.rank}
+    if rank not in ranked:
+        raise LotteryError(
+            f"The search {run} has no architecture of rank {rank}; it has the ranks 1 to {len(ranked)}."
+        )
+    return ranked[rank]

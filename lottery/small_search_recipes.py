@@ -1,0 +1,254 @@
+"""Searches made small: on embedded data, in minutes on two cores, with what they say of their own worth; torch-free."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from lottery.search_recipes import (
+    enas_macro_search,
+    enas_micro_search,
+    enas_rnn_search,
+    nao_cell_search,
+    nao_rnn_search,
+    nao_ws_cell_search,
+)
+from nas.search.configs import ControllerConfig, DeriveConfig, SearchConfig
+from nas.search.nao_config import NaoConfig
+from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.steps import Steps
+
+Sizes = dict[str, int | float | tuple[int, ...]]
+
+CELLS: Sizes = {"channels": 8, "normal_cells": 1, "reductions": 1}
+LAYERS: Sizes = {"channels": 8}
+RECURRENT: Sizes = {
+    "hidden": 48,
+    "dropout_embedding": 0.0,
+    "dropout_input": 0.0,
+    "dropout_cell_input": 0.0,
+    "dropout_cell_state": 0.0,
+    "dropout_output": 0.0,
+}
+DIGITS = DataConfig(name="digits")
+PYDOC = DataConfig(name="pydoc", options={"least_count": 5, "sequence": 20})
+_SOURCE = (
+    "this project: {full} on embedded data, in minutes: a small network trained by Adam for a few epochs, {strategy}, "
+    "and 20 random architectures trained alone for {alone} steps. {full} is from {source}"
+)
+
+
+def _training(
+    steps: Steps, batch_size: int, learning_rate: float, clip_norm: float | None = None
+) -> TrainingConfig:
+    return TrainingConfig(
+        steps=steps,
+        batch_size=batch_size,
+        eval_every=Steps(iterations=20),
+        optimizer=OptimizerConfig(name="adam", learning_rate=learning_rate, clip_norm=clip_norm),
+        schedule=ScheduleConfig(name="cosine", least=0.1),
+    )
+
+
+def _controller(full: SearchConfig) -> ControllerConfig:
+    """The published controller of a space, with fewer updates of fewer samples, at a higher rate."""
+    published = full.controller_in_use
+    optimizer = dataclasses.replace(published.optimizer, learning_rate=1e-2)
+    return dataclasses.replace(
+        published, hidden=32, samples=5, updates=12, baseline_decay=0.9, optimizer=optimizer
+    )
+
+
+def _small(
+    full: SearchConfig,
+    network: Sizes,
+    data: DataConfig,
+    *,
+    epochs: int = 1,
+    phase: int = 1,
+    alone: int,
+    rate: float,
+    strategy: str,
+    retraining: str,
+    nodes: int | None = None,
+    layers: int = 12,
+    controller: ControllerConfig | None = None,
+    nao: NaoConfig | None = None,
+) -> SearchConfig:
+    """A search over the same space by the same method, on embedded data.
+
+    Args:
+        full: the published search.
+        network: sizes.
+        data: embedded.
+        epochs: of the shared weights, where there are some.
+        phase: epochs between two phases of the strategy.
+        alone: steps of each stand-alone training.
+        rate: Adam's.
+        strategy: what of it is smaller, in words.
+        retraining: the recipe that trains what was found.
+        nodes: of a cell.
+        layers: of a network searched layer by layer.
+        controller: of ENAS.
+        nao: of NAO.
+    """
+    text = full.space == "recurrent"
+    clip = 1.0 if text else None
+    return dataclasses.replace(
+        full,
+        name=f"{full.name}-small",
+        source=_SOURCE.format(full=full.name, strategy=strategy, alone=alone, source=full.source),
+        network=network,
+        data=data,
+        nodes=nodes,
+        layers=layers,
+        shared=None if full.shared is None else _training(Steps(epochs=epochs), 64, rate, clip),
+        phase=Steps(epochs=phase),
+        shown=5,
+        controller=controller,
+        nao=nao or full.nao,
+        derive=DeriveConfig(
+            sampled=30,
+            minibatches=2,
+            ranked=10,
+            random=20,
+            alone=_training(Steps(iterations=alone), 64, rate, clip),
+            alone_best=5,
+        ),
+        retraining=retraining,
+    )
+
+
+ENAS_CHANGES = "12 updates of the controller of 5 samples in each phase, at learning rate 0.01"
+NAO_SHARED = NaoConfig(
+    pool=40,
+    top=10,
+    new=12,
+    random=4,
+    rounds=3,
+    every=4,
+    embedding=16,
+    hidden=48,
+    predictor_layers=1,
+    predictor_width=48,
+    epochs=150,
+    batch_size=20,
+    hold_out=0.2,
+)
+NAO_ALONE = dataclasses.replace(NAO_SHARED, pool=24, new=8, random=0, every=1)
+NAO_CHANGES = (
+    "a pool of {pool}, {new} new architectures in each of {rounds} rounds, and 150 epochs of encoder, predictor and "
+    "decoder with 48 units"
+)
+
+
+def enas_micro_search_small() -> SearchConfig:
+    """`enas-micro-search` made small: cells of 2 nodes for handwritten digits, in minutes."""
+    full = enas_micro_search()
+    return _small(
+        full,
+        CELLS,
+        DIGITS,
+        nodes=2,
+        epochs=64,
+        phase=4,
+        alone=60,
+        rate=1e-2,
+        controller=_controller(full),
+        strategy=ENAS_CHANGES,
+        retraining="demo-digits-enas",
+    )
+
+
+def enas_macro_search_small() -> SearchConfig:
+    """`enas-macro-search` made small: 6 layers for handwritten digits, in minutes."""
+    full = enas_macro_search()
+    return _small(
+        full,
+        LAYERS,
+        DIGITS,
+        layers=6,
+        epochs=64,
+        phase=4,
+        alone=60,
+        rate=1e-2,
+        controller=_controller(full),
+        strategy=ENAS_CHANGES,
+        retraining="demo-digits-enas",
+    )
+
+
+def enas_rnn_search_small() -> SearchConfig:
+    """`enas-rnn-search` made small: a recurrent cell of 6 nodes for Python's documentation, in minutes."""
+    full = enas_rnn_search()
+    return _small(
+        full,
+        RECURRENT,
+        PYDOC,
+        nodes=6,
+        epochs=16,
+        alone=111,
+        rate=5e-3,
+        controller=_controller(full),
+        strategy=ENAS_CHANGES,
+        retraining="demo-text-enas",
+    )
+
+
+def nao_cell_search_small() -> SearchConfig:
+    """`nao-cell-search` made small: cells of 2 nodes for handwritten digits, each trained alone, in minutes."""
+    return _small(
+        nao_cell_search(),
+        CELLS,
+        DIGITS,
+        nodes=2,
+        alone=40,
+        rate=1e-2,
+        nao=NAO_ALONE,
+        strategy=NAO_CHANGES.format(pool=24, new=8, rounds=3),
+        retraining="demo-digits-enas",
+    )
+
+
+def nao_ws_cell_search_small() -> SearchConfig:
+    """`nao-ws-cell-search` made small: cells of 2 nodes for handwritten digits, in minutes."""
+    return _small(
+        nao_ws_cell_search(),
+        CELLS,
+        DIGITS,
+        nodes=2,
+        epochs=64,
+        phase=4,
+        alone=60,
+        rate=1e-2,
+        nao=NAO_SHARED,
+        strategy=NAO_CHANGES.format(pool=40, new=12, rounds=3),
+        retraining="demo-digits-enas",
+    )
+
+
+def nao_rnn_search_small() -> SearchConfig:
+    """`nao-rnn-search` made small: a recurrent cell of 5 searched nodes for Python's documentation, in minutes."""
+    return _small(
+        nao_rnn_search(),
+        RECURRENT,
+        PYDOC,
+        nodes=6,
+        epochs=16,
+        phase=2,
+        alone=111,
+        rate=5e-3,
+        nao=dataclasses.replace(NAO_SHARED, every=2, swaps=0),
+        strategy=NAO_CHANGES.format(pool=40, new=12, rounds=3),
+        retraining="demo-text-enas",
+    )
+
+
+SMALL_SEARCHES: dict[str, Callable[[], SearchConfig]] = {
+    "enas-micro-search-small": enas_micro_search_small,
+    "enas-macro-search-small": enas_macro_search_small,
+    "enas-rnn-search-small": enas_rnn_search_small,
+    "nao-cell-search-small": nao_cell_search_small,
+    "nao-ws-cell-search-small": nao_ws_cell_search_small,
+    "nao-rnn-search-small": nao_rnn_search_small,
+}

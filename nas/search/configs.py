@@ -1,0 +1,217 @@
+"""The configuration of a search: frozen, keyword-only, checked dataclasses; torch-free."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nas.recurrent_encodings import ENAS_LM_ACTIVATIONS
+from nas.search.controller_config import CONTROLLERS, ControllerConfig, SpaceName
+from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
+from nas.search.spaces import (
+    NAO_CELL_OPERATIONS,
+    CellSpace,
+    LayerSpace,
+    RecurrentSpace,
+    Space,
+)
+from training.configs import DataConfig, TrainingConfig, require
+from training.steps import Steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeriveConfig:
+    """How the search ends: with a ranking, and with what the ranking is worth.
+
+    Attributes:
+        sampled: architectures that the strategy suggests.
+        minibatches: of the validation split that each of them is scored on.
+        ranked: the best of them, which are scored on the whole split.
+        random: architectures drawn from the whole space beside them, scored likewise.
+        alone: how networks are trained from scratch, for scores without shared weights; None for none.
+        alone_best: how many of the ranked are trained so; the random ones all are.
+        alone_seeds: networks per architecture.
+    """
+
+    sampled: int = 100
+    minibatches: int = 4
+    ranked: int = 20
+    random: int = 20
+    alone: TrainingConfig | None = None
+    alone_best: int = 5
+    alone_seeds: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("sampled", "minibatches", "ranked", "alone_seeds"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
+        require(self.ranked <= self.sampled, "ranked", self.ranked, "at most sampled")
+        require(self.random >= 0, "random", self.random, "0 or more")
+        in_range = 0 <= self.alone_best <= self.ranked
+        require(in_range, "alone_best", self.alone_best, "from 0 to ranked")
+        averaged = self.alone is not None and self.alone.averaging.trigger != "never"
+        require(not averaged, "alone.averaging.trigger", "non-monotone", "never")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """One search for an architecture.
+
+    Attributes:
+        name: of the recipe or file.
+        source: where its values come from.
+        method: enas, nao or random.
+        space: cell (two convolutional cells), layers (layer by layer), or recurrent.
+        nodes: of a cell; None for the published number, 5 or, recurrent, 12 with the first.
+        layers: of the layerwise space.
+        words: enas, or NAO's operations without sharing (cell); of a recurrent cell enas has a first activation to
+            choose and ends in the loose ends, nao begins with a tanh and ends in all nodes, as enas_lm's does too.
+        network: what differs from the sizes of `network_of` in the catalog, for the shared and the stand-alone network.
+        data: which data; the test split is never read.
+        shared: how the shared weights are trained, for `steps` in all; every `eval_every` steps their losses are
+            looked at. None for no sharing: each architecture is trained from scratch as `derive.alone` says, which ENAS
+            can't.
+        phase: steps of theirs between two phases of the strategy.
+        shown: architectures that are scored after each phase, for whoever watches.
+        reward_constant: of a language model's reward, constant / perplexity (Pham et al. 2018, section 3.1).
+        seed: everything random is a function of it.
+        exploded: a loss above so many times that of a uniform guess ends in a rollback, as one does that isn't finite.
+        rollback_rate: by what the learning rate of the shared weights is multiplied at each rollback.
+        most_rollbacks: before the search gives up.
+        controller: of ENAS; None for the published one of the space.
+        nao: of NAO; None for the published settings of the space, with or without sharing.
+        derive: how the search ends.
+        retraining: the recipe that trains what was found.
+    """
+
+    name: str
+    source: str = ""
+    method: Literal["enas", "nao", "random"]
+    space: SpaceName
+    nodes: int | None = None
+    layers: int = 12
+    words: Literal["enas", "nao"] = "enas"
+    network: dict[str, int | float | tuple[int, ...]] = field(default_factory=dict)
+    data: DataConfig
+    shared: TrainingConfig | None = None
+    phase: Steps = Steps(epochs=1)
+    shown: int = 10
+    reward_constant: float = 80.0
+    seed: int = 0
+    exploded: float = 10.0
+    rollback_rate: float = 0.5
+    most_rollbacks: int = 5
+    controller: ControllerConfig | None = None
+    nao: NaoConfig | None = None
+    derive: DeriveConfig = field(default_factory=DeriveConfig)
+    retraining: str = ""
+
+    def __post_init__(self) -> None:
+        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name)
+        require(plain is not None, "name", repr(self.name), "letters, digits, '.', '_' and '-'")
+        require(self.nodes is None or 1 <= self.nodes <= 64, "nodes", self.nodes, "1 to 64")
+        require(1 <= self.layers <= 64, "layers", self.layers, "1 to 64")
+        require(0 <= self.seed < 2**30, "seed", self.seed, "from 0 to 2**30 - 1")
+        require(self.phase != Steps(), "phase", self.phase, "at least 1it")
+        require(self.shown >= 0, "shown", self.shown, "0 or more")
+        require(self.reward_constant > 0, "reward_constant", self.reward_constant, "above 0")
+        require(self.exploded > 1, "exploded", self.exploded, "above 1")
+        rate = self.rollback_rate
+        require(0 < rate <= 1, "rollback_rate", rate, "above 0 and at most 1")
+        require(self.most_rollbacks >= 0, "most_rollbacks", self.most_rollbacks, "0 or more")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        layers = self.space == "layers" and self.words == "nao"
+        require(not layers, "words", self.words, "enas for layers")
+        if self.shared is not None:
+            parts = self.shared.accumulation
+            require(parts == 1, "shared.accumulation", parts, "1 in a search")
+            trigger = self.shared.averaging.trigger
+            require(trigger == "never", "shared.averaging.trigger", trigger, "never in a search")
+            return
+        require(self.method != "enas", "shared", None, "given for enas")
+        require(self.derive.alone is not None, "derive.alone", None, "given where shared is not")
+
+    @property
+    def sharing(self) -> bool:
+        """Whether architectures share weights."""
+        return self.shared is not None
+
+    @property
+    def controller_in_use(self) -> ControllerConfig:
+        """The controller that was given, or the published one of the space."""
+        return self.controller or CONTROLLERS[self.space]
+
+    @property
+    def nao_in_use(self) -> NaoConfig:
+        """The settings of NAO that were given, or the published ones."""
+        return self.nao or NAO_DEFAULTS[self.space, self.sharing]
+
+    def resolved(self, steps_per_epoch: int) -> SearchConfig:
+        """The same search with the steps of the shared weights in iterations and nothing left open.
+
+        Equal meanings compare equal. Steps of `derive.alone`, whose batches may differ, stay as they are.
+        """
+        return dataclasses.replace(
+            self,
+            shared=None if self.shared is None else _resolved(self.shared, steps_per_epoch),
+            phase=self.phase.resolved(steps_per_epoch),
+            controller=self.controller_in_use,
+            nao=self.nao_in_use,
+        )
+
+
+def _resolved(training: TrainingConfig, steps_per_epoch: int) -> TrainingConfig:
+    def resolve(steps: Steps) -> Steps:
+        return steps.resolved(steps_per_epoch)
+
+    schedule = training.schedule
+    return dataclasses.replace(
+        training,
+        steps=resolve(training.steps),
+        eval_every=resolve(training.eval_every),
+        schedule=dataclasses.replace(
+            schedule,
+            warmup=resolve(schedule.warmup),
+            restart=resolve(schedule.restart),
+            milestones=tuple(map(resolve, schedule.milestones)),
+        ),
+    )
+
+
+def space_of(config: SearchConfig) -> Space:
+    """The space that a search goes through."""
+    nao = config.words == "nao"
+    if config.space == "cell":
+        nodes = config.nodes or CellSpace.nodes
+        return (
+            CellSpace(nodes=nodes, operations=NAO_CELL_OPERATIONS)
+            if nao
+            else CellSpace(nodes=nodes)
+        )
+    if config.space == "layers":
+        return LayerSpace(layers=config.layers)
+    nodes = config.nodes or RecurrentSpace.nodes
+    if nao:
+        activations = tuple(ENAS_LM_ACTIVATIONS.values())
+        return RecurrentSpace(nodes=nodes, activations=activations, first="tanh", output="nodes")
+    return RecurrentSpace(nodes=nodes)
+
+
+def network_of(config: SearchConfig) -> str:
+    """The network of the catalog that an architecture is when it stands alone."""
+    return {"cell": "searched-cells", "layers": "searched-layers", "recurrent": "searched-rnn"}[
+        config.space
+    ]
+
+
+def encoding_of(config: SearchConfig) -> str:
+    """In which of `nas.genotype_texts.ENCODINGS` a search writes its genotypes."""
+    nao = config.words == "nao"
+    if config.space == "cell":
+        return "NAO" if nao else "ENAS micro"
+    if config.space == "layers":
+        return "ENAS macro"
+    return "enas_lm" if nao else "ENAS recurrent"

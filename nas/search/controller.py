@@ -1,0 +1,236 @@
+"""ENAS's controller: an LSTM that draws an architecture decision by decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+from nas.search.controller_config import ControllerConfig
+from nas.search.spaces import Decision, RecurrentSpace, Space
+
+# Place of a decision and its probabilities `[B, choices]` -> what is chosen, `[B]`.
+Pick = Callable[[int, Tensor], Tensor]
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """Architectures that a controller drew, and how likely each was.
+
+    Attributes:
+        choices: `[B, D]` int64.
+        log_probability: `[B]`, with its gradient.
+        entropy: `[B]`, summed over the decisions, without gradient.
+        divergence: `[B]`, the Kullback-Leibler divergence of the skips from their target, with its gradient; summed
+            over a layer's skips, averaged over the layers that may have some.
+        distributions: per decision its probabilities, `[B, choices]`.
+    """
+
+    choices: Tensor
+    log_probability: Tensor
+    entropy: Tensor
+    divergence: Tensor
+    distributions: list[Tensor]
+
+
+@dataclass
+class _Walk:
+    """How far a walk through the decisions is.
+
+    Attributes:
+        pick: chooses.
+        batch: B, architectures at once.
+        state: of the LSTM, `[B, H]` each.
+        read: what it reads next, `[B, H]`.
+        anchors: what stands for each state of the architecture so far, `[B, H]`.
+        keys: the same as attention compares it.
+        chosen: per decision, `[B]`.
+        logs: per decision its log-probabilities, `[B, choices]`.
+        divergences: per layer with skips, `[B]`.
+    """
+
+    pick: Pick
+    batch: int
+    state: tuple[Tensor, Tensor]
+    read: Tensor
+    anchors: list[Tensor] = field(default_factory=list)
+    keys: list[Tensor] = field(default_factory=list)
+    chosen: list[Tensor] = field(default_factory=list)
+    logs: list[Tensor] = field(default_factory=list)
+    divergences: list[Tensor] = field(default_factory=list)
+
+
+class Controller(nn.Module):
+    """Draws rows of choices of any space (Pham et al. 2018, sections 2.1 to 2.4; melodyguan/enas).
+
+    One LSTM, without biases, takes a step per decision and one more per node, whose output is the node's *anchor*. An
+    operation is drawn from a softmax of the output h; an input by attention over the anchors a_j of the states that
+    may be read, v . tanh(W_1 a_j + W_2 h); a skip from the two logits -q and q of the same attention q. The LSTM then
+    reads the operation's embedding, the chosen anchor, or the sum of the skipped-from anchors by 1 + their number. A
+    cell begins with two states that it did not make, whose anchors are zeros with keys of their own; the reduction
+    cell goes on with the state that the normal cell left. Three things differ from the releases: inputs and
+    operations come in the order of the space, where theirs has both inputs of a node first; skips' divergence is that
+    of the probability that is drawn from, softmax(-q, q), where theirs has sigmoid(-q) and sigmoid(q); and a skip's
+    anchor is that of the layer made after its output.
+
+    Args:
+        space: that is searched.
+        config: sizes and the shape of logits.
+        generator: draws the initial weights.
+    """
+
+    fixed_bias: Tensor
+
+    def __init__(self, space: Space, config: ControllerConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.config = config
+        self.decisions = space.decisions()
+        inputs = [d.choices - d.node for d in self.decisions if d.kind == "input"]
+        # How many states there are before the first node: two of a cell, none elsewhere.
+        self.given_states = max(inputs, default=0)
+        words = _operation_words(space)
+        hidden = config.hidden
+        self.lstm = nn.LSTMCell(hidden, hidden, bias=False)
+        self.start = nn.Parameter(torch.empty(hidden))
+        self.embedding = nn.Parameter(torch.empty(len(words), hidden))
+        self.operation_weight = nn.Parameter(torch.empty(len(words), hidden))
+        self.key_weight = nn.Parameter(torch.empty(hidden, hidden))
+        self.query_weight = nn.Parameter(torch.empty(hidden, hidden))
+        self.attention = nn.Parameter(torch.empty(hidden))
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-config.initial, config.initial, generator=generator)
+        convolutions = torch.tensor([_is_convolution(word) for word in words])
+        self.operation_bias = nn.Parameter(convolutions * config.convolution_bias)
+        signs = torch.where(convolutions, 1.0, -1.0)
+        self.register_buffer("fixed_bias", signs * config.fixed_bias, persistent=False)
+
+    def sample(self, uniform: Tensor) -> Sample:
+        """Draw architectures.
+
+        Args:
+            uniform: `[B, D]` within [0, 1): each picks a choice where the cumulated probabilities pass it.
+        """
+
+        def pick(place: int, probabilities: Tensor) -> Tensor:
+            passed = probabilities.double().cumsum(-1) <= uniform[:, place, None]
+            return passed.sum(-1).clamp(max=probabilities.shape[-1] - 1)
+
+        return self._walk(pick, len(uniform))
+
+    def score(self, choices: Tensor) -> Sample:
+        """How likely given architectures are, `[B, D]`."""
+        return self._walk(lambda place, _: choices[:, place], len(choices))
+
+    def _walk(self, pick: Pick, batch: int) -> Sample:
+        zeros = self.start.new_zeros(batch, self.config.hidden)
+        walk = _Walk(pick, batch, (zeros, zeros), self.start.expand(batch, -1))
+        for _, part in groupby(enumerate(self.decisions), lambda pair: pair[1].part):
+            self._begin_part(walk, zeros)
+            for _, node in groupby(part, lambda pair: pair[1].node):
+                self._node(walk, list(node))
+        return self._sample(walk)
+
+    def _begin_part(self, walk: _Walk, zeros: Tensor) -> None:
+        walk.read = self.start.expand(walk.batch, -1)
+        walk.anchors, walk.keys = [], []
+        for _ in range(self.given_states):
+            self._step(walk)
+            walk.anchors.append(zeros)
+            walk.keys.append(walk.state[0] @ self.key_weight)
+
+    def _node(self, walk: _Walk, decisions: Sequence[tuple[int, Decision]]) -> None:
+        skips = [pair for pair in decisions if pair[1].kind == "skip"]
+        for place, decision in decisions:
+            if decision.kind != "skip":
+                self._step(walk)
+                self._decide(walk, place, decision)
+        self._step(walk)
+        anchor = walk.state[0]
+        walk.read = self.start.expand(walk.batch, -1)
+        if skips:
+            self._skips(walk, skips)
+        walk.anchors.append(anchor)
+        walk.keys.append(anchor @ self.key_weight)
+
+    def _step(self, walk: _Walk) -> None:
+        walk.state = self.lstm(walk.read, walk.state)
+
+    def _decide(self, walk: _Walk, place: int, decision: Decision) -> None:
+        """One operation or one input."""
+        if decision.kind == "operation":
+            logits = walk.state[0] @ self.operation_weight.t() + self.operation_bias
+            logits = self._shaped(logits, self.config.operation_tanh_divisor)
+            if decision.part == 0:
+                logits = logits + self.fixed_bias
+            walk.read = self.embedding[self._choose(walk, place, logits)]
+        else:
+            count = decision.choices
+            logits = self._shaped(self._attend(walk, count)) - self._distance(count)
+            chosen = self._choose(walk, place, logits)
+            rows = torch.arange(walk.batch, device=chosen.device)
+            walk.read = torch.stack(walk.anchors[:count])[chosen, rows]
+
+    def _skips(self, walk: _Walk, skips: Sequence[tuple[int, Decision]]) -> None:
+        """All skips of a layer, from one output of the LSTM."""
+        scores = self._attend(walk, len(skips))
+        logits = self._shaped(torch.stack([-scores, scores], -1))
+        on = [self._choose(walk, place, logits[:, index]) for index, (place, _) in enumerate(skips)]
+        share = torch.stack(on, -1).to(scores.dtype)
+        anchors = torch.stack(walk.anchors[: len(skips)], 1)
+        walk.read = (share[:, :, None] * anchors).sum(1) / (1.0 + share.sum(1, keepdim=True))
+        target = logits.new_tensor([1.0 - self.config.skip_target, self.config.skip_target])
+        logs = logits.log_softmax(-1)
+        walk.divergences.append((logs.exp() * (logs - target.log())).sum((1, 2)))
+
+    def _attend(self, walk: _Walk, count: int) -> Tensor:
+        """The attention of the LSTM's output to each of the first anchors, `[B, count]`."""
+        keys = torch.stack(walk.keys[:count], 1)
+        query = walk.state[0] @ self.query_weight
+        return torch.tanh(keys + query[:, None]) @ self.attention
+
+    def _shaped(self, logits: Tensor, divisor: float = 1.0) -> Tensor:
+        logits = logits / self.config.temperature
+        if self.config.tanh is None:
+            return logits
+        return self.config.tanh / divisor * torch.tanh(logits)
+
+    def _distance(self, count: int) -> Tensor:
+        """What is taken from the logits of inputs: states that lie further back are less likely."""
+        distance = torch.arange(count, 0, -1, device=self.start.device)
+        return self.config.locality / 6.0 * distance**2
+
+    def _choose(self, walk: _Walk, place: int, logits: Tensor) -> Tensor:
+        logs = logits.log_softmax(-1)
+        chosen = walk.pick(place, logs.detach().exp())
+        walk.logs.append(logs)
+        walk.chosen.append(chosen)
+        return chosen
+
+    def _sample(self, walk: _Walk) -> Sample:
+        pairs = zip(walk.logs, walk.chosen, strict=True)
+        log_each = torch.stack([logs.gather(-1, c[:, None])[:, 0] for logs, c in pairs], -1)
+        if self.config.entropy_of == "distribution":
+            entropy = torch.stack([-(logs.exp() * logs).sum(-1) for logs in walk.logs]).sum(0)
+        else:
+            entropy = -(log_each.exp() * log_each).sum(-1)
+        none = log_each.new_zeros(walk.batch)
+        return Sample(
+            choices=torch.stack(walk.chosen, -1),
+            log_probability=log_each.sum(-1),
+            entropy=entropy.detach(),
+            divergence=torch.stack(walk.divergences).mean(0) if walk.divergences else none,
+            distributions=[logs.detach().exp() for logs in walk.logs],
+        )
+
+
+def _operation_words(space: Space) -> tuple[str, ...]:
+    """The words that the operations' numbers stand for."""
+    return space.activations if isinstance(space, RecurrentSpace) else space.operations
+
+
+def _is_convolution(word: str) -> bool:
+    return word.startswith(("separable", "convolution", "dilated"))

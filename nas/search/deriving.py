@@ -1,0 +1,129 @@
+"""The end of a search: what it found, ranked, and what the ranking is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Literal
+
+from nas.search.alone import Alone, genotype_text, parameters_of
+from nas.search.configs import SearchConfig, encoding_of, space_of
+from nas.search.evaluate import SharedScorer
+from nas.search.random_search import different, draws
+from nas.search.records import SearchRecord
+from nas.search.spaces import Choices
+from nas.search.strategy import Candidate, Strategy
+from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What the end of a search needs.
+
+    Attributes:
+        run: name of its directory.
+        config: with its steps resolved.
+        task: of the stand-alone networks.
+        strategy: that has learned all that it will.
+        scorer: with shared weights; None without.
+        alone: trains networks from scratch.
+        order: of the validation minibatches, another one than any phase had.
+        stop: is called after every score and may raise.
+    """
+
+    run: str
+    config: SearchConfig
+    task: Task
+    strategy: Strategy
+    scorer: SharedScorer | None
+    alone: Alone
+    order: int
+    stop: Callable[[], None]
+
+
+def derived(ending: Ending) -> list[SearchRecord]:
+    """The architectures that a search ends with: the found ones by rank, then random ones.
+
+    With shared weights every suggestion is scored on some minibatches, the same for all, and the best of them on the
+    whole validation split; so are as many random architectures, and these and the best found are trained from scratch,
+    which says what the scores are worth. Without shared weights all of them are trained so.
+    """
+    derive = ending.config.derive
+    source = draws(ending.config.seed, "random sample")
+    sample = different(space_of(ending.config), derive.random, source)
+    beside = [Candidate(choices=choices, round=0) for choices in sample]
+    found, scores = _found(ending)
+    scores |= _whole(ending, sample)
+    sharing = ending.scorer is not None
+    trained = [c.choices for c in found[: derive.alone_best if sharing else None]] + sample
+    standalone: dict[Choices, tuple[float, ...]] = {}
+    if derive.alone is not None:
+        standalone = dict(zip(trained, ending.alone(trained), strict=True))
+    if not sharing:
+        found = sorted(found, key=lambda candidate: -mean(standalone[candidate.choices]))
+    groups: list[tuple[Literal["found", "random"], Sequence[Candidate]]] = [
+        ("found", found),
+        ("random", beside),
+    ]
+    return [
+        _record(ending, candidate, origin, rank if origin == "found" else None, scores, standalone)
+        for origin, group in groups
+        for rank, candidate in enumerate(group, start=1)
+    ]
+
+
+def _found(ending: Ending) -> tuple[list[Candidate], dict[Choices, float]]:
+    """The suggestions that are kept, the best first, and what they score with the shared weights."""
+    derive, scorer = ending.config.derive, ending.scorer
+    if scorer is None:
+        return ending.strategy.candidates(derive.ranked), {}
+    suggested = ending.strategy.candidates(derive.sampled)
+    first: dict[Choices, float] = {}
+    for candidate in suggested:
+        numbers = range(derive.minibatches)
+        choices = candidate.choices
+        first[choices] = mean(scorer.minibatch(choices, ending.order, n) for n in numbers)
+        ending.stop()
+    kept = sorted(suggested, key=lambda candidate: -first[candidate.choices])[: derive.ranked]
+    scores = _whole(ending, [candidate.choices for candidate in kept])
+    return sorted(kept, key=lambda candidate: -scores[candidate.choices]), scores
+
+
+def _whole(ending: Ending, architectures: Sequence[Choices]) -> dict[Choices, float]:
+    """What architectures score with the shared weights on the whole validation split."""
+    scores: dict[Choices, float] = {}
+    if ending.scorer is None:
+        return scores
+    for choices in architectures:
+        scores[choices] = ending.scorer.whole(choices)
+        ending.stop()
+    return scores
+
+
+def _record(
+    ending: Ending,
+    candidate: Candidate,
+    origin: Literal["found", "random"],
+    rank: int | None,
+    scores: Mapping[Choices, float],
+    standalone: Mapping[Choices, tuple[float, ...]],
+) -> SearchRecord:
+    config, choices = ending.config, candidate.choices
+    by_seed = standalone.get(choices, ())
+    return SearchRecord(
+        run=ending.run,
+        method=config.method,
+        space=config.space,
+        origin=origin,
+        rank=rank,
+        choices=choices,
+        genotype=genotype_text(config, choices),
+        encoding=encoding_of(config),
+        parameters=parameters_of(config, choices, ending.task),
+        round=candidate.round,
+        score=scores.get(choices),
+        standalone=mean(by_seed) if by_seed else None,
+        standalone_by_seed=by_seed,
+        facts=dict(candidate.facts),
+    )

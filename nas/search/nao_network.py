@@ -1,0 +1,224 @@
+"""NAO's encoder, predictor and decoder (Luo et al. 2018, arXiv 1808.07233, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas.search.nao_config import NaoConfig
+from nas.search.spaces import Choices, Space
+from training.noise import Dropout
+
+# What the decoder reads before its first decision, `SOS` of both releases.
+START = 0
+
+State = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """The tokens of a space: 0 starts a row; then come inputs, operations and skips, each kind apart.
+
+    A choice has one token wherever it is made: state 1 as an input is the same token at every node.
+
+    Attributes:
+        firsts: the token of choice 0 of each decision.
+        counts: how many choices each decision has.
+        size: how many tokens there are.
+    """
+
+    firsts: tuple[int, ...]
+    counts: tuple[int, ...]
+    size: int
+
+    def tokens(self, rows: Sequence[Choices]) -> Tensor:
+        """Rows of choices as `[B, T]` int64."""
+        firsts = torch.tensor(self.firsts)
+        return torch.tensor([list(row) for row in rows]).view(-1, len(firsts)) + firsts
+
+    def choices(self, tokens: Tensor) -> list[Choices]:
+        """What `tokens` was given."""
+        rows: list[list[int]] = (tokens - torch.tensor(self.firsts)).tolist()
+        return [tuple(row) for row in rows]
+
+    def allowed(self) -> Tensor:
+        """Which tokens each decision may be, `[T, V]` bool."""
+        token = torch.arange(self.size)
+        first = torch.tensor(self.firsts)[:, None]
+        return (token >= first) & (token < first + torch.tensor(self.counts)[:, None])
+
+
+def vocabulary(space: Space) -> Vocabulary:
+    """The tokens of a space; for ENAS cells of five nodes the 12 of NAO-WS."""
+    decisions = space.decisions()
+    first: dict[str, int] = {}
+    size = START + 1
+    for kind in ("input", "operation", "skip"):
+        first[kind] = size
+        size += max((d.choices for d in decisions if d.kind == kind), default=0)
+    return Vocabulary(
+        firsts=tuple(first[decision.kind] for decision in decisions),
+        counts=tuple(decision.choices for decision in decisions),
+        size=size,
+    )
+
+
+class Encoder(nn.Module):
+    """Tokens to states of length 1: an embedding and one LSTM layer.
+
+    Args:
+        tokens: V, how many there are.
+        config: of the sizes.
+    """
+
+    def __init__(self, tokens: int, config: NaoConfig) -> None:
+        super().__init__()
+        self.together = config.tokens_per_step
+        self.embedding = nn.Embedding(tokens, config.embedding)
+        self.dropout = Dropout(config.encoder_dropout)
+        self.lstm = nn.LSTM(self.together * config.embedding, config.hidden, batch_first=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """`[B, T]` -> `[B, S, H]`, where S is T / `tokens_per_step`, rounded up.
+
+        Where they don't fill the first step, zeros stand before them.
+        """
+        embedded = self.dropout(self.embedding(tokens))
+        missing = -tokens.shape[1] % self.together
+        steps = F.pad(embedded, (0, 0, missing, 0)).unflatten(1, (-1, self.together))
+        outputs, _ = self.lstm(steps.flatten(2))
+        return F.normalize(outputs, dim=-1)
+
+
+class Predictor(nn.Module):
+    """An architecture's embedding to its performance between 0 and 1.
+
+    Args:
+        config: of the sizes.
+    """
+
+    def __init__(self, config: NaoConfig) -> None:
+        super().__init__()
+        widths = [config.hidden, *[config.predictor_width] * config.predictor_layers]
+        self.hidden = nn.ModuleList(map(nn.Linear, widths, widths[1:]))
+        self.dropout = nn.ModuleList(Dropout(config.predictor_dropout) for _ in self.hidden)
+        self.output = nn.Linear(widths[-1], 1)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """`[B, H]` -> `[B]`."""
+        for layer, dropout in zip(self.hidden, self.dropout, strict=True):
+            embedding = dropout(F.relu(layer(embedding)))
+        return torch.sigmoid(self.output(embedding)).squeeze(-1)
+
+
+class Decoder(nn.Module):
+    """Encoder states back to tokens: one LSTM layer with dot attention (decoder.py of both releases).
+
+    Args:
+        tokens: V, how many there are.
+        config: of the sizes.
+    """
+
+    def __init__(self, tokens: int, config: NaoConfig) -> None:
+        super().__init__()
+        width = config.hidden
+        self.embedding = nn.Embedding(tokens, width)
+        self.lstm = nn.LSTM(width, width, batch_first=True)
+        self.query = nn.Linear(width, width, bias=False)
+        self.joined = nn.Linear(2 * width, width, bias=False)
+        self.output = nn.Linear(width, tokens)
+
+    def forward(self, before: Tensor, encoded: Tensor, state: State) -> tuple[Tensor, State]:
+        """The next token after each.
+
+        Args:
+            before: `[B, L]`, each the token before the one that is asked for.
+            encoded: `[B, S, H]`, what `Encoder` gave.
+            state: of the LSTM, two of `[1, B, H]`.
+
+        Returns:
+            `[B, L, V]` logits and the new state.
+        """
+        outputs, state = self.lstm(self.embedding(before), state)
+        weights = torch.softmax(self.query(outputs) @ encoded.transpose(1, 2), dim=-1)
+        joined = torch.tanh(self.joined(torch.cat([weights @ encoded, outputs], dim=-1)))
+        return self.output(joined), state
+
+
+class Surrogate(nn.Module):
+    """Encoder, predictor and decoder of one space.
+
+    Args:
+        words: the tokens of the space.
+        config: of the sizes.
+    """
+
+    allowed: Tensor
+
+    def __init__(self, words: Vocabulary, config: NaoConfig) -> None:
+        super().__init__()
+        self.words = words
+        self.encoder = Encoder(words.size, config)
+        self.predictor = Predictor(config)
+        self.decoder = Decoder(words.size, config)
+        self.register_buffer("allowed", words.allowed(), persistent=False)
+
+    def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicted performance `[B]`, and logits `[B, T, V]` of the tokens themselves.
+
+        Each token is decoded from the true ones before it (teacher forcing).
+        """
+        encoded = self.encoder(tokens)
+        before = F.pad(tokens[:, :-1], (1, 0), value=START)
+        logits, _ = self.decoder(before, encoded, _start(encoded))
+        return self.predictor(pooled(encoded)), logits
+
+    def predict(self, encoded: Tensor) -> Tensor:
+        """Performance `[B]` of encoder states `[B, S, H]`."""
+        performance: Tensor = self.predictor(pooled(encoded))
+        return performance
+
+    @torch.no_grad()
+    def decode(self, encoded: Tensor) -> list[Choices]:
+        """The architectures of encoder states `[B, S, H]`.
+
+        Each decision is the likeliest of its own choices, so that every result is valid.
+        """
+        state = _start(encoded)
+        token = torch.full((len(encoded), 1), START)
+        found = []
+        for allowed in self.allowed:
+            logits, state = self.decoder(token, encoded, state)
+            token = logits.masked_fill(~allowed, -torch.inf).argmax(-1)
+            found.append(token)
+        return self.words.choices(torch.cat(found, dim=1))
+
+
+def pooled(encoded: Tensor) -> Tensor:
+    """An architecture's embedding `[B, H]`: the mean of its encoder states, of length 1."""
+    return F.normalize(encoded.mean(1), dim=-1)
+
+
+def surrogate(space: Space, config: NaoConfig, generator: torch.Generator) -> Surrogate:
+    """Encoder, predictor and decoder with initial weights.
+
+    Args:
+        space: of the architectures.
+        config: of the sizes.
+        generator: the weights are a function of its state; it is advanced. torch's global generators are left as they
+            were.
+    """
+    seed = int(torch.randint(2**63 - 1, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
+        torch.default_generator.manual_seed(seed)
+        return Surrogate(vocabulary(space), config)
+
+
+def _start(encoded: Tensor) -> State:
+    embedding = pooled(encoded)[None]
+    return embedding, embedding

@@ -1,0 +1,205 @@
+"""Training NAO's encoder, predictor and decoder, and saying how good they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from scipy import stats
+from torch import Tensor
+
+from nas.search.nao_config import NaoConfig
+from nas.search.nao_network import Surrogate, surrogate
+from nas.search.spaces import CellSpace, Choices, Space
+from training.noise import generator, set_noise
+
+# Choices of a node of a cell: input and operation of either edge.
+_NODE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How well architectures that were not trained on are ranked and decoded.
+
+    Attributes:
+        held_out: how many there are.
+        pairwise: see `pairwise_accuracy`; NaN where all are equally good.
+        kendall: Kendall's τ-b of real and predicted performance; NaN where either is constant.
+        squared_error: of the predicted normalised performance, on average.
+        decoded: share of the decisions that come back from encoder and decoder as they were.
+        decoded_whole: share of the architectures of which all do.
+    """
+
+    held_out: int
+    pairwise: float
+    kendall: float
+    squared_error: float
+    decoded: float
+    decoded_whole: float
+
+
+def normalised(scores: Sequence[float]) -> list[float]:
+    """Scores from 0, the worst, to 1, the best; all 0.5 where they are equal.
+
+    >>> normalised([1.0, 5.0, 2.0])
+    [0.0, 1.0, 0.25]
+    """
+    low, high = min(scores), max(scores)
+    return [(score - low) / (high - low) if high > low else 0.5 for score in scores]
+
+
+def canonical(space: Space, choices: Choices) -> Choices:
+    """The one of an architecture's rows in which the edges of each node of a cell stand in order.
+
+    A node adds its two edges, so that their order makes no difference. Rows of other spaces are what they are.
+    """
+    if not isinstance(space, CellSpace):
+        return choices
+    edges = [choices[place : place + 2] for place in range(0, len(choices), 2)]
+    nodes = [sorted(edges[place : place + 2]) for place in range(0, len(edges), 2)]
+    return tuple(number for node in nodes for edge in node for number in edge)
+
+
+def swapped(space: CellSpace, choices: Choices, draws: Random) -> Choices:
+    """The same architecture with the edges of one node, drawn at random, exchanged in each cell.
+
+    `generate_symmetry` of the release; the performance stays what it was.
+    """
+    row = list(choices)
+    for cell in range(2):
+        place = _NODE * (cell * space.nodes + int(draws.random() * space.nodes))
+        row[place : place + _NODE] = [*row[place + 2 : place + _NODE], *row[place : place + 2]]
+    return tuple(row)
+
+
+def surrogate_loss(
+    predicted: Tensor, real: Tensor, logits: Tensor, tokens: Tensor, trade_off: float
+) -> Tensor:
+    """λ times the predictor's squared error plus 1 - λ times the decoder's cross-entropy per token.
+
+    Luo et al. 2018, equation 1, with the λ of the release (`trade_off`).
+
+    Args:
+        predicted: `[B]`.
+        real: `[B]` normalised performance.
+        logits: `[B, T, V]`.
+        tokens: `[B, T]`, the right ones.
+        trade_off: λ.
+    """
+    rebuilt = F.cross_entropy(logits.flatten(0, 1), tokens.flatten())
+    return trade_off * F.mse_loss(predicted, real) + (1.0 - trade_off) * rebuilt
+
+
+def train_surrogate(
+    space: Space,
+    config: NaoConfig,
+    rows: Sequence[Choices],
+    performance: Sequence[float],
+    seed: int,
+    round_number: int,
+) -> Surrogate:
+    """Encoder, predictor and decoder, trained from initial weights; a function of the arguments.
+
+    Args:
+        space: of the architectures.
+        config: of sizes and training.
+        rows: the architectures.
+        performance: of each, between 0 and 1.
+        seed: of the search.
+        round_number: of the search.
+
+    Returns:
+        It, ready to predict: without dropout.
+    """
+    network = surrogate(space, config, generator(seed, "nao initial weights", round_number))
+    rows, performance = _with_swaps(space, config, rows, performance, seed, round_number)
+    tokens, real = network.words.tokens(rows), torch.tensor(performance)
+    parameters = list(network.parameters())
+    optimizer = torch.optim.Adam(
+        parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    step = 0
+    for epoch in range(config.epochs):
+        order = torch.randperm(
+            len(rows), generator=generator(seed, "nao order", round_number, epoch)
+        )
+        for batch in order.split(config.batch_size):
+            set_noise(network, seed, step)
+            predicted, logits = network(tokens[batch])
+            loss = surrogate_loss(predicted, real[batch], logits, tokens[batch], config.trade_off)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+            optimizer.step()
+            step += 1
+    return network.eval()
+
+
+def predicted_performance(network: Surrogate, rows: Sequence[Choices]) -> list[float]:
+    """What the predictor says of architectures, each between 0 and 1."""
+    with torch.no_grad():
+        values: list[float] = network.predict(network.encoder(network.words.tokens(rows))).tolist()
+    return values
+
+
+def quality(network: Surrogate, rows: Sequence[Choices], performance: Sequence[float]) -> Quality:
+    """How good a trained surrogate is on architectures that it was not trained on, at least one."""
+    predicted = predicted_performance(network, rows)
+    with torch.no_grad():
+        decoded = network.decode(network.encoder(network.words.tokens(rows)))
+    right = [
+        [a == b for a, b in zip(was, came, strict=True)]
+        for was, came in zip(rows, decoded, strict=True)
+    ]
+    errors = [(a - b) ** 2 for a, b in zip(performance, predicted, strict=True)]
+    return Quality(
+        held_out=len(rows),
+        pairwise=pairwise_accuracy(performance, predicted),
+        kendall=kendall(performance, predicted),
+        squared_error=sum(errors) / len(errors),
+        decoded=sum(map(sum, right)) / sum(map(len, right)),
+        decoded_whole=sum(map(all, right)) / len(right),
+    )
+
+
+def pairwise_accuracy(real: Sequence[float], predicted: Sequence[float]) -> float:
+    """The share of pairs, of those that really differ, whose order is predicted right; a draw counts one half.
+
+    NaN where none differ.
+
+    >>> pairwise_accuracy([1.0, 2.0, 3.0], [0.1, 0.3, 0.2])
+    0.6666666666666666
+    """
+    points = [
+        0.5 if one == other else float((one < other) == (a < b))
+        for (a, one), (b, other) in combinations(zip(real, predicted, strict=True), 2)
+        if a != b
+    ]
+    return sum(points) / len(points) if points else math.nan
+
+
+def kendall(real: Sequence[float], predicted: Sequence[float]) -> float:
+    """Kendall's τ-b; NaN where either side is constant."""
+    if len(set(real)) < 2 or len(set(predicted)) < 2:
+        return math.nan
+    return float(stats.kendalltau(real, predicted).statistic)
+
+
+def _with_swaps(
+    space: Space,
+    config: NaoConfig,
+    rows: Sequence[Choices],
+    performance: Sequence[float],
+    seed: int,
+    round_number: int,
+) -> tuple[list[Choices], list[float]]:
+    if not isinstance(space, CellSpace):
+        return [*rows], [*performance]
+    draws = Random(generator(seed, "nao swaps", round_number).initial_seed())
+    copies = [swapped(space, row, draws) for _ in range(config.swaps) for row in rows]
+    return [*rows, *copies], [*performance] * (config.swaps + 1)

@@ -1,0 +1,224 @@
+"""What a search writes, and reading it back; torch-free.
+
+A search's directory holds `search.json` (its configuration), `data.json`, `history.jsonl`, while it goes on a
+checkpoint and the scores of networks that were trained alone, and at the end `architectures.json`, written last.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nas.search.configs import SearchConfig
+from training.errors import ExitCode, LotteryError
+from training.metrics import Metric
+from training.plain import from_plain
+from training.storage import Folder, damaged, parse_json, read_file, to_json
+
+SCHEMA = 1
+SEARCH = "search.json"
+DATA = "data.json"
+HISTORY = "history.jsonl"
+ARCHITECTURES = "architectures.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRecord:
+    """One architecture that a search ended with.
+
+    Scores are rewards, higher is better: the share of images that are right, or constant / perplexity. All are of the
+    validation split; see `metric_value` for the metric's own terms.
+
+    Attributes:
+        run: name of the search's directory.
+        method: enas, nao or random.
+        space: cell, layers or recurrent.
+        origin: found (the strategy's own suggestion) or random (drawn beside it from the whole space).
+        rank: among the found, by score or, without shared weights, standalone; 1 is the best. None for the random ones.
+        choices: the architecture in `nas.search.spaces`.
+        genotype: the same as text.
+        encoding: of that text, in `nas.genotype_texts.ENCODINGS`.
+        parameters: of its stand-alone network.
+        round: in which it first came up: for ENAS and random search the epoch.
+        score: with the shared weights, on the whole validation split; None in a search without shared weights.
+        standalone: of networks trained from scratch, the mean over seeds; None if there were none.
+        standalone_by_seed: that of each seed.
+        facts: what the strategy knew of it, such as NAO's `predicted`.
+    """
+
+    run: str
+    method: str
+    space: str
+    origin: Literal["found", "random"]
+    rank: int | None
+    choices: tuple[int, ...]
+    genotype: str
+    encoding: str
+    parameters: int
+    round: int
+    score: float | None
+    standalone: float | None
+    standalone_by_seed: tuple[float, ...] = ()
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchHistoryRow:
+    """One phase of a search, or one rollback.
+
+    Attributes:
+        event: phase, or rollback (back to the last phase; `step` is where it was noticed).
+        epoch: of the alternation, from 0.
+        step: of the shared weights, taken so far.
+        loss: of the shared weights, the mean over the phase; None without shared weights.
+        reward: the mean over what the strategy evaluated, or None.
+        baseline: of ENAS, or None.
+        entropy: of ENAS's samples, the mean, or None.
+        score: the mean over the architectures that were scored to be shown, or None.
+        best: the best of these, or None.
+        facts: the strategy's further figures.
+    """
+
+    event: Literal["phase", "rollback"]
+    epoch: int
+    step: int
+    loss: float | None = None
+    reward: float | None = None
+    baseline: float | None = None
+    entropy: float | None = None
+    score: float | None = None
+    best: float | None = None
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a finished search found.
+
+    Attributes:
+        metric: of the task.
+        reward_constant: see `metric_value`.
+        records: the found ones by rank, then the random ones in the order of their drawing.
+    """
+
+    metric: Metric
+    reward_constant: float
+    records: tuple[SearchRecord, ...]
+
+
+def metric_value(reward: float, metric: Metric, constant: float) -> float:
+    """A reward in the metric's own terms: accuracy in percent, or perplexity, which is infinite for a reward of 0."""
+    if metric.higher_is_better:
+        return 100.0 * reward
+    return constant / reward if reward > 0 else math.inf
+
+
+def result_to_json(result: SearchResult) -> bytes:
+    """The text of an `architectures.json`."""
+    return to_json({"schema": SCHEMA, **asdict(result)})
+
+
+def result_from_json(data: bytes, path: Path) -> SearchResult:
+    """Read the text of an `architectures.json` back.
+
+    Raises:
+        LotteryError: it is damaged or of a newer schema.
+    """
+    value = parse_json(data, path)
+    try:
+        if value["schema"] != SCHEMA:
+            raise LotteryError(
+                f"{path} has search schema {value['schema']}; this version reads schema {SCHEMA}: "
+                "use the version that wrote it.",
+                ExitCode.BAD_DATA,
+            )
+        return SearchResult(
+            metric=Metric(**value["metric"]),
+            reward_constant=value["reward_constant"],
+            records=tuple(_record(fields) for fields in value["records"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"a record can't be read ({error})") from None
+
+
+def _record(fields: Mapping[str, Any]) -> SearchRecord:
+    rows = {name: tuple(fields[name]) for name in ("choices", "standalone_by_seed")}
+    record = SearchRecord(**{**fields, **rows})
+    scores = [record.score, record.standalone, *record.standalone_by_seed, *record.facts.values()]
+    if not all(score is None or math.isfinite(score) for score in scores):
+        raise ValueError("a score is not finite")
+    return record
+
+
+def history_to_lines(rows: Iterable[SearchHistoryRow]) -> bytes:
+    """Lines of a `history.jsonl`."""
+    return "".join(json.dumps(asdict(row), sort_keys=True) + "\n" for row in rows).encode()
+
+
+def is_search(path: Path) -> bool:
+    """Whether a folder is that of a search."""
+    return (path / SEARCH).is_file()
+
+
+def read_config(run: Path) -> SearchConfig:
+    """The configuration that a search was begun with.
+
+    Raises:
+        LotteryError: not a search, or the file is damaged.
+    """
+    _require_search(run)
+    plain = parse_json(Folder(run).read(SEARCH), run / SEARCH)
+    try:
+        return from_plain(SearchConfig, plain)
+    except LotteryError as error:
+        raise LotteryError(f"{run / SEARCH}: {error}", error.exit_code) from None
+
+
+def read_result(run: Path) -> SearchResult:
+    """What a finished search found.
+
+    Raises:
+        LotteryError: not a search, not finished, or a file is damaged.
+    """
+    _require_search(run)
+    folder = Folder(run)
+    if not folder.holds(ARCHITECTURES):
+        raise LotteryError(
+            f"The search {run} is not finished; run the command that began it again to go on."
+        )
+    return result_from_json(folder.read(ARCHITECTURES), run / ARCHITECTURES)
+
+
+def read_data_facts(run: Path) -> dict[str, Any]:
+    """Name, fingerprint and counts of a search's data, as plain JSON values."""
+    _require_search(run)
+    facts: dict[str, Any] = parse_json(Folder(run).read(DATA), run / DATA)
+    return facts
+
+
+def read_search_history(run: Path) -> list[SearchHistoryRow]:
+    """Every phase and rollback so far; a line that a crash cut short at the end of the file is passed over."""
+    _require_search(run)
+    path = run / HISTORY
+    if not path.exists():
+        return []
+    rows: list[SearchHistoryRow] = []
+    for line in read_file(path).splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            rows.append(SearchHistoryRow(**json.loads(line)))
+        except (ValueError, TypeError):
+            raise damaged(path, f"line {len(rows) + 1} can't be read") from None
+    return rows
+
+
+def _require_search(run: Path) -> None:
+    if not is_search(run):
+        raise LotteryError(
+            f"{run} is not a search: it has no {SEARCH}; name a folder that `lottery search` made."
+        )

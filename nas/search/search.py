@@ -1,0 +1,246 @@
+"""The search: shared weights and a strategy in turns, then a ranking; stopped at any point and resumed bit for bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import mean
+
+from nas.search.alone import KeptScores, genotype_text, load_tasks, stopped
+from nas.search.configs import SearchConfig
+from nas.search.deriving import Ending, derived
+from nas.search.evaluate import SharedScorer, rewards_of
+from nas.search.folders import append_history, open_search
+from nas.search.records import (
+    ARCHITECTURES,
+    HISTORY,
+    SearchHistoryRow,
+    SearchRecord,
+    SearchResult,
+    history_to_lines,
+    read_result,
+    result_to_json,
+)
+from nas.search.shared_training import SharedTraining, shared_training
+from nas.search.spaces import Choices
+from nas.search.state import SearchState, phases_of, place_of, strategy_of
+from nas.search.watching import SearchWatcher
+from training.errors import LotteryError
+from training.storage import Folder, write_file
+from training.tasks.task import Task
+
+__all__ = ["load_tasks", "open_search", "search"]
+
+CHECKPOINT_SECONDS = 60.0
+# What a rollback goes back to, and what a stopped search goes on from if it is further.
+PHASE = "phase.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def search(
+    config: SearchConfig,
+    folder: Folder,
+    task: Task,
+    watcher: SearchWatcher,
+    alone_task: Task | None = None,
+) -> list[SearchRecord]:
+    """Search, from where a stopped process left off; the test split is never read.
+
+    Args:
+        config: with its steps resolved for `task`.
+        folder: opened for it by `open_search`, and locked.
+        task: of the shared weights, or where there are none of the stand-alone networks.
+        watcher: is told how it goes, and may ask to stop.
+        alone_task: of the stand-alone networks, where their batches differ, see `load_tasks`.
+
+    Returns:
+        What `architectures.json` holds.
+
+    Raises:
+        LotteryError: stopped on request (exit code 75), the shared weights explode however low their learning rate, or
+            a file of the search is damaged.
+    """
+    if folder.holds(ARCHITECTURES):
+        return list(read_result(folder.root).records)
+    return _Search(config, folder, task, watcher, alone_task or task).run()
+
+
+class _Search:
+    """A search in progress; the arguments are those of `search`."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        folder: Folder,
+        task: Task,
+        watcher: SearchWatcher,
+        alone_task: Task,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.task = task
+        self.watcher = watcher
+        self.alone_task = alone_task
+        self.alone = KeptScores(config, alone_task, folder, watcher)
+        training = shared_training(config, task)
+        self.state = SearchState(strategy_of(config), training)
+        self.phases = phases_of(config)
+        self.scorer: SharedScorer | None = None
+        if training is not None:
+            rewards = rewards_of(task, config.seed, config.reward_constant)
+            self.scorer = SharedScorer(training, rewards)
+        self.saved_at = time.monotonic()
+
+    def run(self) -> list[SearchRecord]:
+        """All phases, and the end."""
+        self._resume()
+        state = self.state
+        while state.epoch < self.phases:
+            if state.training is not None:
+                self._train(state.training)
+                self._save(CHECKPOINT)
+            self._learn()
+            state.epoch += 1
+            self._save(PHASE)
+        records = derived(self._ending())
+        result = SearchResult(
+            metric=self.task.metric,
+            reward_constant=self.config.reward_constant,
+            records=tuple(records),
+        )
+        self.folder.write_last(ARCHITECTURES, result_to_json(result))
+        for name in (PHASE, CHECKPOINT):
+            self.folder.remove(name)
+        self.watcher.records(records)
+        return records
+
+    def _train(self, training: SharedTraining) -> None:
+        """Train the shared weights to the end of the phase."""
+        config, total = self.config, training.config.steps.iterations
+        last = min((self.state.epoch + 1) * config.phase.iterations, total)
+        every = training.config.eval_every.iterations
+        while training.step < last:
+            training.take_step(self.state.strategy.propose(training.step))
+            self.watcher.steps(1)
+            looked = training.step % every == 0 or training.step == last
+            if looked and not training.is_sound():
+                self._roll_back(training)
+            elif self.watcher.stop_requested():
+                # What isn't sound is never written: the same command finds it again, and rolls back.
+                if training.is_sound():
+                    self._save(CHECKPOINT)
+                raise stopped(self.folder, f"at step {training.step} of the shared weights")
+            elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS and training.is_sound():
+                self._save(CHECKPOINT)
+
+    def _roll_back(self, training: SharedTraining) -> None:
+        """Go back to the last phase with a lower learning rate."""
+        state, noticed, rollbacks = self.state, training.step, self.state.rollbacks + 1
+        if rollbacks > self.config.most_rollbacks:
+            raise LotteryError(
+                f"The loss of the shared weights exploded at step {noticed}, after {state.rollbacks} rollbacks to "
+                "lower learning rates; lower shared.optimizer.learning_rate or shared.optimizer.clip_norm."
+            )
+        state.restore(self.folder.read(PHASE), self.folder.path(PHASE))
+        self.watcher.steps(training.step - noticed)
+        state.rollbacks = rollbacks
+        training.rate *= self.config.rollback_rate
+        facts = {"rate": training.rate}
+        self._tell(SearchHistoryRow(event="rollback", epoch=state.epoch, step=noticed, facts=facts))
+        self._save(PHASE)
+
+    def _learn(self) -> None:
+        """The strategy's phase, and a few architectures to show."""
+        state = self.state
+        figures = state.strategy.after_epoch(state.epoch, _Evaluation(self))
+        shown = self._show()
+        known = {name: figures.pop(name, None) for name in ("reward", "baseline", "entropy")}
+        self._tell(
+            SearchHistoryRow(
+                event="phase",
+                epoch=state.epoch,
+                step=state.step,
+                loss=None if state.training is None else state.training.take_losses(),
+                **known,
+                score=mean(shown) if shown else None,
+                best=max(shown) if shown else None,
+                facts=figures,
+            )
+        )
+
+    def _show(self) -> list[float]:
+        """Score some of what the strategy would suggest now."""
+        scores: list[float] = []
+        if self.scorer is None or not self.config.shown:
+            return scores
+        order = self.phases + 1 + self.state.epoch
+        for number, candidate in enumerate(self.state.strategy.candidates(self.config.shown)):
+            scores.append(self.scorer.minibatch(candidate.choices, order, number))
+            self.state.note(candidate.choices, scores[-1])
+            self.stop()
+        return scores
+
+    def stop(self) -> None:
+        """Stop, between two scores, if that was asked for; the last checkpoint stands."""
+        if self.watcher.stop_requested():
+            phase = min(self.state.epoch + 1, self.phases)
+            raise stopped(self.folder, f"in phase {phase} of {self.phases}")
+
+    def _tell(self, row: SearchHistoryRow) -> None:
+        self.state.history.append(row)
+        append_history(self.folder, [row])
+        best = self.state.best
+        self.watcher.phase(row, genotype_text(self.config, best[1]) if best else "")
+
+    def _ending(self) -> Ending:
+        return Ending(
+            run=self.folder.root.resolve().name,
+            config=self.config,
+            task=self.alone_task,
+            strategy=self.state.strategy,
+            scorer=self.scorer,
+            alone=self.alone,
+            order=self.phases,
+            stop=self.stop,
+        )
+
+    def _save(self, name: str) -> None:
+        self.folder.write_last(name, self.state.to_bytes())
+        self.saved_at = time.monotonic()
+
+    def _resume(self) -> None:
+        """Take up what is furthest, or begin."""
+        state, folder = self.state, self.folder
+        saved = {name: folder.read(name) for name in (PHASE, CHECKPOINT) if folder.holds(name)}
+        if saved:
+            name = max(saved, key=lambda one: place_of(saved[one], folder.path(one)))
+            state.restore(saved[name], folder.path(name))
+        write_file(folder.path(HISTORY), history_to_lines(state.history))
+        if not saved:
+            self._save(PHASE)
+        steps = self.config.shared.steps.iterations if self.config.shared else 0
+        self.watcher.begin(folder.root.resolve().name, steps, self.phases)
+        self.watcher.steps(state.step)
+
+
+class _Evaluation:
+    """Scores architectures for a strategy, in one phase: each on the next validation minibatch, or trained alone."""
+
+    def __init__(self, owner: _Search) -> None:
+        self.owner = owner
+        self.count = 0
+
+    def __call__(self, architectures: Sequence[Choices]) -> list[float]:
+        """See `nas.search.strategy.Evaluate`."""
+        owner = self.owner
+        if owner.scorer is None:
+            scores = [mean(by_seed) for by_seed in owner.alone(architectures)]
+            for choices, score in zip(architectures, scores, strict=True):
+                owner.state.note(choices, score)
+            return scores
+        rewards = []
+        for choices in architectures:
+            rewards.append(owner.scorer.minibatch(choices, owner.state.epoch, self.count))
+            self.count += 1
+            owner.stop()
+        return rewards

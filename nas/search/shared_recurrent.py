@@ -1,0 +1,78 @@
+"""Weights that the language models of all recurrent cells of a space share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from nas.genotypes import RecurrentGenotype
+from nas.language_model import LanguageModel
+from nas.networks import searched_language_model
+from nas.recurrent_cells import RecurrentCore
+from nas.search.shared_weights import Selection, SharedNetwork
+from nas.search.spaces import RecurrentSpace
+from training.specs import TextSpec
+
+
+class SharedLanguageModel(SharedNetwork):
+    """The shared weights of language models around a searched cell, `nas.networks.searched_language_model`.
+
+    A node has one matrix for each state that it may read, whatever its activation (Pham et al. 2018, section 2.1). In
+    code it has one for each state and activation: ENAS (`ptb_enas_child.py`), which also has batch norms in the cell
+    while it searches, enas_lm (`src/child.py`) and NAO-WS (`rnn/model.py`).
+
+    Args:
+        spec: of the text.
+        space: of the cells.
+        sizes: of the language model, by name.
+    """
+
+    def __init__(self, spec: TextSpec, space: RecurrentSpace, sizes: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.sizes = sizes
+        # What every model has stands here under the names that it has there.
+        common = self._model(RecurrentGenotype(first="tanh", nodes=(), output=(0,)))
+        for name, child in common.named_children():
+            self.add_module(name, child)
+        for name, parameter in common.named_parameters(recurse=False):
+            self.register_parameter(name, parameter)
+        self._common = tuple(name for name, _ in common.named_parameters())
+        hidden = int(sizes["hidden"])
+        bound = 1.0 / math.sqrt(hidden)
+        self.weight_nodes = nn.ParameterDict(
+            {
+                _pair(node, previous): torch.empty(2 * hidden, hidden).uniform_(-bound, bound)
+                for node in range(1, space.nodes)
+                for previous in range(node)
+            }
+        )
+
+    def select(self, genotype: RecurrentGenotype) -> Selection:
+        """See `SharedNetwork.select`."""
+        with torch.device("meta"):
+            network = self._model(genotype)
+        network.train(self.training)
+        tensors: dict[str, Tensor] = {name: self.get_parameter(name) for name in self._common}
+        for index, (previous, _) in enumerate(genotype.nodes):
+            name = f"cores.0.weight_nodes.{index}"
+            tensors[name] = self.weight_nodes[_pair(index + 1, previous)]
+        # The keys of this step's noise.
+        tensors |= self.named_buffers()
+        return Selection(network=network, tensors=tensors)
+
+    def initial_state(self, batch: int) -> tuple[Tensor, ...]:
+        """The zero state for `batch` sequences."""
+        (core,) = cast(Iterable[RecurrentCore], self.cores)
+        return core.initial_state(batch)
+
+    def _model(self, genotype: RecurrentGenotype) -> LanguageModel:
+        return searched_language_model(self.spec, genotype=genotype, **self.sizes)
+
+
+def _pair(node: int, previous: int) -> str:
+    return f"{previous}-{node}"

@@ -1,0 +1,156 @@
+"""Training shared weights: another architecture at every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas.search.configs import SearchConfig, space_of
+from nas.search.optimizer_states import optimizer_tensors, restore_optimizer, start_momentum
+from nas.search.shared import shared_network
+from nas.search.shared_weights import SharedNetwork
+from nas.search.spaces import Choices, Space
+from training.configs import TrainingConfig
+from training.device import backward_precision, matrix_precision
+from training.noise import generator, noise_sites, set_noise
+from training.optimizers import make_optimizer, schedule_factor, set_learning_rate
+from training.replicates import copy_tensors
+from training.specs import ImageSpec
+from training.tasks.language_modelling import LanguageModelling
+from training.tasks.task import Carry, Task
+
+
+class SharedTraining:
+    """The shared weights, their optimizer, and how far they are.
+
+    Weights that no architecture of a step reads have no gradient: neither momentum nor weight decay moves them, as in
+    enas_lm, whose weight decay covers the sampled path only. The gradient is clipped by its whole norm.
+
+    Args:
+        shared: on the task's device.
+        space: of its architectures.
+        task: what is learned; of text the state is carried from window to window, whatever the architectures.
+        config: how, with its steps resolved.
+        seed: of noise and data order.
+        exploded: a loss above so many times a uniform guess's counts as exploded.
+    """
+
+    def __init__(
+        self,
+        shared: SharedNetwork,
+        space: Space,
+        task: Task,
+        config: TrainingConfig,
+        seed: int,
+        exploded: float,
+    ) -> None:
+        self.shared = shared.train()
+        self.space = space
+        self.task = task
+        self.config = config
+        self.seed = seed
+        self.most_loss = exploded * max(1.0, math.log(_guesses(task)))
+        self.optimizer = make_optimizer(config.optimizer, shared.parameters())
+        start_momentum(self.optimizer)
+        self.step = 0
+        self.rate = 1.0
+        self.losses: list[Tensor] = []
+        self.carry = self._first_carry()
+        self._batch = task.batches([seed])
+        # Asked once: walking all shared modules at every step takes as long as a small network's step.
+        self._draws = bool(noise_sites(shared))
+
+    def take_step(self, choices: Choices) -> None:
+        """Train the path of one architecture on the next batch."""
+        config, step, task = self.config, self.step, self.task
+        per_epoch, total = task.steps_per_epoch, config.steps.iterations
+        rate = schedule_factor(config.schedule, step, total, per_epoch)
+        rate *= config.optimizer.learning_rate * task.rate_factor(step) * self.rate
+        set_learning_rate(self.optimizer, rate)
+        if step % per_epoch == 0:
+            self.carry = self._first_carry()
+        if self._draws:
+            set_noise(self.shared, self.seed, step, min(1.0, (step + 1) / total))
+        self.optimizer.zero_grad()
+        path = partial(self.shared, self.space.genotype(choices))
+        batch = [tensor[0] for tensor in self._batch(step)]
+        with matrix_precision(config.precision, task.device):
+            loss, self.carry = task.loss(path, self.carry, *batch)
+        with backward_precision(config.precision):
+            loss.backward()
+        if config.optimizer.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(self.shared.parameters(), config.optimizer.clip_norm)
+        self.optimizer.step()
+        self.losses.append(loss.detach())
+        self.step += 1
+
+    def is_sound(self) -> bool:
+        """Whether every loss since the last `take_losses` is finite and none exploded, and the weights are finite."""
+        if self.losses and not bool((torch.stack(self.losses) <= self.most_loss).all()):
+            return False
+        norms = torch._foreach_norm([p.detach() for p in self.shared.parameters()])
+        return bool(torch.stack(norms).isfinite().all())
+
+    def take_losses(self) -> float:
+        """The mean loss since this was last called."""
+        mean = float(torch.stack(self.losses).double().mean())
+        self.losses.clear()
+        return mean
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights, optimizer, carry and losses, by name; with `facts` the whole state."""
+        held = {f"shared/{name}": p.detach() for name, p in self.shared.named_parameters()}
+        held |= {f"optimizer/{k}": t for k, t in optimizer_tensors(self.optimizer).items()}
+        held |= {f"carry/{index}": tensor for index, tensor in enumerate(self.carry)}
+        return held | ({"losses": torch.stack(self.losses)} if self.losses else {})
+
+    def facts(self) -> dict[str, Any]:
+        """Step and rate."""
+        return {"step": self.step, "rate": self.rate}
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+        """Take up the state that gave the tensors and facts.
+
+        Raises:
+            KeyError, ValueError, RuntimeError: they are of other shared weights.
+        """
+        device = self.task.device
+        groups: dict[str, dict[str, Tensor]] = {
+            name: {} for name in ("shared", "optimizer", "carry", "losses")
+        }
+        for key, tensor in tensors.items():
+            group, _, name = key.partition("/")
+            groups[group][name] = tensor
+        weights = {name: p.detach() for name, p in self.shared.named_parameters()}
+        copy_tensors(weights, groups["shared"])
+        restore_optimizer(self.optimizer, groups["optimizer"])
+        carried = groups["carry"]
+        self.carry = tuple(carried[str(index)].to(device) for index in range(len(carried)))
+        self.losses = [loss.to(device) for row in groups["losses"].values() for loss in row]
+        self.step, self.rate = facts["step"], facts["rate"]
+
+    def _first_carry(self) -> Carry:
+        if isinstance(self.task, LanguageModelling):
+            return self.shared.initial_state(self.task.batch_size)
+        return ()
+
+
+def _guesses(task: Task) -> int:
+    """Among how many a network chooses."""
+    spec = task.spec
+    return spec.classes if isinstance(spec, ImageSpec) else spec.vocabulary
+
+
+def shared_training(config: SearchConfig, task: Task) -> SharedTraining | None:
+    """The training of a search's shared weights before its first step; None for a search without."""
+    if config.shared is None:
+        return None
+    space = space_of(config)
+    source = generator(config.seed, "shared weights")
+    shared = shared_network(space, config.network, task.spec, source).to(task.device)
+    return SharedTraining(shared, space, task, config.shared, config.seed, config.exploded)

@@ -1,0 +1,47 @@
+"""What a search tells whoever watches it; torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nas.search.records import SearchHistoryRow, SearchRecord
+
+
+class SearchWatcher:
+    """Is told how a search goes. This one keeps quiet; the command line has one that draws.
+
+    It also carries the wish to stop, which a signal sets.
+    """
+
+    _stop = False
+
+    def begin(self, run: str, steps: int, phases: int) -> None:
+        """A search begins, or goes on, with that many steps of shared weights and phases of the strategy in all."""
+
+    def steps(self, count: int) -> None:
+        """The shared weights took that many steps, or had taken them before; negative after a rollback."""
+
+    def phase(self, row: SearchHistoryRow, best: str) -> None:
+        """A phase is over, or was rolled back.
+
+        Args:
+            row: of the history.
+            best: the genotype of the best architecture that was shown so far, or "".
+        """
+
+    def alone(self, done: int, total: int) -> None:
+        """So many of these architectures have been trained from scratch."""
+
+    def records(self, records: Sequence[SearchRecord]) -> None:
+        """The search is done."""
+
+    def end(self) -> None:
+        """Nothing more will be told."""
+
+    def request_stop(self) -> None:
+        """Ask the search to write a checkpoint and stop as soon as it can."""
+        self._stop = True
+
+    def stop_requested(self) -> bool:
+        """Whether that was asked for."""
+        return self._stop

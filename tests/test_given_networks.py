@@ -1,0 +1,141 @@
+"""Networks whose genotype is given as text, from the text to a trained ticket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery.experiments import FoundBy, NetworkConfig
+from lottery.runs import Run, stored_experiment
+from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
+from nas.catalog import entry
+from nas.darts_encoding import print_darts, print_darts_recurrent
+from nas.encodings import print_enas_macro, print_enas_micro, print_nao
+from nas.genotype_texts import ENCODINGS, PARSERS, parse_genotype
+from nas.given_entries import GIVEN
+from nas.networks import build
+from nas.published import (
+    DARTS_RNN_V1,
+    DARTS_V2,
+    ENAS_MACRO,
+    ENAS_MICRO,
+    ENAS_RNN,
+    NAO_RNN,
+    NAONET_A,
+)
+from nas.recurrent_encodings import print_enas_rnn, print_nao_rnn
+from tests.commands import done, refused
+from tests.tiny_runs import TOML, digits
+from training.errors import LotteryError
+from training.plain import from_plain, to_plain
+from training.specs import ImageSpec, Spec, TextSpec
+
+IMAGES = ImageSpec(channels=3, height=16, width=16, classes=5)
+TEXT = TextSpec(vocabulary=13)
+CELLS: dict[str, object] = {"channels": 2, "normal_cells": 1, "reductions": 1}
+# name, size, text, and the published network that is the same.
+SAME: list[tuple[str, dict[str, object], str, str, Spec]] = [
+    ("searched-cells", CELLS, print_enas_micro(ENAS_MICRO), "enas-micro", IMAGES),
+    ("searched-cells-nao", CELLS, print_nao(NAONET_A), "naonet-a", IMAGES),
+    ("searched-cells-darts", CELLS, print_darts(DARTS_V2), "darts-v2", IMAGES),
+    ("searched-layers", {"channels": 2}, print_enas_macro(ENAS_MACRO), "enas-macro", IMAGES),
+    ("searched-rnn", {"hidden": 4}, print_enas_rnn(ENAS_RNN), "enas-rnn", TEXT),
+    ("searched-rnn", {"hidden": 4}, f"NAO recurrent: {print_nao_rnn(NAO_RNN)}", "nao-rnn", TEXT),
+    ("searched-rnn", {"hidden": 4}, print_darts_recurrent(DARTS_RNN_V1), "darts-rnn-v1", TEXT),
+]
+# Two nodes per cell.
+SHORT = "0 2 0 0 0 4 0 1 1 0 1 0 0 3 0 2"
+
+
+@pytest.mark.parametrize(("name", "size", "text", "published", "spec"), SAME)
+def test_a_given_genotype_builds_the_published_network(
+    name: str, size: dict[str, object], text: str, published: str, spec: Spec
+) -> None:
+    given = build(name, size, spec, torch.Generator().manual_seed(1), genotype=text)
+    same = build(published, size, spec, torch.Generator().manual_seed(1))
+    ours, theirs = given.state_dict(), same.state_dict()
+    assert ours.keys() == theirs.keys()
+    for key, tensor in ours.items():
+        assert torch.equal(tensor, theirs[key]), key
+
+
+def test_every_encoding_is_read_and_said() -> None:
+    assert PARSERS.keys() - ENCODINGS.keys() == {"DARTS", "DARTS recurrent"}
+    for form in GIVEN.values():
+        assert set(form.given) <= PARSERS.keys()
+        assert form.origin == "searched"
+    assert (
+        parse_genotype(f" ENAS micro : {SHORT}", GIVEN["searched-cells"].given)[0] == "ENAS micro"
+    )
+    assert (
+        entry("searched-cells", f"NAO:{SHORT}").genotype == entry("searched-cells", SHORT).genotype
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("searched-cells", "", "needs a genotype, in one of the encodings NAO, ENAS micro, DARTS"),
+        ("searched-cells", "0 2 0", "has 3 integers"),
+        ("searched-cells", f"NAO micro: {SHORT}", "no encoding of this network 'NAO micro'"),
+        ("searched-cells", '{"normal": []}', "DARTS"),
+        ("searched-rnn", "0 0 7", "Item 3"),
+        ("enas-micro", SHORT, "enas-micro takes no genotype; leave it out"),
+        ("torchvision/resnet18", SHORT, "takes no genotype"),
+        ("searched-cell", SHORT, "no network 'searched-cell'; did you mean searched-cells"),
+    ],
+)
+def test_what_is_no_genotype_is_refused_in_one_sentence(name: str, text: str, message: str) -> None:
+    spec: Spec = TEXT if name == "searched-rnn" else IMAGES
+    with pytest.raises(LotteryError) as caught:
+        build(name, {}, spec, torch.Generator(), genotype=text)
+    assert message in str(caught.value)
+
+
+def test_a_configuration_keeps_genotype_and_origin() -> None:
+    found = FoundBy(run="s", method="enas", seed=1, rank=2)
+    config = NetworkConfig(name="searched-cells", genotype=SHORT, found=found)
+    assert from_plain(NetworkConfig, to_plain(config)) == config
+    assert from_plain(NetworkConfig, {"name": "resnet"}).found is None
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TOML)
+    return tmp_path
+
+
+def test_a_given_genotype_is_pruned_and_becomes_a_portable_ticket(here: Path) -> None:
+    words = ("--set", f"network.genotype={SHORT}", "--set", "network.size.channels=2")
+    more = ("--set", "network.size.normal_cells=1", "--set", "network.size.reductions=0")
+    short = ("--set", "training.steps=4", "--set", "arms=[]", "--seeds", "0", "--levels", "1")
+    out = ("--out", "run", "--json")
+    records = json.loads(
+        done("prune", "tiny.toml", "--network", "searched-cells", *words, *more, *short, *out)
+    )
+    assert {record["origin"] for record in records} == {"searched"}
+    assert stored_experiment(Run(here / "run")).network.genotype == SHORT
+    path = here / "ticket.safetensors"
+    save_ticket(ticket_of(Run(here / "run"), level=1, seed=0), path)
+    ticket = load_ticket(path)
+    assert ticket.network.genotype == SHORT
+    build_ticket(ticket, digits().spec)
+
+
+def test_networks_shows_and_draws_a_given_genotype(here: Path) -> None:
+    facts = json.loads(done("networks", "searched-cells", "--genotype", SHORT, "--json"))
+    assert facts["genotype"]["NAO"] == SHORT
+    assert facts["parameters"] > 1e6
+    bare = json.loads(done("networks", "searched-rnn", "--json"))
+    assert (bare["parameters"], bare["genotype"]) == (None, {})
+    assert "NAO-WS recurrent" in done("networks", "searched-rnn")
+    done("networks", "searched-cells", "--genotype", SHORT, "--draw")
+    drawn = (here / "searched-cells.svg").read_text()
+    assert "searched-cells: normal cell" in drawn
+    assert "searched-layers" in done("networks")
+    assert "needs a genotype" in refused("networks", "searched-cells", "--draw")
+    assert "name it" in refused("networks", "--genotype", SHORT)

@@ -1,0 +1,140 @@
+"""Training of NAO's surrogate: worked losses and accuracies, symmetry, and learning by heart."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.search.nao_training import (
+    canonical,
+    kendall,
+    normalised,
+    pairwise_accuracy,
+    predicted_performance,
+    quality,
+    surrogate_loss,
+    swapped,
+    train_surrogate,
+)
+from nas.search.spaces import CellSpace, Choices, Space, random_choices
+from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, drawn, tiny
+
+
+def test_the_loss_written_out() -> None:
+    # Squared errors 0.01 and 0.09; the right tokens have probabilities 1/2 and 1/4.
+    predicted, real = torch.tensor([0.4, 0.8]), torch.tensor([0.5, 0.5])
+    logits = torch.tensor([[[0.0, 0.0]], [[0.0, math.log(3.0)]]])
+    tokens = torch.tensor([[1], [0]])
+    loss = surrogate_loss(predicted, real, logits, tokens, trade_off=0.8)
+    assert float(loss) == pytest.approx(0.8 * 0.05 + 0.2 * (math.log(2) + math.log(4)) / 2)
+
+
+def test_normalised_scores() -> None:
+    assert normalised([3.0, -1.0, 0.0]) == [1.0, 0.0, 0.25]
+    assert normalised([7.0, 7.0]) == [0.5, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("real", "predicted", "accuracy"),
+    [
+        ([1, 2, 3, 4], [1, 2, 3, 4], 1.0),
+        ([1, 2, 3, 4], [4, 3, 2, 1], 0.0),
+        ([1, 2, 3, 4], [1, 2, 4, 3], 5 / 6),
+        ([1, 2, 3], [5, 5, 6], 2.5 / 3),  # a draw is half right
+        ([1, 1, 2], [1, 9, 3], 1 / 2),  # the pair that is equally good is none
+    ],
+)
+def test_pairwise_accuracy(real: list[float], predicted: list[float], accuracy: float) -> None:
+    assert pairwise_accuracy(real, predicted) == pytest.approx(accuracy)
+
+
+def test_kendall_written_out() -> None:
+    # Five of six pairs agree: (5 - 1) / 6.
+    assert kendall([1, 2, 3, 4], [0.1, 0.2, 0.4, 0.3]) == pytest.approx(4 / 6)
+
+
+def test_no_order_to_predict() -> None:
+    assert math.isnan(pairwise_accuracy([2.0, 2.0], [0.0, 1.0]))
+    assert math.isnan(kendall([2.0, 2.0], [0.0, 1.0]))
+    assert math.isnan(kendall([0.0, 1.0], [0.5, 0.5]))
+    assert math.isnan(kendall([1.0], [1.0]))
+
+
+def test_a_swap_written_out() -> None:
+    space = CellSpace(nodes=1)
+    row = (0, 2, 1, 4, 1, 0, 0, 3)
+    assert swapped(space, row, Random(0)) == (1, 4, 0, 2, 0, 3, 1, 0)
+    assert canonical(space, row) == (0, 2, 1, 4, 0, 3, 1, 0)
+
+
+@given(seed=st.integers(0, 10**6), nodes=st.integers(1, 5))
+def test_a_swap_changes_nothing_that_counts(seed: int, nodes: int) -> None:
+    space, draws = CellSpace(nodes=nodes), Random(seed)
+    row = random_choices(space, draws)
+    other = swapped(space, row, draws)
+    assert canonical(space, other) == canonical(space, row)
+    before, after = space.genotype(row), space.genotype(other)
+    for one, two in ((before.normal, after.normal), (before.reduction, after.reduction)):
+        assert [sorted(node) for node in one.nodes] == [sorted(node) for node in two.nodes]
+        assert one.output == two.output
+
+
+@pytest.mark.parametrize("space", [LAYERS, RECURRENT])
+def test_other_spaces_have_no_order_of_edges(space: Space) -> None:
+    for row in drawn(space, 10):
+        assert canonical(space, row) == row
+
+
+def performance(rows: list[Choices]) -> list[float]:
+    """The share of decisions that are 0."""
+    return normalised([row.count(0) / len(row) for row in rows])
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_few_architectures_are_learned_by_heart(space: Space) -> None:
+    rows = drawn(space, 8)
+    real = [place / 7 for place in range(8)]
+    config = tiny(epochs=200, encoder_dropout=0.0, predictor_dropout=0.0, weight_decay=0.0)
+    network = train_surrogate(space, config, rows, real, seed=0, round_number=1)
+    found = quality(network, rows, real)
+    assert (found.held_out, found.decoded, found.decoded_whole) == (8, 1.0, 1.0)
+    assert network.decode(network.encoder(network.words.tokens(rows))) == rows
+    assert found.squared_error < 0.01
+    assert found.pairwise > 0.9
+    assert found.kendall > 0.8
+
+
+def test_the_trained_surrogate_is_a_function_of_its_arguments() -> None:
+    rows, config = drawn(CELLS, 12), tiny(epochs=3)
+
+    def predictions(seed: int, round_number: int) -> list[float]:
+        network = train_surrogate(CELLS, config, rows, performance(rows), seed, round_number)
+        assert not network.training
+        return predicted_performance(network, rows)
+
+    torch.rand(3)
+    assert predictions(0, 1) == predictions(0, 1)
+    assert predictions(0, 1) != predictions(1, 1)
+    assert predictions(0, 1) != predictions(0, 2)
+
+
+def test_swapped_copies_teach_that_the_order_does_not_count() -> None:
+    rows, draws = drawn(CELLS, 30), Random(1)
+    others = [swapped(CELLS, row, draws) for row in rows]
+
+    def gap(swaps: int) -> float:
+        config = tiny(swaps=swaps, epochs=40)
+        network = train_surrogate(CELLS, config, rows, performance(rows), 0, 1)
+        pairs = zip(
+            predicted_performance(network, rows),
+            predicted_performance(network, others),
+            strict=True,
+        )
+        return sum(abs(a - b) for a, b in pairs)
+
+    assert gap(3) < gap(0)

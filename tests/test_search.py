@@ -1,0 +1,137 @@
+"""The loop of a search: phases, rollbacks, the ranking, and going on where it was stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nas.search.configs import SearchConfig, space_of
+from nas.search.records import read_config, read_result, read_search_history
+from nas.search.shared_training import shared_training
+from tests.tiny_searches import (
+    CELL,
+    LAYERS,
+    NAO_ALONE,
+    NAO_SHARED,
+    RANDOM,
+    RANDOM_ALONE,
+    SEARCHES,
+    TEXT,
+    Doctored,
+    Listener,
+    carry_out,
+    task_of,
+)
+from tests.tiny_tasks import image_data, image_task
+from training.datasets.images import LabelledImages
+from training.errors import LotteryError
+from training.tasks.image_classification import ImageClassification
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_what_a_search_writes(name: str, tmp_path: Path) -> None:
+    config = SEARCHES[name]
+    watcher = Listener()
+    records = carry_out(config, tmp_path / "run", watcher)
+    found = [r for r in records if r.origin == "found"]
+    sample = [r for r in records if r.origin == "random"]
+    assert [r.rank for r in found] == [1, 2, 3]
+    assert [r.rank for r in sample] == [None, None]
+    space = space_of(config)
+    assert all(space.genotype(r.choices) for r in records)
+    assert all(r.parameters > 0 and r.run == "run" for r in records)
+    assert all(r.standalone is not None for r in sample)
+    scores = [r.score if config.sharing else r.standalone for r in found]
+    assert all(score is not None for score in scores)
+    assert scores == sorted(scores, key=lambda score: -(score or 0.0))
+    assert sum(r.standalone is not None for r in found) == (1 if config.sharing else 3)
+    assert tuple(records) == read_result(tmp_path / "run").records
+    assert read_search_history(tmp_path / "run") == watcher.rows
+    task = task_of(config)
+    assert read_config(tmp_path / "run") == config.resolved(task.steps_per_epoch)
+    if config.sharing:
+        ends = [5, 10] if config is TEXT else [4, 8, 10]
+        assert [row.step for row in watcher.rows] == ends
+        assert all(row.loss is not None and row.best is not None for row in watcher.rows)
+
+
+def test_a_rollback_goes_back_to_the_phase_with_a_lower_rate(tmp_path: Path) -> None:
+    watcher = Listener()
+    carry_out(RANDOM, tmp_path / "run", watcher, Doctored({5: 2}))
+    # Losses are looked at every 2 steps; the phase began at step 4.
+    assert [(row.event, row.step) for row in watcher.rows] == [
+        ("phase", 4),
+        ("rollback", 6),
+        ("rollback", 6),
+        ("phase", 8),
+        ("phase", 10),
+    ]
+    assert [row.facts.get("rate") for row in watcher.rows[1:3]] == [0.5, 0.25]
+    assert read_search_history(tmp_path / "run") == watcher.rows
+
+
+def test_a_search_gives_up_with_one_sentence(tmp_path: Path) -> None:
+    config = dataclasses.replace(RANDOM, most_rollbacks=2)
+    with pytest.raises(LotteryError, match="exploded at step 2, after 2 rollbacks"):
+        carry_out(config, tmp_path / "run", task=Doctored({1: 9}))
+
+
+@pytest.mark.parametrize("config", [LAYERS, NAO_SHARED, NAO_ALONE, RANDOM_ALONE, CELL])
+def test_the_test_split_is_never_read(config: SearchConfig, tmp_path: Path) -> None:
+    empty = LabelledImages(torch.empty(0, 1, 8, 8), torch.empty(0, dtype=torch.int64))
+    data = dataclasses.replace(image_data(), test=empty)
+    blind = carry_out(config, tmp_path / "a" / "run", task=ImageClassification(data, batch_size=6))
+    assert blind == carry_out(config, tmp_path / "b" / "run")
+
+
+def test_a_finished_search_is_read_back(tmp_path: Path) -> None:
+    first = carry_out(RANDOM, tmp_path / "run")
+    watcher = Listener()
+    assert carry_out(RANDOM, tmp_path / "run", watcher) == first
+    assert watcher.rows == []
+
+
+def test_another_search_is_refused(tmp_path: Path) -> None:
+    carry_out(RANDOM, tmp_path / "run")
+    other = dataclasses.replace(RANDOM, seed=3, shown=1)
+    with pytest.raises(LotteryError, match="seed is 0 there and 3 now; shown is 2 there and 1 now"):
+        carry_out(other, tmp_path / "run")
+
+
+def test_another_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(LotteryError, match="is not empty and is not a search"):
+        carry_out(RANDOM, tmp_path)
+
+
+def test_seeds_differ(tmp_path: Path) -> None:
+    one = carry_out(RANDOM, tmp_path / "a")
+    other = carry_out(dataclasses.replace(RANDOM, seed=1), tmp_path / "b")
+    assert [r.choices for r in one] != [r.choices for r in other]
+
+
+def test_several_seeds_alone(tmp_path: Path) -> None:
+    derive = dataclasses.replace(RANDOM.derive, alone_seeds=2, random=1)
+    config = dataclasses.replace(RANDOM, derive=derive)
+    last = carry_out(config, tmp_path / "run")[-1]
+    one, other = last.standalone_by_seed
+    assert last.standalone == (one + other) / 2
+
+
+def test_weights_off_the_path_stay() -> None:
+    config = LAYERS.resolved(4)
+    training = shared_training(config, image_task())
+    assert training is not None
+    before: dict[str, Tensor] = {
+        n: p.detach().clone() for n, p in training.shared.named_parameters()
+    }
+    # conv-3x3 in all layers, without skips
+    training.take_step((0, 0, 0, 0, 0, 0))
+    moved = {n for n, p in training.shared.named_parameters() if not torch.equal(p, before[n])}
+    with_gradient = {n for n, p in training.shared.named_parameters() if p.grad is not None}
+    assert moved <= with_gradient
+    assert 0 < len(moved) < len(before) / 2

@@ -1,0 +1,171 @@
+"""Searches on disk -> tables, verdicts, figures and a page."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from analysis.search_plots import SEARCH_FIGURES, ranked, search_figure
+from analysis.search_report import render_search_report
+from analysis.search_tables import SearchStudy, read_searches
+from analysis.search_text import architectures_table, history_table
+from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
+from analysis.tables import read_study
+from nas.search.records import ARCHITECTURES
+from tests.fake_runs import write_run
+from tests.fake_searches import write_search
+from training.errors import LotteryError
+from training.storage import Folder, to_json
+
+NAO = "nao-ws-cell-search-small"
+
+
+@pytest.fixture(scope="module")
+def searches(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """An ENAS search whose scores rank well, NAO with and without sharing, and one of language."""
+    root = tmp_path_factory.mktemp("searches")
+    return [
+        write_search(root / "enas", noise=0.1),
+        write_search(root / "nao", NAO, noise=30.0, advantage=0.05),
+        write_search(root / "alone", "nao-cell-search-small"),
+        write_search(root / "text", "enas-rnn-search-small", random=4),
+    ]
+
+
+@pytest.fixture(scope="module")
+def study(searches: list[Path]) -> SearchStudy:
+    return read_searches(searches)
+
+
+def test_tables_hold_every_architecture_in_the_terms_of_the_metric(study: SearchStudy) -> None:
+    rows = study.architectures
+    assert rows.groupby("search", sort=False).size().to_dict() == {
+        "enas": 26,
+        "nao": 26,
+        "alone": 26,
+        "text": 10,
+    }
+    first = rows[rows["search"] == "enas"].iloc[0]
+    assert first["score_metric"] == pytest.approx(100 * first["score"])
+    of_text = rows[rows["search"] == "text"].iloc[0]
+    assert of_text["standalone_metric"] == pytest.approx(80 / of_text["standalone"])
+    assert rows[rows["search"] == "alone"]["score"].isna().all()
+    assert list(rows["rank"][:3]) == [1, 2, 3]
+
+
+def test_what_nao_promised_is_read_per_step_size(study: SearchStudy) -> None:
+    steps = study.steps[study.steps["search"] == "nao"]
+    assert sorted(set(steps["step_size"])) == [1, 2]
+    assert list(steps[steps["step_size"] == 2]["promised"]) == pytest.approx([0.02] * 3)
+    assert "step_1_real" not in set(study.history["name"])
+    assert "kendall" in set(study.history["name"])
+
+
+def test_scores_are_judged_on_random_architectures_alone(study: SearchStudy) -> None:
+    found = rankings(study.architectures)
+    assert found["enas", "score"].n == 20
+    assert found["enas", "score"].verdict == "yes"
+    assert found["nao", "score"].verdict == "undecided"
+    assert found["text", "score"].verdict == "undecided"
+    assert ("alone", "score") not in found
+    table = ranking_table(study.architectures)
+    assert all(len(row) == len(table.head) for row in table.rows)
+
+
+def test_answers_say_whether_a_search_beats_chance(study: SearchStudy) -> None:
+    answers = {answer.question: answer for answer in search_answers(study.architectures)}
+    better = "Does {} find better architectures than chance?"
+    assert answers[better.format("enas")].verdict == "yes"
+    assert answers[better.format("nao")].verdict == "undecided"
+    assert (
+        "at least 20 are needed"
+        in answers["Do the scores by shared weights of text rank architectures?"].answer
+    )
+
+
+def test_tables_of_text(study: SearchStudy) -> None:
+    table = architectures_table(study.architectures, "enas", 3)
+    assert [row[0] for row in table.rows] == ["1", "2", "3", "–"]
+    assert table.rows[-1][-1] == "mean of 20 random"
+    assert any(row[:2] == ("enas", "entropy") for row in history_table(study.history).rows)
+
+
+@pytest.mark.parametrize("name", SEARCH_FIGURES)
+def test_every_figure_is_drawn_with_what_there_is(name: str, study: SearchStudy) -> None:
+    figure = search_figure(name, study).draw(study)
+    assert figure.axes
+    assert not SEARCH_FIGURES[name].data(study).empty
+
+
+def test_ranks_are_within_a_search(study: SearchStudy) -> None:
+    rows = ranked(study.architectures)
+    of_enas = rows[rows["search"] == "enas"]
+    assert len(of_enas) == 25
+    best = of_enas.loc[of_enas["standalone"].idxmax()]
+    assert best["rank alone"] == 1
+
+
+def test_what_can_not_be_drawn_is_refused(searches: list[Path]) -> None:
+    study = read_searches(searches[:1])
+    with pytest.raises(LotteryError, match="nothing to draw in promised-vs-real"):
+        search_figure("promised-vs-real", study)
+    with pytest.raises(LotteryError, match="no figure of searches 'search-curve'; did you mean"):
+        search_figure("search-curve", study)
+
+
+def test_the_report_is_one_page_that_loads_nothing(searches: list[Path]) -> None:
+    page = render_search_report(searches, "Searches <b>")
+    assert "Searches &lt;b&gt;" in page
+    for search in ("enas", "nao", "alone", "text"):
+        assert f"<h3>{search}</h3>" in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert page.count("<figure>") == len(SEARCH_FIGURES)
+
+
+def test_an_unfinished_search_says_so(tmp_path: Path) -> None:
+    path = write_search(tmp_path / "enas")
+    Folder(path).remove(ARCHITECTURES)
+    with pytest.raises(LotteryError, match="is not finished; run the command that began it again"):
+        read_searches([path])
+    with pytest.raises(LotteryError, match="is not a search"):
+        read_searches([tmp_path])
+    with pytest.raises(LotteryError, match="No search was given"):
+        read_searches([])
+
+
+def retrained(path: Path, method: str, gain: float) -> Path:
+    """A run of an architecture that a method found."""
+    write_run(
+        path,
+        lambda arm, level, seed: 90.0 + gain + 0.01 * seed,
+        seeds=(0, 1),
+        levels=0,
+        history=False,
+    )
+    found = {"run": "s", "method": method, "seed": 0, "rank": 1}
+    network = {"name": "searched-cells", "found": found}
+    experiment = {"name": "demo", "levels": 0, "training": {"steps": 9}, "network": network}
+    Folder(path).write_last("experiment.json", to_json(experiment))
+    return path
+
+
+def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) -> None:
+    runs = [
+        retrained(tmp_path / f"{method}-{i}", method, gain + 0.1 * i)
+        for method, gain in (("enas", 2.0), ("random", 0.0))
+        for i in range(3)
+    ]
+    (answer,) = retraining_answers(read_study(runs))
+    assert answer.question == "Does enas beat random search on mnist at equal retraining?"
+    assert answer.verdict == "yes"
+    assert "3 searched and 3 random architectures" in answer.answer
+    (few,) = retraining_answers(read_study([*runs[:2], runs[3]]))
+    assert few.verdict == "undecided"
+    assert "at least 3 of each are needed" in few.answer
+    other = read_study(runs)
+    facts = {run: dict(fact) for run, fact in other.facts.items()}
+    facts["enas-0"]["experiment"] = {**facts["enas-0"]["experiment"], "training": {"steps": 99}}
+    (fewer,) = retraining_answers(dataclasses.replace(other, facts=facts))
+    assert "2 searched and 3 random" in fewer.answer

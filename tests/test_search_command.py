@@ -1,0 +1,187 @@
+"""`lottery search`, and the commands that read or retrain what it found, as a user runs them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from lottery.cli.search_watching import TerminalSearchWatcher, figures
+from lottery.runs import Run, stored_experiment
+from lottery.searches import search_recipe
+from nas.search.configs import SearchConfig
+from nas.search.records import SearchHistoryRow, read_config
+from nas.search.watching import SearchWatcher
+from tests.commands import done, lottery, refused
+from tests.fake_runs import write_run
+from tests.fake_searches import write_search
+from training.errors import ExitCode
+from training.plain import to_toml
+from training.steps import Steps
+
+
+def tiny() -> SearchConfig:
+    """A random search of a second."""
+    full = search_recipe("enas-micro-search-small")
+    assert full.shared is not None
+    assert full.derive.alone is not None
+    four = Steps(iterations=4)
+    short = dataclasses.replace(full.shared, steps=four, eval_every=four)
+    alone = dataclasses.replace(full.derive.alone, steps=Steps(iterations=2))
+    derive = dataclasses.replace(
+        full.derive, sampled=3, ranked=2, random=2, alone_best=1, minibatches=1, alone=alone
+    )
+    return dataclasses.replace(
+        full,
+        name="tiny",
+        method="random",
+        controller=None,
+        nodes=1,
+        network={"channels": 2, "normal_cells": 1, "reductions": 0},
+        shared=short,
+        phase=Steps(iterations=2),
+        shown=1,
+        derive=derive,
+    )
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with a tiny search in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(to_toml(tiny()))
+    return tmp_path
+
+
+def test_a_search_ranks_draws_and_says_what_is_next(here: Path) -> None:
+    result = lottery("search", "tiny.toml")
+    assert result.exit_code == 0, result.output
+    assert "phase 2/2: loss" in " ".join(result.stderr.split())
+    root = here / "results/searches/tiny"
+    assert "accuracy by score" in result.stdout
+    assert "lottery retrain results/searches/tiny --rank 1" in result.stdout
+    assert (root / "architectures/rank-1.svg").is_file()
+    assert (root / "architectures/rank-2.png").is_file()
+    assert json.loads((root / "environment.json").read_text())["device"] == "cpu"
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    again = json.loads(done("search", "results/searches/tiny", "--json", "--quiet"))
+    assert len(again) == 4
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_what_was_found_is_retrained_and_pruned(here: Path) -> None:
+    done("search", "tiny.toml", "--quiet")
+    words = (
+        "--set",
+        "training.steps=2",
+        "--set",
+        "arms=[]",
+        "--seeds",
+        "0",
+        "--json",
+        "--rank",
+        "2",
+    )
+    small = ("--set", "network.size.channels=2", "--set", "network.size.normal_cells=1")
+    (record,) = json.loads(done("retrain", "results/searches/tiny", *words, *small))
+    assert (record["origin"], record["network"]) == ("searched", "searched-cells")
+    run = here / "results/runs/tiny-rank-2"
+    found = stored_experiment(Run(run)).network.found
+    assert found is not None
+    assert (found.run, found.method, found.rank) == ("tiny", "random", 2)
+    pruned = json.loads(
+        done("prune", "results/searches/tiny", *words, *small, "--levels", "1", "--quiet")
+    )
+    assert {r["level"] for r in pruned} == {0, 1}
+
+
+def test_a_stopped_search_goes_on_with_the_same_command(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("search", "tiny.toml", "--out", "whole", "--quiet")
+
+    def steps(self: SearchWatcher, count: int) -> None:
+        self.request_stop()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SearchWatcher, "steps", steps)
+        words = ("search", "tiny.toml", "--out", "pieces/whole", "--quiet")
+        refused(*words, code=ExitCode.RESUMABLE)
+    done(*words)
+    name = "architectures.json"
+    assert (here / "pieces/whole" / name).read_bytes() == (here / "whole" / name).read_bytes()
+
+
+def test_several_seeds_are_several_searches(here: Path) -> None:
+    done("search", "tiny.toml", "--seeds", "3,4", "--out", "all", "--quiet")
+    assert [read_config(here / f"all/tiny-seed-{seed}").seed for seed in (3, 4)] == [3, 4]
+
+
+def test_a_dry_run_writes_nothing(here: Path) -> None:
+    planned = json.loads(done("search", "tiny.toml", "--dry-run", "--json"))
+    assert planned["architectures trained alone"] == "3 (2 of them random), 2it each"
+    assert "updates of the controller" in done("search", "enas", "--data", "digits", "--dry-run")
+    assert "a pool of 40" in done("search", "nao-ws-cell-search-small", "--dry-run")
+    assert [path.name for path in here.iterdir()] == ["tiny.toml"]
+
+
+def test_the_recipes_are_listed() -> None:
+    assert "nao-rnn-search-small" in done("search")
+    assert {row["method"] for row in json.loads(done("search", "--json"))} == {"enas", "nao"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("enas-micro-serch",), "There is no search recipe 'enas-micro-serch'; did you mean"),
+        (("tiny.toml", "--space", "cell"), "--space goes with a method, enas, nao or random"),
+        (("tiny.toml", "--set", "nods=3"), "no field 'nods'; did you mean nodes"),
+        (("enas", "--space", "recurrent", "--data", "digits"), "not for images; choose a cell or"),
+        (("enas", "--data", "pydoc"), "not for text; choose a recurrent"),
+        (("tiny.toml", "--set", "shared=none", "--set", "derive.alone=none"), "derive.alone"),
+    ],
+)
+def test_what_can_not_be_searched_is_refused(
+    here: Path, words: tuple[str, ...], message: str
+) -> None:
+    assert message in refused("search", *words, "--quiet")
+
+
+def test_rank_is_of_searches_alone(here: Path) -> None:
+    assert "--rank is of what a search found" in refused("prune", "demo-digits-enas", "--rank", "2")
+    write_search(here / "found")
+    assert "no architecture of rank 9" in refused("retrain", "found", "--rank", "9")
+
+
+def test_a_search_is_shown_drawn_and_reported(here: Path) -> None:
+    write_search(here / "found")
+    assert "Kendall's tau" in done("show", "found")
+    assert len(json.loads(done("show", "found", "--json"))) == 26
+    paths = done("plot", "score-vs-standalone", "found", "--out", "drawn").split()
+    assert [Path(path).name for path in paths] == [
+        "score-vs-standalone.svg",
+        "score-vs-standalone.csv",
+    ]
+    assert "<svg" in Path(done("report", "found").strip()).read_text()
+    write_run(here / "run", levels=0, history=False)
+    assert "is a search and run is not" in refused("report", "found", "run")
+    assert "Known: promised-vs-real" in refused("plot", "learning-curves", "found")
+
+
+def test_the_display_tells_rollbacks_and_what_is_trained_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    watcher = TerminalSearchWatcher()
+    watcher.begin("s", 0, 3)
+    watcher.phase(SearchHistoryRow(event="phase", epoch=0, step=0, reward=0.5, entropy=9.0), "")
+    watcher.phase(SearchHistoryRow(event="rollback", epoch=1, step=7), "")
+    watcher.alone(1, 2)
+    watcher.alone(2, 2)
+    watcher.end()
+    told = " ".join(capsys.readouterr().err.split())
+    assert "phase 1/3: reward 0.5, entropy 9" in told
+    assert "rolled back at step 7" in told
+    assert "2 architectures trained alone" in told
+    assert figures(SearchHistoryRow(event="phase", epoch=0, step=1)) == []

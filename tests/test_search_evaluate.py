@@ -1,0 +1,147 @@
+"""Rewards: shares of images, a constant by the perplexity, and no trace left in the shared weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from nas.search.configs import SearchConfig
+from nas.search.evaluate import (
+    ImageRewards,
+    SharedScorer,
+    TextRewards,
+    perplexity_reward,
+    rewards_of,
+)
+from nas.search.shared_training import shared_training
+from tests.tiny_searches import CELL, TEXT, task_of
+from tests.tiny_tasks import image_task, text_task
+from tests.toy_task import Toy
+from training.errors import LotteryError
+
+
+def test_images_that_are_right() -> None:
+    task = image_task()
+    rewards = ImageRewards(task, seed=0)
+    labels = task.data.validation.labels
+
+    def always_zero(images: Tensor) -> Tensor:
+        return torch.tensor([[1.0, 0.0, 0.0]]).expand(len(images), 3)
+
+    share = float((labels == 0).float().mean())
+    assert rewards.whole(always_zero) == pytest.approx(share)
+    # 9 images in minibatches of 6: one in each order, then another order begins.
+    seen = [rewards.minibatch(always_zero, 0, number) for number in range(20)]
+    assert len(set(seen)) > 1
+    assert all(round(6 * reward, 6).is_integer() for reward in seen)
+    assert rewards.minibatch(always_zero, 0, 3) == seen[3]
+
+
+def test_images_of_one_minibatch_differ() -> None:
+    task = image_task()
+    seen: list[Tensor] = []
+
+    def network(images: Tensor) -> Tensor:
+        seen.append(images)
+        return torch.zeros(len(images), 3)
+
+    ImageRewards(task, seed=0).whole(network)
+    assert [len(images) for images in seen] == [5, 4]
+    together = torch.cat(seen).flatten(1)
+    assert len(together.unique(dim=0)) == 9
+
+
+def test_an_image_network_that_is_not_finite_gets_nothing() -> None:
+    rewards = ImageRewards(image_task(), seed=0)
+    assert rewards.whole(lambda images: torch.full((len(images), 3), math.nan)) == 0.0
+
+
+def test_perplexity_of_even_guesses() -> None:
+    task = text_task()
+    words = len(task.data.words)
+    rewards = TextRewards(task, seed=0, constant=80.0)
+
+    def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
+        return torch.zeros(*tokens.shape, words), state
+
+    assert rewards.whole(network) == pytest.approx(80.0 / words)
+    assert rewards.minibatch(network, 0, 0) == pytest.approx(80.0 / words)
+
+
+def test_a_window_of_text_begins_at_a_zero_state() -> None:
+    task = text_task()
+    rewards = TextRewards(task, seed=0, constant=80.0)
+    states, windows = [], []
+
+    def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
+        states.append(state)
+        windows.append(tokens)
+        return torch.zeros(*tokens.shape, len(task.data.words)), "after"
+
+    for number in range(6):
+        rewards.minibatch(network, 0, number)
+    assert states == [None] * 6
+    assert {tuple(window.shape) for window in windows} == {(7, 3)}
+    states.clear()
+    rewards.whole(network)
+    assert states == [None]
+
+
+def test_a_text_of_more_rows_has_several_windows() -> None:
+    task = text_task()
+    task.sequence = 3
+    rewards = TextRewards(task, seed=0, constant=80.0)
+    seen = []
+
+    def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
+        seen.append((tokens, state))
+        return torch.zeros(*tokens.shape, len(task.data.words)), len(seen)
+
+    for number in range(20):
+        rewards.minibatch(network, 0, number)
+    # A window of 3 of 7 rows begins at one of 5 places.
+    assert len({tuple(tokens[:, 0].tolist()) for tokens, _ in seen}) == 5
+    seen.clear()
+    rewards.whole(network)
+    # 24 tokens have 23 targets: 3 columns of 7.
+    assert [state for _, state in seen] == [None, 1, 2]
+    read = torch.cat([tokens for tokens, _ in seen]).t().flatten()
+    assert torch.equal(read, task.data.validation[:21])
+
+
+def test_rewards_of_perplexities() -> None:
+    assert perplexity_reward(math.log(160.0), 80.0) == pytest.approx(0.5)
+    assert perplexity_reward(math.inf, 80.0) == 0.0
+    assert perplexity_reward(1e9, 80.0) >= 0.0
+
+
+@pytest.mark.parametrize("config", [CELL, TEXT])
+def test_scoring_leaves_the_shared_weights_as_they_are(config: SearchConfig) -> None:
+    task = task_of(config)
+    training = shared_training(config.resolved(task.steps_per_epoch), task)
+    assert training is not None
+    scorer = SharedScorer(training, rewards_of(task, 0, 80.0))
+    choices = tuple(0 for _ in training.space.decisions())
+    training.take_step(choices)
+    before = {name: tensor.clone() for name, tensor in training.shared.state_dict().items()}
+    one = scorer.minibatch(choices, 0, 0), scorer.whole(choices)
+    assert one == (scorer.minibatch(choices, 0, 0), scorer.whole(choices))
+    assert all(reward > 0 for reward in one)
+    after = training.shared.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert training.shared.training
+
+
+def test_other_tasks_are_refused() -> None:
+    with pytest.raises(LotteryError, match="images to classify or text to predict"):
+        rewards_of(Toy(), 0, 80.0)
+
+
+def test_text_for_images_is_refused() -> None:
+    config = dataclasses.replace(CELL, network={})
+    with pytest.raises(LotteryError, match="is not for text"):
+        shared_training(config.resolved(5), text_task())

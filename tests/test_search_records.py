@@ -1,0 +1,150 @@
+"""Configurations and records of searches: written, read back, and refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.genotype_texts import PARSERS
+from nas.search.alone import genotype_text
+from nas.search.configs import DeriveConfig, SearchConfig, encoding_of, space_of
+from nas.search.controller_config import CONTROLLERS
+from nas.search.random_search import different, draws
+from nas.search.records import (
+    SearchRecord,
+    SearchResult,
+    metric_value,
+    read_config,
+    read_result,
+    result_from_json,
+    result_to_json,
+)
+from tests.tiny_searches import LAYERS, SEARCHES, SHARED, TEXT
+from training.configs import AveragingConfig
+from training.errors import ExitCode, LotteryError
+from training.metrics import ACCURACY, PERPLEXITY
+from training.plain import from_plain, from_toml, override, to_plain, to_toml
+from training.steps import Steps
+
+RECORD = SearchRecord(
+    run="run",
+    method="enas",
+    space="layers",
+    origin="found",
+    rank=1,
+    choices=(0, 1, 0),
+    genotype="0 1 0",
+    encoding="ENAS macro",
+    parameters=7,
+    round=2,
+    score=0.5,
+    standalone=0.75,
+    standalone_by_seed=(0.5, 1.0),
+    facts={"predicted": 0.25},
+)
+SCORES = st.none() | st.floats(0, 1)
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_configuration_comes_back_from_json_and_toml(name: str) -> None:
+    config = SEARCHES[name].resolved(4)
+    assert from_plain(SearchConfig, to_plain(config)) == config
+    assert from_toml(SearchConfig, to_toml(config), "here") == config
+
+
+def test_equal_meanings_compare_equal() -> None:
+    shared = dataclasses.replace(SHARED, steps=Steps(epochs=2, iterations=2))
+    config = dataclasses.replace(
+        LAYERS, shared=shared, phase=Steps(iterations=4), controller=CONTROLLERS["layers"]
+    )
+    other = dataclasses.replace(LAYERS, controller=None)
+    assert config.resolved(4) == other.resolved(4)
+
+
+def test_one_field_can_be_set() -> None:
+    changed = override(LAYERS, "controller.updates=7")
+    assert changed.controller_in_use.updates == 7
+    assert override(LAYERS, "derive.sampled=9").derive.sampled == 9
+
+
+@pytest.mark.parametrize("space", ["cell", "layers", "recurrent"])
+@pytest.mark.parametrize("words", ["enas", "nao"])
+def test_genotypes_are_written_in_an_encoding_that_reads_them(space: str, words: str) -> None:
+    if (space, words) == ("layers", "nao"):
+        return
+    plain = {**to_plain(LAYERS), "space": space, "words": words, "nodes": 3, "layers": 3}
+    config = from_plain(SearchConfig, plain)
+    for choices in different(space_of(config), 10, draws(0, "texts")):
+        text = genotype_text(config, choices)
+        assert PARSERS[encoding_of(config)](text) == space_of(config).genotype(choices)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shared": None}, "shared = None is out of range; it must be given for enas"),
+        ({"words": "nao"}, "words = nao is out of range; it must be enas for layers"),
+        ({"seed": -1}, "seed = -1 is out of range"),
+        ({"nodes": 0}, "nodes = 0 is out of range"),
+        ({"phase": Steps()}, "phase = 0it is out of range"),
+        ({"name": "a/b"}, "name = 'a/b' is out of range"),
+        ({"rollback_rate": 0.0}, "rollback_rate = 0.0 is out of range"),
+        ({"method": "random", "shared": None, "derive": DeriveConfig()}, "derive.alone = None"),
+        ({"shared": dataclasses.replace(SHARED, accumulation=2)}, "shared.accumulation = 2"),
+    ],
+)
+def test_impossible_searches_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(LotteryError, match=message):
+        dataclasses.replace(LAYERS, **changes)  # type: ignore[arg-type]
+
+
+def test_averaged_weights_are_refused() -> None:
+    assert TEXT.shared is not None
+    averaging = AveragingConfig(trigger="non-monotone")
+    with pytest.raises(LotteryError, match="never in a search"):
+        dataclasses.replace(TEXT, shared=dataclasses.replace(TEXT.shared, averaging=averaging))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"sampled": 5, "ranked": 6}, {"ranked": 3, "alone_best": 4}, {"random": -1}]
+)
+def test_impossible_endings_are_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(LotteryError, match="is out of range"):
+        DeriveConfig(**changes)  # type: ignore[arg-type]
+
+
+@given(score=SCORES, standalone=SCORES, rank=st.none() | st.integers(1, 9))
+def test_records_come_back(score: float, standalone: float, rank: int) -> None:
+    record = dataclasses.replace(RECORD, score=score, standalone=standalone, rank=rank)
+    result = SearchResult(metric=ACCURACY, reward_constant=80.0, records=(record, RECORD))
+    assert result_from_json(result_to_json(result), Path("a.json")) == result
+
+
+def test_damaged_records_are_told() -> None:
+    result = SearchResult(metric=ACCURACY, reward_constant=80.0, records=(RECORD,))
+    data = result_to_json(result)
+    for old, new in ((b'"rank"', b'"rang"'), (b"0.75", b'"x"'), (b'"records"', b'"rekords"')):
+        assert old in data
+        with pytest.raises(LotteryError, match="a record can't be read") as caught:
+            result_from_json(data.replace(old, new), Path("a.json"))
+        assert caught.value.exit_code is ExitCode.BAD_DATA
+    newer = data.replace(b'"schema": 1', b'"schema": 2')
+    with pytest.raises(LotteryError, match="search schema 2"):
+        result_from_json(newer, Path("a.json"))
+
+
+def test_rewards_in_the_terms_of_the_metric() -> None:
+    assert metric_value(0.5, ACCURACY, 80.0) == 50.0
+    assert metric_value(0.5, PERPLEXITY, 80.0) == 160.0
+    assert metric_value(0.0, PERPLEXITY, 80.0) == math.inf
+
+
+def test_what_is_no_search_is_refused(tmp_path: Path) -> None:
+    for read in (read_config, read_result):
+        with pytest.raises(LotteryError, match="is not a search"):
+            read(tmp_path)

@@ -1,0 +1,68 @@
+"""A search that is stopped goes on as if nothing had happened, or refuses to."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import nas.search.search as search_module
+from nas.search.records import is_search
+from tests.tiny_searches import (
+    ALONE,
+    LAYERS,
+    RANDOM,
+    SEARCHES,
+    SHARED,
+    Doctored,
+    Listener,
+    carry_out,
+    carry_out_in_pieces,
+    files,
+)
+from training.errors import LotteryError
+
+
+@pytest.mark.parametrize(("name", "every"), [(name, 17) for name in SEARCHES] + [("tiny-nao", 4)])
+def test_stopped_and_resumed_is_uninterrupted(name: str, every: int, tmp_path: Path) -> None:
+    config = SEARCHES[name]
+    carry_out(config, tmp_path / "a" / "run")
+    # What has no checkpoint within it starts anew: the ranking, and each network that is trained alone.
+    every += 9 if config.sharing else 0
+    stops = carry_out_in_pieces(config, tmp_path / "b" / "run", every)
+    assert stops >= 1
+    assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
+
+
+def test_the_checkpoint_of_a_rollback_counts_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A checkpoint after every step: the one of step 5 is further than the phase that is rolled back to.
+    monkeypatch.setattr(search_module, "CHECKPOINT_SECONDS", -1.0)
+    carry_out(RANDOM, tmp_path / "a" / "run", task=Doctored({5: 1}))
+    watcher = Listener(stop_at=7)
+    with pytest.raises(LotteryError, match="Stopped at step 5 of the shared weights"):
+        carry_out(RANDOM, tmp_path / "b" / "run", watcher, task=Doctored({5: 1}))
+    assert is_search(tmp_path / "b" / "run")
+    carry_out(RANDOM, tmp_path / "b" / "run", task=Doctored({5: 1}))
+    assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
+
+
+def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="Stopped"):
+        carry_out(RANDOM, tmp_path / "run", Listener(stop_at=6))
+    path = tmp_path / "run" / search_module.CHECKPOINT
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(LotteryError, match="SHA-256 differs"):
+        carry_out(RANDOM, tmp_path / "run")
+
+
+def test_adam_trains_shared_weights_too(tmp_path: Path) -> None:
+    shared = dataclasses.replace(SHARED, optimizer=ALONE.optimizer)
+    config = dataclasses.replace(LAYERS, shared=shared)
+    carry_out(config, tmp_path / "a" / "run")
+    carry_out_in_pieces(config, tmp_path / "b" / "run", 13)
+    assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")

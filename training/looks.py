@@ -1,0 +1,68 @@
+"""A look at the validation split: what it keeps, what has diverged, and what is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from training.averaging import after_look, averaged
+from training.device import matrix_precision
+from training.state import Look, TrainingState, copy_rows, hold, is_held
+from training.tasks.task import Task
+
+
+def look(state: TrainingState, task: Task, precision: str) -> None:
+    """Score the validation split, keep each replicate's best weights, and find what has diverged or is done.
+
+    Where there are averaged weights it is they that are scored and kept.
+    """
+    replicates = state.replicates
+    replicates.eval()
+    with averaged(state.averages, replicates):
+        with matrix_precision(precision, task.device):
+            scored = task.evaluate(replicates, "validation")
+        losses = scored.loss.tolist()
+        _find_diverged(state, losses)
+        _keep_best(state, losses)
+    replicates.train()
+    alive = [step is None for step in state.diverged_at]
+    after_look(state.averages, replicates, losses, alive, state.step)
+    hold(state)
+    state.looks.append(
+        Look(
+            step=state.step,
+            loss=_finite(losses, alive),
+            metric=_finite(scored.metric.tolist(), alive),
+        )
+    )
+    state.recent.clear()
+
+
+def _keep_best(state: TrainingState, losses: Sequence[float]) -> None:
+    better = [
+        r for r, loss in enumerate(losses) if not is_held(state, r) and loss < state.best_loss[r]
+    ]
+    for r in better:
+        state.best_loss[r] = losses[r]
+        state.best_step[r] = state.step
+    copy_rows(state.best, state.replicates.tensors(), better)
+
+
+def _finite(values: Sequence[float], alive: Sequence[bool]) -> tuple[float | None, ...]:
+    pairs = zip(values, alive, strict=True)
+    return tuple(v if keep and math.isfinite(v) else None for v, keep in pairs)
+
+
+def _find_diverged(state: TrainingState, validation_loss: Sequence[float]) -> None:
+    """Note the first step of each replicate at which a loss was not finite."""
+    taken = torch.stack(state.recent).isfinite().cpu()
+    first = state.step - len(state.recent)
+    for r, loss in enumerate(validation_loss):
+        if is_held(state, r):
+            continue
+        if not bool(taken[:, r].all()):
+            state.diverged_at[r] = first + int(taken[:, r].int().argmin())
+        elif not math.isfinite(loss):
+            state.diverged_at[r] = state.step
