@@ -34,8 +34,10 @@ AWD_SOURCE = (
 ON_LSTM_SOURCE = (
     "yikangshen/Ordered-Neurons, README (command line) and main.py: batches of 20, windows of about 70 words (at most "
     "80 here), SGD at 30, weight decay 1.2e-6, norm clipped at 0.25, AR 2 and TAR 1 on the raw output, NT-ASGD, 1000 "
-    "epochs of which 500 fine-tune. Its weights under DropConnect are 1 / 0.55 of ours, which step 0.55 ** 2 as far "
-    "there. Perplexity there, validation / test: 58.29 ± 0.10 / 56.17 ± 0.12 (Shen et al. 2019, table 1)"
+    "epochs of which 500 fine-tune: from the raw weights and to the last epoch there, as it logs no loss that could "
+    "end them, and as awd-lstm-lm's finetune.py does here. Its weights under DropConnect are 1 / 0.55 of ours, which "
+    "step 0.55 ** 2 as far there. Perplexity there, validation / test: 58.29 ± 0.10 / 56.17 ± 0.12 (Shen et al. 2019, "
+    "table 1)"
 )
 LSTM_SOURCE = (
     "Zaremba et al. 2014 (arXiv 1409.2329), section 4.1, the non-regularized LSTM: batches of 20, windows of 20 words, "

@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from nas.search.configs import CONTROLLERS, DeriveConfig, SearchConfig
+from nas.search.configs import DeriveConfig, SearchConfig
+from nas.search.controller_config import CONTROLLERS
 from nas.search.nao_config import NAO_DEFAULTS
 from training.configs import (
     DataConfig,

@@ -12,7 +12,8 @@ from lottery.recipes import recipe
 from lottery.search_recipes import FULL_SEARCHES
 from lottery.small_search_recipes import NAO_SHARED, SMALL_SEARCHES
 from nas.given_entries import GIVEN
-from nas.search.configs import SearchConfig, SpaceName, network_of
+from nas.search.configs import SearchConfig, network_of
+from nas.search.controller_config import SpaceName
 from nas.search.nao_config import NaoConfig
 from nas.search.records import SearchRecord, read_config, read_result
 from training.configs import DataConfig

@@ -11,14 +11,14 @@ from training.steps import Steps
 
 Sizes = Mapping[str, int | float | tuple[int, ...]]
 # A training of a few hundred steps has no time for the noise of one of 600 epochs.
-MOST_NOISE = 0.1
+_MOST_NOISE = 0.1
 
 _OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
 
 
-def quieter(size: Sizes) -> dict[str, int | float | tuple[int, ...]]:
-    """Sizes with every probability of dropping at most `MOST_NOISE`."""
-    return {k: min(v, MOST_NOISE) if isinstance(v, float) else v for k, v in size.items()}
+def quieter(size: Sizes, most: float = _MOST_NOISE) -> dict[str, int | float | tuple[int, ...]]:
+    """Sizes with every probability of dropping at most `most`."""
+    return {k: min(v, most) if isinstance(v, float) else v for k, v in size.items()}
 
 
 def at_same_share(place: Steps, training: TrainingConfig, steps: int) -> Steps:

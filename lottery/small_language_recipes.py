@@ -15,6 +15,7 @@ from lottery.small_changes import (
     changed_rate,
     changed_schedule,
     changed_sizes,
+    quieter,
     shortened,
     source_of,
 )
@@ -82,8 +83,7 @@ def small_text(
 def _quieter(network: NetworkConfig) -> dict[str, int | float | tuple[int, ...]]:
     """The sizes of a recipe's network, each of its probabilities of dropping at most `MOST_NOISE`."""
     noise = {k: v for k, v in entry(network.name).sizes.items() if isinstance(v, float)}
-    sizes = {**noise, **network.size}
-    return {k: min(v, MOST_NOISE) if isinstance(v, float) else v for k, v in sizes.items()}
+    return quieter({**noise, **network.size}, MOST_NOISE)
 
 
 def _optimizer(full: OptimizerConfig, sgd_rate: float) -> OptimizerConfig:

@@ -26,6 +26,7 @@ from lottery.runs import Run, stored_experiment
 from nas.catalog import NETWORKS
 from nas.darts_encoding import print_darts
 from nas.encodings import print_enas_micro
+from nas.given_entries import GIVEN
 from nas.published import ENAS_MICRO
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
@@ -288,7 +289,7 @@ def test_recipes(here: Path) -> None:
 
 def test_networks() -> None:
     listed = {row["network"]: row for row in json.loads(done("networks", "--json"))}
-    assert listed.keys() == NETWORKS.keys()
+    assert listed.keys() == NETWORKS.keys() | GIVEN.keys()
     assert "enas-micro" in done("networks")
     found = json.loads(done("networks", "lenet-300-100", "--json"))
     assert listed["lenet-300-100"] == found

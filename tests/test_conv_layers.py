@@ -139,7 +139,8 @@ def test_the_head_averages_and_classifies_without_bias() -> None:
     seen: list[Tensor] = []
     network.layers[-1].register_forward_hook(lambda module, args, out: seen.append(out))
     logits = network(torch.randn(2, 3, 8, 8))
-    torch.testing.assert_close(logits, seen[0].mean((2, 3)) @ network.classifier.weight.t())
+    weight = network.get_parameter("classifier.weight")
+    torch.testing.assert_close(logits, seen[0].mean((2, 3)) @ weight.t())
 
 
 def test_dropout_only_where_it_is_asked_for() -> None:

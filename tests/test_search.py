@@ -74,6 +74,17 @@ def test_a_rollback_goes_back_to_the_phase_with_a_lower_rate(tmp_path: Path) -> 
     assert read_search_history(tmp_path / "run") == watcher.rows
 
 
+def test_a_step_that_explodes_among_others_is_left_out(tmp_path: Path) -> None:
+    watcher = Listener()
+    carry_out(RANDOM, tmp_path / "run", watcher, Doctored({3: 1}))
+    assert [(row.event, row.step) for row in watcher.rows] == [
+        ("phase", 4),
+        ("phase", 8),
+        ("phase", 10),
+    ]
+    assert [row.facts.get("unstable") for row in watcher.rows] == [1.0, None, None]
+
+
 def test_a_search_gives_up_with_one_sentence(tmp_path: Path) -> None:
     config = dataclasses.replace(RANDOM, most_rollbacks=2)
     with pytest.raises(LotteryError, match="exploded at step 2, after 2 rollbacks"):

@@ -18,7 +18,7 @@ from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import ExitCode
-from training.plain import to_toml
+from training.plain import from_toml, to_toml
 from training.steps import Steps
 
 
@@ -127,7 +127,9 @@ def test_a_dry_run_writes_nothing(here: Path) -> None:
     assert [path.name for path in here.iterdir()] == ["tiny.toml"]
 
 
-def test_the_recipes_are_listed() -> None:
+def test_the_recipes_are_listed_and_printed() -> None:
+    toml = done("recipes", "enas-micro-search-small")
+    assert from_toml(SearchConfig, toml, "x") == search_recipe("enas-micro-search-small")
     assert "nao-rnn-search-small" in done("search")
     assert {row["method"] for row in json.loads(done("search", "--json"))} == {"enas", "nao"}
 

@@ -129,7 +129,8 @@ class AveragingConfig:
     Attributes:
         trigger: never, or once a validation loss is above the least of all but the latest `patience` before it.
         patience: how many looks are no argument.
-        finetune: the last so many steps start from the best weights, averaged at once (awd-lstm-lm, finetune.py).
+        finetune: the last so many steps start from the best weights, averaged at once, and are over for a replicate
+            whose losses trigger again (awd-lstm-lm, finetune.py).
     """
 
     trigger: Literal["never", "non-monotone"] = "never"

@@ -29,7 +29,7 @@ class TrainingState:
 
     Attributes:
         replicates: with their present weights, raw where there is an average.
-        optimizer: with its averages.
+        optimizer: with its momenta.
         averages: of the weights.
         step: the next step; also how many were taken, counted from the start of the schedule.
         carry: what the task carries between steps.

@@ -28,8 +28,10 @@ def recipes(name: str | None, as_json: bool) -> None:
     Examples:
       lottery recipes
       lottery recipes lth-lenet > mine.toml
+      lottery recipes enas-micro-search-small > mine.toml
     """
     from lottery.recipes import recipe
+    from lottery.searches import SEARCHES, search_recipe
     from training.plain import to_plain, to_toml
 
     if name is None and as_json:
@@ -37,12 +39,15 @@ def recipes(name: str | None, as_json: bool) -> None:
     elif name is None:
         print_table(_grouped(_recipe_rows()))
         click.echo(
-            f"\nWith yes under small there is also RECIPE{SMALL}, which takes minutes on two cores."
+            f"\nWith yes under small there is also RECIPE{SMALL}, which takes minutes on two cores. "
+            "lottery search lists the searches."
         )
-    elif as_json:
-        print_json(to_plain(recipe(name)))
     else:
-        click.echo(to_toml(recipe(name)), nl=False)
+        found = search_recipe(name) if name in SEARCHES else recipe(name)
+        if as_json:
+            print_json(to_plain(found))
+        else:
+            click.echo(to_toml(found), nl=False)
 
 
 def _recipe_rows() -> list[dict[str, str]]:

@@ -76,7 +76,8 @@ class SearchConfig:
         shown: architectures that are scored after each phase, for whoever watches.
         reward_constant: of a language model's reward, constant / perplexity (Pham et al. 2018, section 3.1).
         seed: everything random is a function of it.
-        exploded: a loss above so many times that of a uniform guess ends in a rollback, as one does that isn't finite.
+        exploded: nothing is learned from a loss above so many times that of a uniform guess, or not finite; where half
+            of the losses are so, or a weight isn't finite, the shared weights are rolled back.
         rollback_rate: by what the learning rate of the shared weights is multiplied at each rollback.
         most_rollbacks: before the search gives up.
         controller: of ENAS; None for the published one of the space.

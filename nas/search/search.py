@@ -154,6 +154,8 @@ class _Search:
         state = self.state
         figures = state.strategy.after_epoch(state.epoch, _Evaluation(self))
         shown = self._show()
+        if state.training is not None and state.training.unstable:
+            figures["unstable"] = float(state.training.unstable)
         known = {name: figures.pop(name, None) for name in ("reward", "baseline", "entropy")}
         self._tell(
             SearchHistoryRow(

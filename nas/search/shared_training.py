@@ -31,6 +31,9 @@ class SharedTraining:
     Weights that no architecture of a step reads have no gradient: neither momentum nor weight decay moves them, as in
     enas_lm, whose weight decay covers the sampled path only. The gradient is clipped by its whole norm.
 
+    Some recurrent cells amplify their state whatever the weights are. Nothing is learned from a step whose loss
+    explodes: weights and optimizer stay, the state starts anew, and the step is counted.
+
     Args:
         shared: on the task's device.
         space: of its architectures.
@@ -38,6 +41,9 @@ class SharedTraining:
         config: how, with its steps resolved.
         seed: of noise and data order.
         exploded: a loss above so many times a uniform guess's counts as exploded.
+
+    Attributes:
+        unstable: how many steps since the last `take_losses` exploded.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class SharedTraining:
         start_momentum(self.optimizer)
         self.step = 0
         self.rate = 1.0
+        self.unstable = 0
         self.losses: list[Tensor] = []
         self.carry = self._first_carry()
         self._batch = task.batches([seed])
@@ -81,25 +88,30 @@ class SharedTraining:
         batch = [tensor[0] for tensor in self._batch(step)]
         with matrix_precision(config.precision, task.device):
             loss, self.carry = task.loss(path, self.carry, *batch)
+        self.step += 1
+        if not float(loss.detach()) <= self.most_loss:
+            self.unstable += 1
+            self.carry = self._first_carry()
+            return
         with backward_precision(config.precision):
             loss.backward()
         if config.optimizer.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.shared.parameters(), config.optimizer.clip_norm)
         self.optimizer.step()
         self.losses.append(loss.detach())
-        self.step += 1
 
     def is_sound(self) -> bool:
-        """Whether every loss since the last `take_losses` is finite and none exploded, and the weights are finite."""
-        if self.losses and not bool((torch.stack(self.losses) <= self.most_loss).all()):
+        """Whether the weights are finite, and fewer than half of the steps since the last `take_losses` exploded."""
+        if self.unstable and self.unstable >= len(self.losses):
             return False
         norms = torch._foreach_norm([p.detach() for p in self.shared.parameters()])
         return bool(torch.stack(norms).isfinite().all())
 
     def take_losses(self) -> float:
-        """The mean loss since this was last called."""
+        """The mean loss since this was last called, of the steps that were learned from."""
         mean = float(torch.stack(self.losses).double().mean())
         self.losses.clear()
+        self.unstable = 0
         return mean
 
     def tensors(self) -> dict[str, Tensor]:
@@ -110,8 +122,8 @@ class SharedTraining:
         return held | ({"losses": torch.stack(self.losses)} if self.losses else {})
 
     def facts(self) -> dict[str, Any]:
-        """Step and rate."""
-        return {"step": self.step, "rate": self.rate}
+        """Step, rate, and how many steps exploded."""
+        return {"step": self.step, "rate": self.rate, "unstable": self.unstable}
 
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
         """Take up the state that gave the tensors and facts.
@@ -132,7 +144,7 @@ class SharedTraining:
         carried = groups["carry"]
         self.carry = tuple(carried[str(index)].to(device) for index in range(len(carried)))
         self.losses = [loss.to(device) for row in groups["losses"].values() for loss in row]
-        self.step, self.rate = facts["step"], facts["rate"]
+        self.step, self.rate, self.unstable = facts["step"], facts["rate"], facts["unstable"]
 
     def _first_carry(self) -> Carry:
         if isinstance(self.task, LanguageModelling):
