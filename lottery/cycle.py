@@ -62,11 +62,11 @@ def check(experiment: Experiment, setting: Setting) -> None:
         check_control(experiment, arm)
     network = new_network(experiment, setting, experiment.seeds[0])
     prunable_names(network, experiment.pruning.embeddings)
-    tied = any(isinstance(module, nn.Embedding) for module in network.modules())
-    if experiment.pruning.output_rate is not None and tied:
+    embeds = any(isinstance(module, nn.Embedding) for module in network.modules())
+    if experiment.pruning.output_rate is not None and embeds:
         raise LotteryError(
-            f"pruning.output_rate can't be used with {experiment.network.name}: its output layer is "
-            "tied to the embedding; leave it out."
+            f"pruning.output_rate can't be used with {experiment.network.name}: the output layer of a "
+            "language model is its embedding, see pruning.embeddings; leave it out."
         )
     if not is_known(experiment.network.name):
         try_network(

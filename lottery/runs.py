@@ -100,10 +100,10 @@ def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> 
     run = Run(root)
     if is_run(root):
         stored = stored_experiment(run)
-        shared = min(stored.levels, experiment.levels)
-        if dataclasses.replace(stored, levels=shared) != dataclasses.replace(
-            experiment, levels=shared
-        ):
+        # The text of the source may be mended without making another experiment.
+        levels = min(stored.levels, experiment.levels)
+        before = dataclasses.replace(stored, levels=levels)
+        if before != dataclasses.replace(experiment, levels=levels, source=stored.source):
             raise LotteryError(_difference(root, stored, experiment))
         held = parse_json(run.folder.read(DATA), root / DATA)
         if held["fingerprint"] != data_facts["fingerprint"]:
@@ -149,7 +149,7 @@ def _difference(root: Path, stored: Experiment, given: Experiment) -> str:
     fields = [
         f"{name} is {before.get(name)!r} there and {now.get(name)!r} now"
         for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and name != "levels"
+        if before.get(name) != now.get(name) and name not in ("levels", "source")
     ]
     return f"{root} holds another experiment: {'; '.join(fields)}. Choose another --out."
 

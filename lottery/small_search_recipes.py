@@ -39,8 +39,8 @@ _SOURCE = (
 )
 
 
-# Recurrent cells take SGD, as published: Adam moves all weights of a matrix the same way, and cells of relus and identities
-# then amplify their state.
+# Recurrent cells take SGD, as published: Adam moves all weights of a matrix the same way, and cells of relus and
+# identities then amplify their state.
 IMAGES = OptimizerConfig(name="adam", learning_rate=1e-2)
 TEXT = OptimizerConfig(name="sgd", learning_rate=10.0, clip_norm=0.25)
 

@@ -73,6 +73,7 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     last = experiment.training.steps.iterations
     schedule = schedule_step(experiment.rewinding, stack.level, last)
     train(state, task, experiment.training, last, masks, hook, schedule)
+    stack.watcher.steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         hook.save(state)
     return state

@@ -21,8 +21,9 @@ def awd_lstm(
     dropout_output: float = 0.0,
     dropconnect: float = 0.0,
     second_bias: int = 0,
+    tied: int = 1,
 ) -> LanguageModel:
-    """Stacked LSTM layers E -> H -> ... -> H -> E between a tied embedding and decoder.
+    """Stacked LSTM layers E -> H -> ... -> H -> E between an embedding and a decoder.
 
     See arXiv 1708.02182: sections 2 to 4 for the dropouts, section 5 for the sizes. The published
     parameter counts, 24,221,600 on the Penn Treebank and 33,556,078 on WikiText-2, are with two
@@ -39,6 +40,7 @@ def awd_lstm(
         dropout_output: locked, on the last layer's output, `dropout`.
         dropconnect: of the hidden-to-hidden weights of every layer, `wdrop`.
         second_bias: 1 for two biases per layer, as in the release; 0 for one.
+        tied: 1 for a decoder whose matrix is the embedding's, 0 for one of its own.
     """
     widths = [embedding, *[hidden] * (layers - 1), embedding]
     return LanguageModel(
@@ -52,6 +54,7 @@ def awd_lstm(
         dropout_input=dropout_input,
         dropout_hidden=dropout_hidden,
         dropout_output=dropout_output,
+        tied=bool(tied),
     )
 
 

@@ -15,9 +15,9 @@ Size = int | float | tuple[int, ...]
 # The widest published layer is far below; a slip of the keyboard should not ask for terabytes.
 MAX_SIZE = 65_536
 # The sizes that may be 0; every other integer is at least 1.
-MAY_BE_ZERO = frozenset({"reductions", "auxiliary", "seed", "second_bias"})
+MAY_BE_ZERO = frozenset({"reductions", "auxiliary", "seed", "second_bias", "tied"})
 # The sizes that are off or on: 0 or 1.
-SWITCHES = frozenset({"auxiliary", "second_bias"})
+SWITCHES = frozenset({"auxiliary", "second_bias", "tied"})
 
 CIFAR_10 = ImageSpec(channels=3, height=32, width=32, classes=10)
 MNIST = ImageSpec(channels=1, height=28, width=28, classes=10)

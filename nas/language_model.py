@@ -33,7 +33,7 @@ class Output(NamedTuple):
 
 
 class LanguageModel(nn.Module):
-    """Embedding, recurrent cores, and a decoder tied to the embedding, with a bias of its own.
+    """Embedding, recurrent cores, and a decoder, usually tied to the embedding, with a bias of its own.
 
     The dropouts are those of Merity et al. 2018 (arXiv 1708.02182, section 4): whole words of the
     embedding matrix on the way in (the decoder sees the full matrix), and locked masks, constant
@@ -49,6 +49,7 @@ class LanguageModel(nn.Module):
         dropout_hidden: probability that a unit between two cores is dropped.
         dropout_output: probability that a unit of the output is dropped.
         locked: whether the masks of the last three are constant over time; else each time step has its own.
+        tied: whether the decoder's matrix is the embedding's; else it is one of its own.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class LanguageModel(nn.Module):
         dropout_hidden: float = 0.0,
         dropout_output: float = 0.0,
         locked: bool = True,
+        tied: bool = True,
     ) -> None:
         super().__init__()
         if not cores or cores[-1].state_sizes[0] != embedding:
@@ -75,6 +77,9 @@ class LanguageModel(nn.Module):
         above = [dropout_hidden] * (len(cores) - 1) + [dropout_output]
         self.dropouts_above = nn.ModuleList(Dropout(p, shared) for p in above)
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        self.decoder_weight = None if tied else nn.Parameter(torch.empty(vocabulary, embedding))
+        if self.decoder_weight is not None:
+            nn.init.uniform_(self.decoder_weight, -0.1, 0.1)
 
     def initial_state(self, batch: int) -> State:
         """The zero states of all cores, one after the other, for `batch` sequences."""
@@ -93,7 +98,8 @@ class LanguageModel(nn.Module):
             raw, own_after = core(dropped, own)
             after += own_after
             dropped = dropout(raw)
-        logits = F.linear(dropped, self.embedding.weight, self.decoder_bias)
+        weight = self.embedding.weight if self.decoder_weight is None else self.decoder_weight
+        logits = F.linear(dropped, weight, self.decoder_bias)
         return Output(logits, tuple(after), dropped, raw)
 
     def embedded(self, tokens: Tensor) -> Tensor:

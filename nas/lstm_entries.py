@@ -25,6 +25,7 @@ LSTMS = (
             "dropout_output": 0.4,
             "dropconnect": 0.5,
             "second_bias": 0,
+            "tied": 1,
         },
         spec=PENN_TREEBANK,
         published=(

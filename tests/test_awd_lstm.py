@@ -61,6 +61,9 @@ def test_published_parameter_counts(vocabulary: int, published: int) -> None:
     lstms = sum(4 * h * (inputs + h) + 8 * h for inputs, h in layers)
     assert vocabulary * 401 + lstms == published
     assert count("awd-lstm", vocabulary, {"second_bias": 1}) == published
+    assert (
+        count("awd-lstm", vocabulary, {"second_bias": 1, "tied": 0}) == published + 400 * vocabulary
+    )
     assert count("awd-lstm", vocabulary) == published - 10_800
 
 

@@ -17,13 +17,24 @@ T, B, V, E, H = 6, 3, 11, 4, 5
 
 def model(**dropouts: float) -> LanguageModel:
     torch.manual_seed(0)
-    return awd_lstm(
-        TextSpec(vocabulary=V), embedding=E, hidden=H, layers=3, second_bias=0, **dropouts
-    )
+    spec = TextSpec(vocabulary=V)
+    return awd_lstm(spec, embedding=E, hidden=H, layers=3, second_bias=0, tied=1, **dropouts)
 
 
 def tokens() -> torch.Tensor:
     return torch.randint(V, (T, B), generator=torch.Generator().manual_seed(1))
+
+
+def test_an_untied_decoder_has_a_matrix_of_its_own() -> None:
+    assert model().decoder_weight is None
+    untied = awd_lstm(TextSpec(vocabulary=V), embedding=E, hidden=H, layers=1, tied=0)
+    assert untied.decoder_weight is not None
+    state = untied.initial_state(B)
+    _, _, dropped, _ = untied(tokens(), state)
+    expected = dropped @ untied.decoder_weight.t() + untied.decoder_bias
+    torch.testing.assert_close(untied(tokens(), state).logits, expected)
+    expected[0].sum().backward()
+    assert untied.decoder_weight.grad is not None
 
 
 def test_forward_is_embedding_layers_and_tied_decoder() -> None:

@@ -165,9 +165,9 @@ def test_globally_only_the_output_layer_can_be_apart_and_only_whole(
         PruningConfig(scope="global", rate=0.2, **rates)
 
 
-def test_an_output_layer_that_is_tied_can_not_stay_whole() -> None:
+def test_a_language_model_has_no_output_layer_apart() -> None:
     tied = dataclasses.replace(TINY_TEXT, pruning=PruningConfig(output_rate=0.0))
-    with pytest.raises(LotteryError, match="tied to the embedding; leave it out"):
+    with pytest.raises(LotteryError, match="its embedding, see pruning.embeddings; leave it out"):
         check(tied, Setting(task=text()))
 
 

@@ -66,6 +66,12 @@ def test_another_experiment_is_refused_with_both_values(tmp_path: Path) -> None:
         open_run(tmp_path / "a", wider, FACTS)
 
 
+def test_another_wording_of_the_source_is_the_same_experiment(tmp_path: Path) -> None:
+    open_run(tmp_path / "a", TINY, FACTS)
+    worded = dataclasses.replace(TINY, source="the same, in other words")
+    assert stored_experiment(open_run(tmp_path / "a", worded, FACTS)) == TINY
+
+
 def test_more_levels_extend_and_fewer_change_nothing(tmp_path: Path) -> None:
     for levels, stored in ((2, 2), (5, 5), (1, 5)):
         run = open_run(tmp_path / "a", dataclasses.replace(TINY, levels=levels), FACTS)

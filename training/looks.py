@@ -19,6 +19,7 @@ def look(state: TrainingState, task: Task, precision: str) -> None:
     Where there are averaged weights it is they that are scored and kept.
     """
     replicates = state.replicates
+    learning = [not is_held(state, r) for r in range(len(replicates))]
     replicates.eval()
     with averaged(state.averages, replicates):
         with matrix_precision(precision, task.device):
@@ -30,11 +31,12 @@ def look(state: TrainingState, task: Task, precision: str) -> None:
     alive = [step is None for step in state.diverged_at]
     after_look(state.averages, replicates, losses, alive, state.step)
     hold(state)
+    shown = [ran and lives for ran, lives in zip(learning, alive, strict=True)]
     state.looks.append(
         Look(
             step=state.step,
-            loss=_finite(losses, alive),
-            metric=_finite(scored.metric.tolist(), alive),
+            loss=_finite(losses, shown),
+            metric=_finite(scored.metric.tolist(), shown),
         )
     )
     state.recent.clear()
@@ -50,8 +52,8 @@ def _keep_best(state: TrainingState, losses: Sequence[float]) -> None:
     copy_rows(state.best, state.replicates.tensors(), better)
 
 
-def _finite(values: Sequence[float], alive: Sequence[bool]) -> tuple[float | None, ...]:
-    pairs = zip(values, alive, strict=True)
+def _finite(values: Sequence[float], shown: Sequence[bool]) -> tuple[float | None, ...]:
+    pairs = zip(values, shown, strict=True)
     return tuple(v if keep and math.isfinite(v) else None for v, keep in pairs)
 
 

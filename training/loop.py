@@ -23,7 +23,7 @@ from training.optimizers import (
     set_learning_rate,
 )
 from training.replicates import Replicates
-from training.state import TrainingState, copy_rows, hold
+from training.state import TrainingState, all_held, copy_rows, hold
 from training.tasks.parts import cut, join
 from training.tasks.task import Batch, Task
 
@@ -58,7 +58,7 @@ def train(
     hook: Hook,
     schedule_step: Callable[[int], int] = lambda step: step,
 ) -> None:
-    """Train every replicate from `state.step` to `last_step`; pruned weights stay exactly 0.
+    """Train every replicate from `state.step` to `last_step`, or until none learns; pruned weights stay exactly 0.
 
     Weights are 0 where the mask is when this begins; gradients are multiplied by the mask right after the backward
     pass, before clipping, so that no optimizer moves a pruned weight and no norm counts one.
@@ -81,7 +81,7 @@ def train(
     replicates.train()
     draw = state.step * config.accumulation
     now = torch.tensor(draw, dtype=torch.int32, device=task.device)
-    while state.step < last_step:
+    while state.step < last_step and not all_held(state):
         place = schedule_step(state.step)
         rate = schedule_factor(config.schedule, place, total, per_epoch)
         rate *= config.optimizer.learning_rate * task.rate_factor(state.step)
@@ -89,7 +89,7 @@ def train(
         if state.step % per_epoch == 0:
             state.carry = task.first_carry(replicates)
         if state.step == state.averages.finetune_from:
-            _begin_fine_tuning(state)
+            _begin_fine_tuning(state, task)
         state.optimizer.zero_grad()
         progress = min(1.0, (place + 1) / total)
         losses = _differentiate(state, task, config, batch(state.step), now, progress)
@@ -139,11 +139,12 @@ def _differentiate(
     return losses[0] if parts == 1 else torch.stack(losses).mean(0)
 
 
-def _begin_fine_tuning(state: TrainingState) -> None:
-    """Go on from each replicate's best weights, if it has any, with a fresh average and a fresh trigger."""
+def _begin_fine_tuning(state: TrainingState, task: Task) -> None:
+    """Go on from each replicate's best weights, if it has any, with nothing carried, averaged or logged."""
     rows = [r for r, step in enumerate(state.diverged_at) if step is None]
     seen = [r for r in rows if state.best_loss[r] < math.inf]
     copy_rows(state.replicates.tensors(), state.best, seen)
     start_means(state.averages, state.replicates, rows, state.step)
     for logged in state.averages.logged:
         logged.clear()
+    state.carry = task.first_carry(state.replicates)

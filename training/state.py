@@ -16,7 +16,7 @@ from training.tasks.task import Carry
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look at the validation split: per replicate its loss and metric, None once it has diverged."""
+    """One look at the validation split: per replicate its loss and metric, None once it has diverged or was done."""
 
     step: int
     loss: tuple[float | None, ...]
@@ -64,6 +64,11 @@ def trained_tensors(state: TrainingState) -> dict[str, Tensor]:
 def is_held(state: TrainingState, r: int) -> bool:
     """Whether a replicate has diverged or is done."""
     return state.diverged_at[r] is not None or state.averages.finished_at[r] is not None
+
+
+def all_held(state: TrainingState) -> bool:
+    """Whether no replicate has anything left to learn."""
+    return all(is_held(state, r) for r in range(len(state.replicates)))
 
 
 def hold(state: TrainingState) -> None:
