@@ -22,6 +22,7 @@ from training.errors import LotteryError, unknown
 Method = Literal["enas", "nao", "random"]
 METHODS: tuple[Method, ...] = ("enas", "nao", "random")
 SPACES: tuple[SpaceName, ...] = ("cell", "layers", "recurrent")
+DEMO_SEARCH = "demo-digits-search"
 SEARCHES: dict[str, Callable[[], SearchConfig]] = {**FULL_SEARCHES, **SMALL_SEARCHES}
 # The recipes that `lottery search METHOD --space SPACE` begins with.
 _USUAL: dict[tuple[Method, SpaceName], str] = {

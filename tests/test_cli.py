@@ -16,7 +16,7 @@ import click
 import pytest
 
 from analysis.plots import FIGURES
-from lottery import recipes
+from lottery import recipes, searches
 from lottery.cli.main import cli
 from lottery.controls import CONTROLS
 from lottery.experiments import Experiment, NetworkConfig
@@ -28,9 +28,12 @@ from nas.darts_encoding import print_darts
 from nas.encodings import print_enas_micro
 from nas.given_entries import GIVEN
 from nas.published import ENAS_MICRO
+from nas.search.configs import SearchConfig
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.tiny_runs import TINY, TOML, files
+from tests.tiny_searches import RANDOM as TINY_SEARCH
+from training.configs import DataConfig
 from training.datasets.catalog import DATASETS
 from training.errors import ExitCode
 from training.steps import Steps
@@ -184,20 +187,33 @@ def tiny_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     changed = dataclasses.replace(
         TINY, training=training, seeds=(0,), levels=1, arms=("reinitialised",)
     )
+
+    def search() -> SearchConfig:
+        """A search."""
+        return dataclasses.replace(
+            TINY_SEARCH, name="found", data=DataConfig(name="digits"), retraining="one"
+        )
+
     monkeypatch.setattr(recipes, "RECIPES", {"one": searched, "two": designed})
     monkeypatch.setattr(recipes, "DEMO", ("one", "two"))
+    monkeypatch.setattr(searches, "SEARCHES", {"found": search})
+    monkeypatch.setattr(searches, "DEMO_SEARCH", "found")
 
 
 @pytest.mark.usefixtures("tiny_demo")
 def test_the_demo_ends_with_verdicts_and_a_report(here: Path) -> None:
     result = lottery("demo")
     assert result.exit_code == 0, result.output
-    assert "1/2  A searched network." in result.stderr
+    assert "1/4  A search." in result.stderr
+    assert "3/4  A searched network." in result.stderr
     assert "Search or prune" in result.stdout
+    assert "Does found find better architectures than chance?" in result.stdout
     page = here / "results/runs/demo/report.html"
     assert str(page) in result.stdout.replace("\n", "")
     assert page.read_text().startswith("<!DOCTYPE html>")
-    before = {name: files(here / "results/runs/demo" / name) for name in ("one", "two")}
+    assert page.with_name("search.html").read_text().startswith("<!DOCTYPE html>")
+    made = ("found", "found-rank-1", "one", "two")
+    before = {name: files(here / "results/runs/demo" / name) for name in made}
     page.unlink()
     done("demo", "--quiet")
     assert page.exists()

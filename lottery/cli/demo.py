@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from lottery.cli.options import machine_options
-from lottery.cli.running import RUNS, carry_out
+from lottery.cli.running import RUNS, Machine, carry_out
 from lottery.cli.runs import machine_of
+from lottery.cli.search import carry_out_search
 from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
 
@@ -37,41 +38,67 @@ def thorough(experiment: Experiment) -> Experiment:
 )
 @machine_options
 def demo(in_full: bool, out: Path | None, **options: object) -> None:
-    """A whole study in minutes: searched and designed networks, images and text, tickets and controls.
+    """A whole study in minutes: a search, searched and designed networks, images and text, tickets and controls.
 
-    Trains the ENAS micro cell and a residual network on handwritten digits, and an ENAS recurrent cell and an LSTM on
-    Python's documentation, prunes each with rewinding beside its controls, and writes a report. Needs no network access
-    and no GPU. The same command goes on where a stopped one left off.
+    Searches for cells that tell handwritten digits apart. Trains these, the ENAS micro cell and a residual network on
+    the digits, and an ENAS recurrent cell and an LSTM on Python's documentation, prunes each with rewinding beside its
+    controls, and writes reports. Needs no network access and no GPU. The same command goes on where a stopped one
+    left off.
 
     \u0008
     Example: lottery demo
     """
     from analysis.report import render_report
+    from analysis.search_report import render_search_report
+    from analysis.search_tables import read_searches
+    from analysis.search_verdicts import search_answers
     from analysis.tables import read_study
     from analysis.text_tables import results_table
     from analysis.verdicts import answer_questions
     from lottery.cli.showing import print_text_table
-    from lottery.recipes import DEMO, RECIPES, recipe
     from training.storage import write_file
 
     machine = machine_of(options)
     root = out or RUNS / ("demo-thorough" if in_full else "demo")
+    found, runs = _search_and_prune(root, machine, in_full)
+    study = read_study(runs)
+    pages = {"report.html": render_report(runs, "Lottery-ticket demo")}
+    pages["search.html"] = render_search_report([found], "The demo's search")
+    for name, text in pages.items():
+        write_file(root / name, text.encode())
+    columns = ("network", "data", "parameters", "dense test metric", "n")
+    print_text_table(results_table(study.table).select(*columns, "matching down to"))
+    answers = search_answers(read_searches([found]).architectures)
+    for answer in [*answers, *answer_questions(study.table)]:
+        click.echo(f"\n{answer.question}\n  {answer.answer}")
+    click.echo(f"\nReports: {', '.join(str((root / name).resolve()) for name in pages)}")
+
+
+def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path, list[Path]]:
+    """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
+    from lottery.recipes import DEMO, RECIPES, recipe
+    from lottery.searches import DEMO_SEARCH, SEARCHES, retraining_experiment, search_recipe
+
+    stages = len(DEMO) + 2
+    _say(machine, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
+    found = root / DEMO_SEARCH
+    search = {"device": machine.device, "data_root": machine.data_root, "quiet": machine.quiet}
+    carry_out_search(search_recipe(DEMO_SEARCH), found, search)
+    experiments = {"The cells that the search found.": retraining_experiment(found)}
+    experiments |= {str(RECIPES[name].__doc__): recipe(name) for name in DEMO}
     runs = []
-    for number, name in enumerate(DEMO, 1):
-        experiment = thorough(recipe(name)) if in_full else recipe(name)
+    for number, (summary, usual) in enumerate(experiments.items(), 2):
+        experiment = thorough(usual) if in_full else usual
         watcher = watcher_for(machine.quiet)
-        if not machine.quiet:
-            click.echo(f"{number}/{len(DEMO)}  {RECIPES[name].__doc__}", err=True)
+        _say(machine, f"{number}/{stages}  {summary}")
         try:
             carry_out(experiment, root / experiment.name, machine, watcher)
         finally:
             watcher.end()
         runs.append(root / experiment.name)
-    study = read_study(runs)
-    page = root / "report.html"
-    write_file(page, render_report(runs, "Lottery-ticket demo").encode())
-    columns = ("network", "data", "parameters", "dense test metric", "n")
-    print_text_table(results_table(study.table).select(*columns, "matching down to"))
-    for answer in answer_questions(study.table):
-        click.echo(f"\n{answer.question}\n  {answer.answer}")
-    click.echo(f"\nReport: {page.resolve()}")
+    return found, runs
+
+
+def _say(machine: Machine, text: str) -> None:
+    if not machine.quiet:
+        click.echo(text, err=True)
