@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from lottery.cycle import Setting
 from lottery.experiments import Experiment
-from lottery.measurements import pointer
-from lottery.measurements.pointer import Cache, cached_losses, measure_pointer
+from lottery.measurements import continuous_cache, pointer
+from lottery.measurements.continuous_cache import Cache, cached_losses
+from lottery.measurements.pointer import measure_pointer
 from lottery.runs import Run
 from nas.language_model import LanguageModel
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, text
@@ -66,7 +67,7 @@ def wide(name: str, seed: int) -> LanguageModel:
 def test_it_is_what_the_release_computes(
     monkeypatch: pytest.MonkeyPatch, batching: Batching, name: str, window: int, block: int
 ) -> None:
-    monkeypatch.setattr(pointer, "BLOCK", block)
+    monkeypatch.setattr(continuous_cache, "BLOCK", block)
     task = LanguageModelling(some_text(), 3, 7)
     cache = Cache(window=window, share=0.3, flatness=0.8)
     models = [wide(name, seed) for seed in (0, 1)]

@@ -18,7 +18,8 @@ from training.errors import LotteryError
 from training.metrics import PERPLEXITY
 
 if TYPE_CHECKING:
-    from lottery.measurements.pointer import Cache, PointerResult
+    from lottery.measurements.continuous_cache import Cache
+    from lottery.measurements.pointer import PointerResult
 
 
 @click.group()
@@ -73,7 +74,8 @@ def pointer(run: Path, level: int | None, split: str, as_json: bool, **options: 
     Example: lottery measure pointer results/runs/demo/demo-text-lstm --level 0
     """
     from lottery.cli.running import prepared
-    from lottery.measurements.pointer import Cache, measure_pointer
+    from lottery.measurements.continuous_cache import Cache
+    from lottery.measurements.pointer import measure_pointer
     from lottery.runs import Run as RunFolder
     from lottery.runs import open_run, stored_experiment
     from training.storage import locked
