@@ -12,7 +12,6 @@ from lottery.cycle import Setting, dense_tickets, level_steps, new_network
 from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.pruning import count_at
-from training.device import matrix_precision
 from training.loop import begin, train
 from training.replicates import Replicates, default_batching
 
@@ -82,6 +81,8 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
     task = setting.task
     network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
     batching = setting.batching or default_batching(network, task.spec, task.device, count)
+    # Looped, they are trained one after the other.
+    count = 1 if batching == "looped" else count
     replicates = Replicates([network] * count, [0] * count, batching)
     state = begin(replicates, task, experiment.training, 0)
     moments: list[float] = []
@@ -93,12 +94,9 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
         {},
         lambda _: moments.append(_now(task.device)),
     )
-    steps = [later - earlier for earlier, later in pairwise(moments)]
-    replicates.eval()
-    began = _now(task.device)
-    with matrix_precision(experiment.training.precision, task.device):
-        task.evaluate(replicates, "validation")
-    seen = _now(task.device) - began
+    *steps, last = [later - earlier for earlier, later in pairwise(moments)]
+    # The loop looks at the validation split after the last step.
+    seen = max(0.0, last - min(steps))
     return (min(steps) + seen / experiment.training.eval_every.iterations) / count
 
 
