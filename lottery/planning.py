@@ -12,8 +12,10 @@ from lottery.cycle import Setting, dense_tickets, level_steps, new_network
 from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.pruning import count_at
+from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.replicates import Replicates, default_batching
+from training.state import TrainingState
 
 TIMED_STEPS = 3
 
@@ -86,14 +88,13 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
     replicates = Replicates([network] * count, [0] * count, batching)
     state = begin(replicates, task, experiment.training, 0)
     moments: list[float] = []
-    train(
-        state,
-        task,
-        experiment.training,
-        TIMED_STEPS + 2,
-        {},
-        lambda _: moments.append(_now(task.device)),
-    )
+
+    def note(_: TrainingState) -> None:
+        moments.append(_now(task.device))
+        if setting.watcher.stop_requested():
+            raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
+
+    train(state, task, experiment.training, TIMED_STEPS + 2, {}, note)
     *steps, last = [later - earlier for earlier, later in pairwise(moments)]
     # The loop looks at the validation split after the last step.
     seen = max(0.0, last - min(steps))

@@ -13,7 +13,8 @@ from lottery.levels import read_masks
 from lottery.planning import plan
 from lottery.records import TICKET
 from lottery.runs import Run
-from tests.tiny_runs import PRUNABLE, STEPS, TINY, carry_out, digits, rewinding_to
+from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, digits, rewinding_to
+from training.errors import ExitCode, LotteryError
 
 
 def test_levels_networks_and_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +57,10 @@ def test_replicates_at_once_are_timed_together() -> None:
     planned = plan(TINY, Setting(task=digits(), at_once=1))
     assert planned.levels[1].replicates == 6
     assert planned.levels[1].seconds > 0
+
+
+def test_a_plan_can_be_stopped() -> None:
+    watcher = StopAfter(0)
+    with pytest.raises(LotteryError, match="nothing was begun") as stopped:
+        plan(TINY, Setting(task=digits(), watcher=watcher))
+    assert stopped.value.exit_code is ExitCode.RESUMABLE
