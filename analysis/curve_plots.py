@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.summaries import summarise
-from analysis.tables import LOSS
+from analysis.tables import LOSS, check_any_sound
 from analysis.theme import arm_styles, legend, panel_title, panels, paper, value_axis, value_label
 from lottery.records import TICKET
 from training.errors import LotteryError
@@ -38,7 +38,7 @@ def learning_curves(
         interval: a name in `summaries.INTERVALS`.
 
     Raises:
-        LotteryError: there is nothing to draw, or no such interval.
+        LotteryError: there is nothing to draw, every network diverged, or no such interval.
     """
     rows = histories[(histories["metric"] != LOSS) & histories["arm"].isin(arms)]
     rows = rows.assign(density=100 * rows["density"], diverged=rows["value"].isna())
@@ -50,6 +50,7 @@ def learning_curves(
             "No evaluation was recorded at these levels and arms; "
             "name finished levels or choose another figure."
         )
+    check_any_sound(pd.concat(chosen))
     with paper():
         densities = sorted({_percent(d) for run in chosen for d in run["density"]}, reverse=True)
         colours = dict(zip(densities, sns.color_palette("viridis", len(densities)), strict=True))
@@ -89,10 +90,23 @@ def _curves(
             line["step"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0
         )
         entries[f"{arm} at {shown:g} %"] = Line2D([], [], color=colour, linestyle=pattern)
-    late = means[means["step"] >= means["step"].max() / 10]["mean"].dropna()
     higher = bool(of_run["higher_is_better"].iloc[0])
-    value_axis(ax, late, value_label(of_run, "validation"), may_be_log=not higher)
-    if ax.get_yscale() == "linear" and len(late):
-        room = 0.08 * (np.ptp(late) or 1)
-        ax.set_ylim(late.min() - room, late.max() + room)
+    reached = _reached(means, higher, of_run["unit"].iloc[0] == "%")
+    value_axis(ax, reached, value_label(of_run, "validation"), may_be_log=not higher)
+    if ax.get_yscale() == "linear" and reached:
+        room = 0.08 * (np.ptp(reached) or 1)
+        ax.set_ylim(min(reached) - room, max(reached) + room)
     return entries
+
+
+def _reached(means: pd.DataFrame, higher: bool, is_share: bool) -> list[float]:
+    """What y must reach: the means after the first tenth of training, and their bands where these are not too wide."""
+    late = means[means["step"] >= means["step"].max() / 10]
+    values = late["mean"].dropna().tolist()
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    room = high - low or 1
+    bounds = (low - room, high + room) if higher else (low / 1.5, high * 1.5)
+    ends = late[["low", "high"]].stack().dropna().clip(*bounds).clip(0, 100 if is_share else None)
+    return [*values, *ends.tolist()]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.summaries import summarise_levels
-from analysis.tables import results_at
+from analysis.tables import check_any_sound, results_at
 from analysis.theme import (
     GREY,
     Style,
@@ -56,9 +56,10 @@ def metric_vs_density(
         interval: a name in `summaries.INTERVALS`.
 
     Raises:
-        LotteryError: nothing was read off there, or there is no such interval.
+        LotteryError: nothing was read off there, every network diverged, or there is no such interval.
     """
     rows = results_at(table, at=at, split=split)
+    check_any_sound(rows)
     overlay = pd.DataFrame(columns=["arm", "density", "value", "source"])
     overlay = overlay if published is None else published
     entries: dict[str, Line2D] = {}
@@ -90,9 +91,10 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
         interval: a name in `summaries.INTERVALS`.
 
     Raises:
-        LotteryError: there is no result, or no such interval.
+        LotteryError: there is no result, every network diverged, or there is no such interval.
     """
     rows = results_at(table)
+    check_any_sound(rows)
     entries: dict[str, Line2D] = {}
     with paper():
         figure, axes = panels(rows["run"].nunique())
@@ -102,7 +104,8 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
             entries |= {arm: handle(style) for arm, style in styles.items()}
             _draw_arms(ax, levels, of_run, "early_stop_step", styles)
             density_axis(ax, of_run["density"])
-            value_axis(ax, of_run["early_stop_step"], "early-stop step", may_be_log=False)
+            sound = of_run[~of_run["diverged"].astype(bool)]
+            value_axis(ax, sound["early_stop_step"], "early-stop step", may_be_log=False)
             ax.set_title(panel_title(str(run)))
         legend(figure, entries)
     return figure

@@ -21,7 +21,7 @@ from analysis.frontier import frontier
 from analysis.frontier_plots import searched_vs_pruned
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.structure_plots import gate_densities, layer_densities
-from analysis.tables import LOSS, Study, results_at
+from analysis.tables import LOSS, Study, sound_results
 from analysis.theme import paper
 from training.errors import LotteryError, unknown
 
@@ -53,7 +53,7 @@ FIGURES: dict[str, FigureKind] = {
             "Test metric at the early-stop step over density: mean of the seeds, 95 % interval "
             "(band), single seeds (points); dense mean (dashed) and its margin (grey)."
         ),
-        data=lambda study: results_at(study.table),
+        data=lambda study: sound_results(study.table),
         draw=lambda study: metric_vs_density(
             study.table, baselines=study.baselines, published=study.published
         ),
@@ -63,7 +63,7 @@ FIGURES: dict[str, FigureKind] = {
             "Early-stop step (least validation loss) over density: mean, 95 % interval (band), "
             "single seeds (points). Lower is faster."
         ),
-        data=lambda study: results_at(study.table),
+        data=lambda study: sound_results(study.table),
         draw=lambda study: early_stop_vs_density(study.table),
     ),
     "learning-curves": FigureKind(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.theme import panel_title, panels, paper
+from analysis.wording import matrix
 from training.errors import LotteryError
 
 ROW_HEIGHT = 0.16  # inches of a layer
+COLOURS = "viridis"
+# The square root keeps small densities apart and, unlike a logarithm, allows 0.
+NORM = PowerNorm(0.5, vmin=0, vmax=100)
+# The luminance at which black and white text have the same contrast, (L + 0.05)² = 1.05 · 0.05 (WCAG 2.2).
+EQUAL_CONTRAST = 0.179
 
 
 def layer_densities(layers: pd.DataFrame) -> Figure:
@@ -46,7 +56,7 @@ def gate_densities(gates: pd.DataFrame, layers: pd.DataFrame) -> Figure:
             "The records list no gates, which only recurrent layers have; choose another figure."
         )
     means = density_per_gate(gates)
-    labelled = means.assign(label=means["name"] + ", " + means["gate"])
+    labelled = means.assign(label=means["name"].map(matrix) + ": " + means["gate"])
     return _heatmaps(labelled, density_per_layer(layers), "gate", 40)
 
 
@@ -73,9 +83,8 @@ def _heatmaps(means: pd.DataFrame, layers: pd.DataFrame, of: str, most: int) -> 
             sns.heatmap(
                 grid,
                 ax=ax,
-                # the square root keeps small densities apart and, unlike a logarithm, allows 0
-                norm=PowerNorm(0.5, vmin=0, vmax=100),
-                cmap="viridis",
+                norm=NORM,
+                cmap=COLOURS,
                 annot=grid.map(_digits) if grid.shape[1] <= 24 else False,
                 fmt="",
                 annot_kws={"size": 5.5},
@@ -88,11 +97,27 @@ def _heatmaps(means: pd.DataFrame, layers: pd.DataFrame, of: str, most: int) -> 
                     "ticks": [0, 5, 20, 50, 100],
                 },
             )
+            _contrast(ax, grid)
             ax.tick_params(length=0, rotation=0)
             ax.set_xlabel("density of the network (%)")
             ax.set_ylabel("")
             ax.set_title(panel_title(str(of_run["run"].iloc[0])))
     return figure
+
+
+def _contrast(ax: Axes, grid: pd.DataFrame) -> None:
+    """Black digits on light cells, white ones on dark cells; no digits stand on many levels."""
+    values = grid.to_numpy(dtype=float).ravel()
+    colours = mpl.colormaps[COLOURS](NORM(values[~np.isnan(values)]))
+    for text, colour in zip(ax.texts, colours, strict=False):
+        text.set_color("black" if _luminance(colour) > EQUAL_CONTRAST else "white")
+
+
+def _luminance(colour: npt.NDArray[np.float64]) -> float:
+    """The relative luminance of an sRGB colour (WCAG 2.2)."""
+    channels = colour[:3]
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def _short(name: str, most: int) -> str:

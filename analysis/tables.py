@@ -141,6 +141,30 @@ def results_at(table: pd.DataFrame, *, at: str = "best", split: str = "test") ->
     return rows.reset_index(drop=True)
 
 
+def sound_results(table: pd.DataFrame) -> pd.DataFrame:
+    """The test results at the early-stop step; none where every network diverged."""
+    rows = results_at(table)
+    return rows if any_sound(rows) else rows.iloc[:0]
+
+
+def any_sound(rows: pd.DataFrame) -> bool:
+    """Whether any network of some rows did not diverge."""
+    return bool((~rows["diverged"].astype(bool) & rows["value"].notna()).any())
+
+
+def check_any_sound(rows: pd.DataFrame) -> None:
+    """Refuse to draw rows without a value.
+
+    Raises:
+        LotteryError: every network diverged.
+    """
+    if not any_sound(rows):
+        raise LotteryError(
+            f"Every network of {', '.join(rows['run'].unique())} diverged, so there is nothing to draw; "
+            "choose other runs, or train with a lower learning rate."
+        )
+
+
 def _load(runs: Sequence[Path]) -> list[_Run]:
     if not runs:
         raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")

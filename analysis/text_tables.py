@@ -9,10 +9,19 @@ import pandas as pd
 from analysis.frontier import BUDGETS, comparison
 from analysis.structure import density_per_gate
 from analysis.summaries import summarise_levels
-from analysis.tables import results_at
+from analysis.tables import Study, results_at
 from analysis.verdicts import decide_control
 from analysis.winners import REINITIALISED, compare_arms, judge_levels, smallest_matching
-from analysis.wording import MISSING, count, difference, interval, p_value, percent, with_unit
+from analysis.wording import (
+    MISSING,
+    count,
+    difference,
+    interval,
+    number,
+    p_value,
+    percent,
+    with_unit,
+)
 from lottery.records import TICKET
 
 
@@ -60,6 +69,34 @@ def results_table(table: pd.DataFrame) -> Table:
     return Table(head=(*head, *last), rows=found)
 
 
+def metric_title(table: pd.DataFrame) -> str:
+    """The title of a column of test results: `test accuracy`, or `test metric` where rows differ in it."""
+    metrics = results_at(table)["metric"].unique()
+    return f"test {metrics[0]}" if len(metrics) == 1 else "test metric"
+
+
+def run_line(study: Study, run: str) -> str:
+    """What a run's table is about: network, data set and, for text, the baselines of the test split."""
+    first = study.table[study.table["run"] == run].iloc[0]
+    known = study.baselines
+    known = known[(known["run"] == run) & (known["split"] == "test")]
+    told = [
+        f"{name} {metric} of the test split: {number(value)}"
+        for name, metric, value in known[["name", "metric", "value"]].itertuples(index=False)
+    ]
+    return "; ".join([f"{first['network']} on {first['data']}", *told])
+
+
+def divergence_notes(table: pd.DataFrame, run: str) -> list[str]:
+    """A line for each arm and level of a run of which networks diverged."""
+    levels = summarise_levels(results_at(table[table["run"] == run]))
+    return [
+        f"level {row['level']}, {row['arm']}: {row['diverged']} of {row['n'] + row['diverged']} "
+        "networks diverged"
+        for _, row in levels[levels["diverged"] > 0].iterrows()
+    ]
+
+
 def levels_table(table: pd.DataFrame, run: str) -> Table:
     """One row per arm and level of a run, with the verdicts of its tickets.
 
@@ -87,7 +124,7 @@ def levels_table(table: pd.DataFrame, run: str) -> Table:
                 _strongest(*words),
             )
         )
-    head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", "test metric")
+    head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", metric_title(of_run))
     last = ("95 % interval", "n", "diverged", "matching", "winning", "superior", "verdict")
     return Table(head=(*head, *last), rows=found)
 
@@ -150,4 +187,5 @@ def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
         for _, row in comparison(table, budget=budget).iterrows()
     ]
     head = ("data", "budget", "network", "origin", "density")
-    return Table(head=(*head, *BUDGETS.values(), "test metric", "n", "on front"), rows=found)
+    title = metric_title(table)
+    return Table(head=(*head, *BUDGETS.values(), title, "n", "on front"), rows=found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ OKABE_ITO = {
 }
 GREY = "#777777"
 DENSITY_TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+MOST_LABELS = 6  # of densities within a narrow range
 SOLID: tuple[float, ...] = ()
 
 PAPER: dict[Any, Any] = {
@@ -164,15 +166,24 @@ def panels(number: int, *, heights: Sequence[float] = ()) -> tuple[Figure, list[
 
 def density_axis(axes: Axes, densities: Iterable[float]) -> None:
     """Make x the density in percent: logarithmic, 100 % on the left, labels at round values."""
-    shown = [100 * density for density in densities]
-    low, high = min(shown), max([*shown, 100])
+    shown = sorted({float(f"{100 * density:.3g}") for density in densities}, reverse=True)
+    low, high = shown[-1], max(shown[0], 100)
     axes.set_xscale("log")
     axes.set_xlim(high * 1.12, low / 1.12)
-    ticks = [tick for tick in DENSITY_TICKS if low / 1.12 <= tick <= high]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_locator(FixedLocator(_density_ticks(shown)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_xlabel("density (% of prunable weights kept)")
+
+
+def _density_ticks(shown: Sequence[float]) -> list[float]:
+    """Round values, or the levels themselves where these lie within so narrow a range that few would be seen.
+
+    Args:
+        shown: densities in percent, each once, the largest first.
+    """
+    ticks = [tick for tick in DENSITY_TICKS if shown[-1] / 1.12 <= tick <= shown[0]]
+    return ticks if len(ticks) >= 3 else list(shown[:: -(-len(shown) // MOST_LABELS)])
 
 
 def size_axis(axes: Axes, sizes: Iterable[float], label: str) -> None:
@@ -191,10 +202,17 @@ def size_axis(axes: Axes, sizes: Iterable[float], label: str) -> None:
 
 
 def value_axis(axes: Axes, values: Iterable[float], label: str, *, may_be_log: bool) -> None:
-    """Label y; where the values span more than a factor of four it may become logarithmic."""
-    shown = [value for value in values if value > 0]
+    """Label y; where the values span more than a factor of four it may become logarithmic.
+
+    Without a value there is no scale: the panel says that every network diverged.
+    """
+    known = [value for value in values if not math.isnan(value)]
+    shown = [value for value in known if value > 0]
     axes.set_ylabel(label)
-    if may_be_log and shown and max(shown) > 4 * min(shown):
+    if not known:
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "every network diverged", transform=axes.transAxes, ha="center")
+    elif may_be_log and shown and max(shown) > 4 * min(shown):
         axes.set_yscale("log")
         low, high = min(shown) / 1.1, max(shown) * 1.1
         round_values = [step * 10.0**power for power in range(-6, 9) for step in (1, 2, 5)]

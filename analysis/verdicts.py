@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -163,7 +164,7 @@ def _control(rows: pd.DataFrame, control: str, question: str, what: str) -> list
     unit = str(rows["unit"].iloc[0])
     numbers = (
         f"{difference(shown.difference, unit)} {interval(shown.low, shown.high)} "
-        f"(n = {shown.n}, one-sided {p_value(shown.p)})"
+        f"(n = {shown.n}, {_tested('one-sided', shown.p)})"
     )
     endings = {
         "yes": f"the ticket beats {what}",
@@ -230,9 +231,16 @@ def _sentence(row: pd.Series, budget: str) -> str:
     ]
     return (
         f"Within {count(row['budget'])} {BUDGETS[budget]} {sides[0]} {says} {sides[1]}: "
-        f"{_advantage_of(row, ahead)} (adjusted {p_value(row['p'])}, "
+        f"{_advantage_of(row, ahead)} ({_tested('adjusted', row['p'])}, "
         f"n = {row[f'{ahead}_n']} and {row[f'{behind}_n']})."
     )
+
+
+def _tested(how: str, p: float) -> str:
+    """A p-value after the words that say how it came about, or why there is none."""
+    if math.isnan(p):
+        return f"not tested: that needs {MINIMUM_N} networks of each"
+    return f"{how} {p_value(p)}"
 
 
 def _advantage_of(row: pd.Series, ahead: str) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 
 MISSING = "–"
+# The matrices of a recurrent core, by the name of their parameter.
+MATRIX = re.compile(r"cores\.(\d+)\.weight_(?:(input|hidden)|nodes\.(\d+))")
 
 
 def number(value: float) -> str:
     """A metric's value: two decimals, one from 100 on."""
     if math.isnan(value):
         return MISSING
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:z.2f}"
 
 
 def with_unit(value: float, unit: str) -> str:
@@ -26,12 +29,13 @@ def with_unit(value: float, unit: str) -> str:
 def difference(value: float, unit: str) -> str:
     """A signed difference of two values; shares differ by points.
 
-    >>> difference(0.256, "%"), difference(-3.0, "")
-    ('+0.26 points', '-3.00')
+    >>> difference(0.256, "%"), difference(-3.0, ""), difference(-0.001, "%")
+    ('+0.26 points', '-3.00', '0.00 points')
     """
     if math.isnan(value):
         return MISSING
-    return f"{value:+.2f} points" if unit == "%" else f"{value:+.2f}"
+    signed = f"{value:+.2f}" if round(value, 2) else "0.00"
+    return f"{signed} points" if unit == "%" else signed
 
 
 def interval(low: float, high: float) -> str:
@@ -75,3 +79,19 @@ def count(value: float) -> str:
         if value >= 0.9995 * size:
             return f"{value / size:.3g}{letter}"
     return f"{value:.0f}"
+
+
+def matrix(name: str) -> str:
+    """A matrix of a recurrent core in words; other parameters keep their name.
+
+    The input and hidden matrices make node 0 of a searched cell, `weight_nodes.0` makes node 1.
+
+    >>> matrix("cores.0.weight_nodes.10"), matrix("cores.1.weight_hidden"), matrix("rnn.weight_ih_l0")
+    ('core 1, node 11', 'core 2, from hidden', 'rnn.weight_ih_l0')
+    """
+    found = MATRIX.fullmatch(name)
+    if found is None:
+        return name
+    core, source, node = found.groups()
+    place = f"from {source}" if source else f"node {int(node) + 1}"
+    return f"core {int(core) + 1}, {place}"

@@ -179,7 +179,10 @@ WAYS: dict[str, Callable[[Case], Step]] = {
 
 
 def peak_memory(case: Case, way: str) -> int:
-    """The high-water mark, in MB, of a process that takes three steps and does nothing else."""
+    """The high-water mark, in MB, of a process that takes three steps and does nothing else.
+
+    A process begins with its parent's high-water mark, so the parent measures this while it is small.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_three_steps, case, way).result()
 
@@ -193,7 +196,7 @@ def _three_steps(case: Case, way: str) -> int:
 
 
 def measure(case: Case, steps: int) -> dict[str, object]:
-    """The least milliseconds of each, in turns, their ratios, and the memory of each."""
+    """The least milliseconds of each, in turns, and their ratios."""
     runs = {way: make(case) for way, make in WAYS.items()}
     precisions = {"bf16": torch.bfloat16, "fp32": torch.float32}
     rates = dict.fromkeys(precisions, 0.0)
@@ -219,7 +222,6 @@ def measure(case: Case, steps: int) -> dict[str, object]:
             name: round(count / rate / least[name], 3) for name, rate in rates.items()
         },
         "times_plain_fp32": {name: round(least["plain fp32"] / least[name], 2) for name in rates},
-        "peak_memory_mb": {way: peak_memory(case, way) for way in WAYS},
     }
 
 
@@ -230,13 +232,17 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(CASES), help="some of the networks")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
-    keep_freed_memory()
+    cases = {name: CASES[name] for name in arguments.only.split(",")}
     figures: dict[str, object] = {
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
+        "peak_memory_mb": {
+            name: {way: peak_memory(case, way) for way in WAYS} for name, case in cases.items()
+        },
     }
-    for name in arguments.only.split(","):
-        figures[name] = measure(CASES[name], arguments.steps)
+    keep_freed_memory()
+    for name, case in cases.items():
+        figures[name] = measure(case, arguments.steps)
     text = json.dumps(figures, indent=1)
     print(text)
     if arguments.json is not None:

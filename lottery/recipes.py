@@ -37,5 +37,5 @@ def recipe(name: str) -> Experiment:
         LotteryError: there is no recipe of that name.
     """
     if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
+        raise unknown("recipe", name, RECIPES, "lottery recipes")
     return RECIPES[name]()

@@ -214,10 +214,24 @@ def read_records(run: Path) -> list[Record]:
     _require_run(run)
     folder = Folder(run)
     found: list[Record] = []
-    for path in [*run.glob(f"level-*/{RECORDS}"), *run.glob(f"level-*/*/{RECORDS}")]:
-        name = path.relative_to(run).as_posix()
-        found += records_from_json(folder.read(name), path)
+    for name in _record_files(folder):
+        found += records_from_json(folder.read(name), folder.path(name))
     return sorted(found, key=lambda r: (r.level, r.arm != TICKET, r.arm, r.seed))
+
+
+def _record_files(folder: Folder) -> set[str]:
+    """The names of all records of a run: those that are there, if none is gone that its manifest lists."""
+    run = folder.root
+    paths = [*run.glob(f"level-*/{RECORDS}"), *run.glob(f"level-*/*/{RECORDS}")]
+    there = {path.relative_to(run).as_posix() for path in paths}
+    listed = {n for n in folder.names() if n.startswith("level-") and n.endswith(f"/{RECORDS}")}
+    if listed - there:
+        raise LotteryError(
+            f"{run} is damaged: {min(listed - there)} is missing; restore it from a copy, or repeat the "
+            "command that wrote it, which trains that level again.",
+            ExitCode.BAD_DATA,
+        )
+    return there
 
 
 def read_history(run: Path) -> list[HistoryRow]:

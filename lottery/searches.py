@@ -41,7 +41,7 @@ def search_recipe(name: str) -> SearchConfig:
         LotteryError: there is no such search recipe.
     """
     if name not in SEARCHES:
-        raise unknown("search recipe", name, SEARCHES)
+        raise unknown("search recipe", name, SEARCHES, "lottery search")
     return SEARCHES[name]()
 
 

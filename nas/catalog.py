@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from nas.designed_entries import DESIGNED
 from nas.entry import IMAGENET, NetworkEntry, image_entry
 from nas.genotype_texts import given_genotype
@@ -9,7 +11,7 @@ from nas.given_entries import GIVEN
 from nas.lstm_entries import LSTMS
 from nas.searched_entries import SEARCHED
 from nas.text_entries import TEXT
-from training.errors import unknown
+from training.errors import LotteryError, unknown
 
 NETWORKS: dict[str, NetworkEntry] = {
     entry.name: entry for entry in (*SEARCHED, *DESIGNED, *TEXT, *LSTMS)
@@ -28,6 +30,22 @@ def is_own(name: str) -> bool:
     return ":" in name
 
 
+def own_parts(name: str) -> tuple[str, str]:
+    """The module of the user's own code, and the function in it.
+
+    Raises:
+        LotteryError: the name is not `package.module:factory`.
+    """
+    # A file may be called what no Python name can be, such as 2-nets.py: importlib finds it.
+    if not re.fullmatch(r"[^\s:./\\]+(\.[^\s:./\\]+)*:[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+        raise LotteryError(
+            f"{name!r} names no code; write package.module:factory, such as mynets:make for the function "
+            "make in mynets.py."
+        )
+    module, _, path = name.partition(":")
+    return module, path
+
+
 def entry(name: str, genotype: str = "") -> NetworkEntry:
     """The network of a name: of the catalog, `torchvision/NAME` or `package.module:factory`.
 
@@ -38,7 +56,7 @@ def entry(name: str, genotype: str = "") -> NetworkEntry:
         genotype: of one in `GIVEN`, as text; its entry is without one where this is left out.
 
     Raises:
-        LotteryError: there is none, near names are offered; or the genotype is malformed, or it takes none.
+        LotteryError: there is none, near names are offered; or the name or the genotype is malformed, or it takes none.
     """
     if is_own(name):
         return given_genotype(_own(name), genotype)
@@ -46,11 +64,12 @@ def entry(name: str, genotype: str = "") -> NetworkEntry:
         return given_genotype(_torchvision(name), genotype)
     known = {**NETWORKS, **GIVEN}
     if name not in known:
-        raise unknown("network", name, known)
+        raise unknown("network", name, known, "lottery networks")
     return given_genotype(known[name], genotype)
 
 
 def _own(name: str) -> NetworkEntry:
+    own_parts(name)
     return NetworkEntry(
         name=name,
         origin="own",

@@ -1,4 +1,4 @@
-"""Genotypes from and to the `Genotype` of DARTS (quark0/darts) as JSON; torch-free.
+"""Genotypes from and to the `Genotype` of DARTS (quark0/darts) as JSON, and from its Python; torch-free.
 
 Convolutional (cnn/genotypes.py): two consecutive items are one node, each an operation and the
 state that it reads; states are numbered as in `nas.genotypes.CellGraph`.
@@ -11,6 +11,8 @@ states are numbered as in `nas.genotypes.RecurrentGenotype`. State 0 is always a
 is the mean of the states in "concat" (rnn/model.py).
 
     {"recurrent": [["relu", 0], ["tanh", 1], ...], "concat": [1, 2, ...]}
+
+Either is also read as DARTS writes it in Python, see `nas.darts_python`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import reprlib
 from collections.abc import Collection, Sequence
 from typing import Never, TypeGuard
 
+from nas.darts_python import is_python, read_python
 from nas.genotypes import (
     ACTIVATIONS,
     MAX_NODES,
@@ -53,7 +56,7 @@ MAX_CHARACTERS = 50_000
 
 
 def parse_darts(text: str) -> ConvCellGenotype:
-    """Read a DARTS genotype from JSON; see the head of this module for the form.
+    """Read a DARTS genotype from JSON or Python; see the head of this module for the form.
 
     Raises:
         LotteryError: the text is malformed; the position, counted from 1, is named.
@@ -82,7 +85,7 @@ def print_darts(genotype: ConvCellGenotype) -> str:
 
 
 def parse_darts_recurrent(text: str) -> RecurrentGenotype:
-    """Read a recurrent DARTS genotype from JSON; see the head of this module for the form.
+    """Read a recurrent DARTS genotype from JSON or Python; see the head of this module for the form.
 
     Raises:
         LotteryError: the text is malformed; the position, counted from 1, is named.
@@ -120,7 +123,7 @@ def _read(text: str, keys: Sequence[str]) -> dict[str, object]:
     if len(text) > MAX_CHARACTERS:
         raise LotteryError(
             f"The DARTS text has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are "
-            "read; give only the JSON of one genotype."
+            "read; give only one genotype."
         )
     value = _decode(text, keys)
     if not isinstance(value, dict):
@@ -138,6 +141,8 @@ def _read(text: str, keys: Sequence[str]) -> dict[str, object]:
 
 
 def _decode(text: str, keys: Sequence[str]) -> object:
+    if is_python(text):
+        return _object(read_python(text))
     try:
         value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
     except json.JSONDecodeError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +14,7 @@ from nas.darts_encoding import (
     print_darts,
     print_darts_recurrent,
 )
+from nas.darts_python import is_python
 from nas.encodings import (
     parse_enas_macro,
     parse_enas_micro,
@@ -72,9 +75,9 @@ def genotype_texts(entry: NetworkEntry, genotype: Genotype) -> dict[str, str]:
         texts[entry.encoding] = ENCODINGS[entry.encoding](genotype)
     try:
         if isinstance(genotype, ConvCellGenotype):
-            texts["DARTS"] = print_darts(genotype)
+            texts[DARTS] = print_darts(genotype)
         elif isinstance(genotype, RecurrentGenotype):
-            texts["DARTS"] = print_darts_recurrent(genotype)
+            texts[DARTS_RECURRENT] = print_darts_recurrent(genotype)
     except ValueError:
         # DARTS lacks some operations of NAO, and its recurrent cells begin with a tanh; the
         # source's own text says all.
@@ -86,22 +89,40 @@ def parse_genotype(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
     """Read a genotype in one of some encodings, and say in which it is.
 
     Args:
-        text: `ENCODING: GENOTYPE`, or the genotype alone, which is in the first encoding; one in braces is in the last,
-            that of DARTS, where that is among them.
-        encodings: names of `PARSERS`.
+        text: `ENCODING: GENOTYPE`, or the genotype alone. A row of integers alone is in the first encoding of integers;
+            what begins as JSON or `Genotype(` is in that of DARTS, where that is among them.
+        encodings: names of `PARSERS`, the network's own first.
 
     Raises:
         LotteryError: there is no such encoding here, or the text is malformed.
     """
     name, sign, rest = text.partition(":")
-    if text.lstrip().startswith("{") and encodings[-1] in (DARTS, DARTS_RECURRENT):
-        name, rest = encodings[-1], text
-    elif not sign:
-        name, rest = encodings[0], text
-    elif name.strip() not in encodings:
-        raise unknown("encoding of this network", name.strip(), encodings)
-    found = name.strip()
-    return found, PARSERS[found](rest)
+    darts = [each for each in encodings if each in (DARTS, DARTS_RECURRENT)]
+    if darts and (text.lstrip().startswith("{") or is_python(text)):
+        return darts[0], PARSERS[darts[0]](text)
+    if not sign:
+        return _parse_bare(text, encodings)
+    if name.strip() not in encodings:
+        raise unknown("encoding of this network", reprlib.repr(name.strip())[1:-1], encodings)
+    return name.strip(), PARSERS[name.strip()](rest)
+
+
+def _parse_bare(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
+    """Read a genotype that no encoding's name stands before."""
+    own, *others = encodings
+    named = f"a text in {' or '.join(others)} begins with that name and a colon"
+    if not text.lstrip()[:1].isdigit():
+        advice = f"write one{f', or another: {named}' if others else ''}"
+        raise LotteryError(f"The genotype {reprlib.repr(text)} is no {own} text; {advice}.")
+    first = next(each for each in encodings if each in ENCODINGS)
+    try:
+        return first, PARSERS[first](text)
+    except LotteryError as error:
+        # The numbers of ENAS's cells are among those of NAO, with the same meaning.
+        if first == "ENAS micro" and "NAO" in others:
+            with suppress(LotteryError):
+                return "NAO", parse_nao(text)
+        raise LotteryError(f"{str(error)[:-1]} ({named}).") if others else error from None
 
 
 def given_genotype(entry: NetworkEntry, text: str) -> NetworkEntry:

@@ -11,8 +11,10 @@ from nas.searched_entries import DARTS as DARTS_PAPER
 from nas.searched_entries import ENAS, NAO
 from training.specs import Spec
 
-# The numbers of ENAS's micro space are among those of NAO, with the same meaning.
-CELLS = ("NAO", "ENAS micro", DARTS)
+# Of each wiring, its own encoding first.
+ENAS_CELLS = ("ENAS micro", "NAO", DARTS)
+NAO_CELLS = ("NAO", "ENAS micro", DARTS)
+DARTS_CELLS = (DARTS, "NAO", "ENAS micro")
 LAYERS = ("ENAS macro",)
 RECURRENT = ("ENAS recurrent", "enas_lm", "NAO recurrent", "NAO-WS recurrent", DARTS_RECURRENT)
 
@@ -33,7 +35,9 @@ def _given(
     )
 
 
-def _cells(name: str, whose: str, source: str, normal_cells: int) -> NetworkEntry:
+def _cells(
+    name: str, whose: str, source: str, normal_cells: int, given: tuple[str, ...]
+) -> NetworkEntry:
     sizes: dict[str, Size] = {
         "channels": 36,
         "normal_cells": normal_cells,
@@ -44,16 +48,28 @@ def _cells(name: str, whose: str, source: str, normal_cells: int) -> NetworkEntr
     }
     summary = f"convolutional cells that you give as a genotype, wired as in {whose}"
     return _given(
-        name, summary, f"your genotype; wiring and sizes: {source}", sizes, CIFAR_10, CELLS
+        name, summary, f"your genotype; wiring and sizes: {source}", sizes, CIFAR_10, given
     )
 
 
 GIVEN: dict[str, NetworkEntry] = {
     entry.name: entry
     for entry in (
-        _cells("searched-cells", "ENAS", f"{ENAS}; melodyguan/enas, cifar10_micro_final.sh", 5),
-        _cells("searched-cells-nao", "NAO", f"{NAO}; NAO_pytorch, NAO_V1/model.py", 6),
-        _cells("searched-cells-darts", "DARTS", f"{DARTS_PAPER}; quark0/darts, cnn/model.py", 6),
+        _cells(
+            "searched-cells",
+            "ENAS",
+            f"{ENAS}; melodyguan/enas, cifar10_micro_final.sh",
+            5,
+            ENAS_CELLS,
+        ),
+        _cells("searched-cells-nao", "NAO", f"{NAO}; NAO_pytorch, NAO_V1/model.py", 6, NAO_CELLS),
+        _cells(
+            "searched-cells-darts",
+            "DARTS",
+            f"{DARTS_PAPER}; quark0/darts, cnn/model.py",
+            6,
+            DARTS_CELLS,
+        ),
         _given(
             "searched-layers",
             "layers that you give as a genotype, with separable convolutions",

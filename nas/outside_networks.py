@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from nas.catalog import TORCHVISION, is_own
+from nas.catalog import TORCHVISION, own_parts
 from training.errors import LotteryError, in_one_line, unknown
 from training.noise import our_dropout
 from training.specs import ImageSpec, Spec
@@ -90,7 +91,7 @@ def own_network(name: str, factory: Factory | None, spec: Spec, /, **sizes: Any)
         network = factory(spec, **sizes)
     except LotteryError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LotteryError(
             f"{name} failed with {in_one_line(error)}; it is called with a {type(spec).__name__} and the "
             f"sizes {sizes or 'that are set'}, and returns a torch.nn.Module."
@@ -115,17 +116,15 @@ def import_factory(name: str) -> Factory:
         name: `package.module:factory`, the module importable from where Python looks.
 
     Raises:
-        LotteryError: the module can't be imported, or has no such function.
+        LotteryError: the name is malformed, the module can't be imported, or it has no such function.
     """
-    if not is_own(name):
-        raise LotteryError(f"{name!r} names no code; write package.module:factory.")
-    module, _, path = name.partition(":")
+    module, path = own_parts(name)
     try:
         held: Any = importlib.import_module(module)
     except (Exception, SystemExit) as error:
         raise LotteryError(
-            f"The module {module!r} of the network {name} can't be imported: {in_one_line(error)}; it "
-            "must be in the current folder or installed."
+            f"The module {module!r} of the network {name} can't be imported: {in_one_line(error)}; "
+            f"{_advice(module, error)}."
         ) from error
     try:
         found = functools.reduce(getattr, path.split("."), held)
@@ -138,3 +137,19 @@ def import_factory(name: str) -> Factory:
         )
     factory: Factory = found
     return factory
+
+
+def _advice(module: str, error: BaseException) -> str:
+    """What to do about a module that can't be imported: put it where it is found, or mend the line at fault."""
+    # Python names the package where that is what it did not find.
+    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+        return "it must be in the current folder or installed"
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"mend {error.filename}, line {error.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in (__file__, importlib.__file__)
+        and not frame.filename.startswith("<frozen")
+    ]
+    return f"mend {frames[-1].filename}, line {frames[-1].lineno}" if frames else "mend its code"

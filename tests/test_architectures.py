@@ -16,11 +16,11 @@ from lottery.cli.architectures import (
     save_drawing,
 )
 from nas.catalog import NETWORKS, entry
-from nas.darts_encoding import parse_darts, parse_darts_recurrent
 from nas.encodings import parse_enas_macro
 from nas.entry import genotype_of
-from nas.genotype_texts import ENCODINGS, genotype_texts
+from nas.genotype_texts import ENCODINGS, genotype_texts, parse_genotype
 from nas.genotypes import RecurrentGenotype
+from nas.given_entries import GIVEN
 from nas.published import ENAS_MICRO
 from nas.random_genotypes import random_layers, random_recurrent
 from nas.recurrent_encodings import parse_enas_rnn
@@ -58,16 +58,19 @@ def test_every_searched_network_has_the_encoding_of_its_source(name: str) -> Non
     encoding, texts = entry(name).encoding, genotype_texts(entry(name), found)
     assert not encoding or encoding in texts
     assert texts
-    if "DARTS" in texts:
-        parse = parse_darts_recurrent if isinstance(found, RecurrentGenotype) else parse_darts
-        assert parse(texts["DARTS"]) == found
+    # What is printed can be given, with the word in brackets before it.
+    form = next(each for each in GIVEN.values() if {*texts} <= {*each.given})
+    for label, text in texts.items():
+        assert parse_genotype(f"{label}: {text}", form.given) == (label, found)
 
 
 def test_recurrent_cells_have_the_numbers_of_their_source() -> None:
     text = network_facts(entry("nao-ws-rnn"))["genotype"]
     assert text["NAO-WS recurrent"] == "0 1 1 1 2 2 1 2 4 1 4 1 4 1 7 1 8 2 1 0 4 1"
     # What NAO-WS writes as 2 is a sigmoid.
-    assert text["DARTS"].startswith('{"recurrent": [["relu", 0], ["relu", 1], ["sigmoid", 2],')
+    assert text["DARTS recurrent"].startswith(
+        '{"recurrent": [["relu", 0], ["relu", 1], ["sigmoid", 2],'
+    )
     # DARTS can't say a first activation other than tanh.
     cell = parse_enas_rnn("1 0 0")
     assert genotype_texts(entry("random-rnn"), cell) == {"ENAS recurrent": "1 0 0"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lottery.cli.running import changed
+from lottery.recipes import recipe
 from tests.commands import done, lottery, refused
 from tests.tiny_runs import TOML, files
 from training.errors import ExitCode
@@ -46,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("prune tiny.toml --set rewinding.weights=keep", "random-mask needs values"),
         (
             "prune demo-text-lstm --set pruning.scope=layerwise --set pruning.output_rate=0.1",
-            "tied to the embedding",
+            "output layer of a language model is its embedding",
         ),
         ("prune tiny.toml --set pruning.rat=0.5", "did you mean pruning.rate"),
         ("prune tiny.toml --set pruning.scope=layers", "global, layerwise"),
@@ -65,6 +67,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("prune tiny.toml --set training.steps=5x", "2ep, 500it"),
         ("prune tiny.toml --set rewinding.step=20", "before the last step"),
         ("prune tiny.toml --set levels", "FIELD=VALUE"),
+        ("prune zzz", "`lottery recipes` lists all"),
+        ("prune tiny.toml --network zzz", "`lottery networks` lists all"),
+        ("prune tiny.toml --network :", "':' names no code; write package.module:factory"),
+        ("networks a:b:c", "'a:b:c' names no code; write package.module:factory"),
+        ("networks searched-cells --genotype=", "--genotype is empty"),
         ("prune tiny.toml --seeds 4294967296", "within 32 bits"),
         ("prune tiny.toml --precision fp16", "fp32, bf16"),
         ("prune tiny.toml --device tpu", "auto, cpu, cuda"),
@@ -163,6 +170,24 @@ def test_a_damaged_run_is_3(here: Path, name: str) -> None:
     path.write_bytes(data)
     words = ("show", RUN) if name.endswith("json") else ("prune", "tiny.toml", "--levels", "3")
     assert "SHA-256 differs" in refused(*words, code=ExitCode.BAD_DATA)
+
+
+def test_records_that_are_gone_are_3_until_they_are_made_again(here: Path) -> None:
+    done("prune", "tiny.toml", "--quiet")
+    (here / RUN / "level-01/records.json").unlink()
+    told = refused("show", RUN, code=ExitCode.BAD_DATA)
+    assert f"{RUN} is damaged: level-01/records.json is missing;" in told
+    done("prune", "tiny.toml", "--quiet")
+    done("show", RUN)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_fields_that_need_each_other_are_set_together(order: int) -> None:
+    both = ["training.schedule.name=constant", "training.schedule.milestones=[]"][::order]
+    before = recipe("lmc-resnet20-small")
+    after = changed(before, seeds=None, levels=None, precision="bf16", assignments=both)
+    assert after.training.schedule.name == "constant"
+    assert after.training.precision == "bf16"
 
 
 def test_another_process_at_work_is_refused(here: Path) -> None:

@@ -69,6 +69,63 @@ def test_round_trip(genotype: ConvCellGenotype) -> None:
     assert parse_darts(print_darts(genotype)) == genotype
 
 
+# As cnn/genotypes.py and rnn/genotypes.py of quark0/darts write theirs.
+PYTHON = """
+SHORT = Genotype(normal=[('sep_conv_3x3', 1), ('none', 0), ("dil_conv_5x5", 2), ['conv_7x1_1x7', 0]],
+  normal_concat = range(2, 4), reduce=[('max_pool_3x3', 0), ('avg_pool_3x3', 1),], reduce_concat=[0, 2],)
+"""
+PYTHON_RECURRENT = "Genotype(recurrent=[('relu', 0), ('sigmoid', 1)], concat=range(1, 3))"
+
+
+def test_python_is_read_as_json_is() -> None:
+    assert parse_darts(PYTHON) == parse_darts(text())
+    assert parse_darts_recurrent(PYTHON_RECURRENT) == parse_darts_recurrent(recurrent())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("'none', 0", "'none', -1", "has '-' at line 2, column 56"),
+        ("'none', 0", "'none', 1 + 1", "has '+' at line 2, column 58"),
+        ("('none', 0)", "print('none')", "has 'print' at line 2, column 47, where only a text, an"),
+        (
+            "('none', 0)",
+            "('none', 3)",
+            "Item 2 of normal in the DARTS text is ['none', 3], but this",
+        ),
+        (
+            "range(2, 4)",
+            "range(2, 9999)",
+            "has 'range' at line 3, column 19, where only a range of",
+        ),
+        (
+            "range(2, 4)",
+            "range(4, 2)",
+            "where only a range of 1 to 100 states, such as range(2, 6)",
+        ),
+        ("range(2, 4)", "range(2)", "has ')' at line 3, column 26, where only ','"),
+        ("normal_concat", "'normal_concat'", "has \"'normal_concat'\" at line 3, column 3"),
+        ("normal_concat", "reduce", "has the key 'reduce' twice"),
+        ("normal_concat", "normal_mean", "no key of the DARTS text 'normal_mean'"),
+        ("[0, 2],)", "[0, 2]", "has the end at line 3, column 104, where only ')' is possible"),
+        ("[0, 2],)", "[0, 2],).normal", "has '.' at line 3, column 106"),
+        ("[0, 2],)", "[0, 2],) x", "has 'x' at line 3, column 107, where only the end of the text"),
+        ("[0, 2],)", "[" * 40_000, "has '[' at line 3, column 102"),
+        ("[0, 2],)", "9" * 5000, "has '9' at line 3"),
+    ],
+)
+def test_python_beyond_a_genotype_is_refused(old: str, new: str, message: str) -> None:
+    with pytest.raises(LotteryError) as caught:
+        parse_darts(PYTHON.replace(old, new, 1))
+    assert message in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@given(st.lists(st.sampled_from([*"()[]=,'", "normal", "range", " ", "2", "\n", "'none'"])))
+def test_any_python_is_read_or_refused_clearly(tokens: list[str]) -> None:
+    refused_or_read("Genotype(" + "".join(tokens))
+
+
 def test_every_word_is_known_once() -> None:
     assert set(DARTS_WORDS.values()) <= CONV_OPERATIONS
     assert len(set(DARTS_WORDS.values())) == len(DARTS_WORDS)

@@ -33,6 +33,23 @@ def test_unknown_names_offer_the_near_and_list_the_known() -> None:
     )
 
 
+def test_of_many_known_names_few_are_shown() -> None:
+    names = [f"net-{letter}" for letter in "abcdefghijklmnopqrstu"]
+    assert "Known: net-a, net-b" in str(unknown("network", "zzz", names[:20], "lottery networks"))
+    assert str(unknown("network", "zzz", names)) == (
+        "There is no network 'zzz'. Known: net-a, net-b, net-c, net-d, net-e and 16 more."
+    )
+    assert str(unknown("network", "zzz", names, "lottery networks")).endswith(
+        "net-e and 16 more. `lottery networks` lists all 21."
+    )
+    told = str(unknown("network", "net-", names, "lottery networks"))
+    assert told.count("net-") == 1 + 5
+    assert told.endswith("? `lottery networks` lists all 21.")
+    assert str(unknown("network", "a-net-a", names)).startswith(
+        "There is no network 'a-net-a'; did you mean net-a or "
+    )
+
+
 def test_an_exception_of_other_code_in_one_line() -> None:
     assert in_one_line(ValueError("  two\n\tlines")) == "ValueError: two lines"
     assert in_one_line(EOFError()) == "EOFError"

@@ -78,11 +78,26 @@ def test_every_encoding_is_read_and_said() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("searched-cells", "", "needs a genotype, in one of the encodings NAO, ENAS micro, DARTS"),
+        ("searched-cells", "", "needs a genotype, in one of the encodings ENAS micro, NAO, DARTS"),
         ("searched-cells", "0 2 0", "has 3 integers"),
         ("searched-cells", f"NAO micro: {SHORT}", "no encoding of this network 'NAO micro'"),
         ("searched-cells", '{"normal": []}', "DARTS"),
         ("searched-rnn", "0 0 7", "Item 3"),
+        ("searched-cells", "0 2 0", "The ENAS micro text has 3 integers"),
+        ("searched-cells", "0 2 0", "(a text in NAO or DARTS begins with that name and a colon)."),
+        ("searched-cells", "0 x", "Item 2 of the ENAS micro text is 'x'"),
+        ("searched-cells-nao", "0 99", "The NAO text has 2 integers"),
+        ("searched-cells", "banana", "The genotype 'banana' is no ENAS micro text; write one, or"),
+        ("searched-cells-nao", "[1,2]", "'[1,2]' is no NAO text; write one, or another: a text in"),
+        (
+            "searched-cells-darts",
+            "banana",
+            "is no DARTS text; write one, or another: a text in NAO",
+        ),
+        ("searched-rnn", "banana", "is no ENAS recurrent text; write one"),
+        ("searched-layers", "banana", "The genotype 'banana' is no ENAS macro text; write one."),
+        ("searched-layers", "0 0", "it breaks off after item 2."),
+        ("searched-rnn", "Genotype(recurrent=[('relu', 1)], concat=[1])", "Item 1 of recurrent"),
         ("enas-micro", SHORT, "enas-micro takes no genotype; leave it out"),
         ("torchvision/resnet18", SHORT, "takes no genotype"),
         ("searched-cell", SHORT, "no network 'searched-cell'; did you mean searched-cells"),
@@ -93,6 +108,20 @@ def test_what_is_no_genotype_is_refused_in_one_sentence(name: str, text: str, me
     with pytest.raises(LotteryError) as caught:
         build(name, {}, spec, torch.Generator(), genotype=text)
     assert message in str(caught.value)
+
+
+def test_a_bare_row_of_integers_is_in_the_words_of_its_wiring() -> None:
+    # 12 is an operation of NAO alone.
+    more = SHORT.replace("0 4", "0 12")
+    found = {
+        name: [parse_genotype(text, GIVEN[name].given)[0] for text in (SHORT, more)]
+        for name in ("searched-cells", "searched-cells-nao", "searched-cells-darts")
+    }
+    assert found == {
+        "searched-cells": ["ENAS micro", "NAO"],
+        "searched-cells-nao": ["NAO", "NAO"],
+        "searched-cells-darts": ["NAO", "NAO"],
+    }
 
 
 def test_a_configuration_keeps_genotype_and_origin() -> None:
@@ -128,7 +157,7 @@ def test_a_given_genotype_is_pruned_and_becomes_a_portable_ticket(here: Path) ->
 
 def test_networks_shows_and_draws_a_given_genotype(here: Path) -> None:
     facts = json.loads(done("networks", "searched-cells", "--genotype", SHORT, "--json"))
-    assert facts["genotype"]["NAO"] == SHORT
+    assert facts["genotype"]["ENAS micro"] == SHORT
     assert facts["parameters"] > 1e6
     bare = json.loads(done("networks", "searched-rnn", "--json"))
     assert (bare["parameters"], bare["genotype"]) == (None, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from nas.catalog import entry
 from nas.networks import build
 from nas.outside_networks import Factory, import_factory, own_network, replace_stochastic_depth
 from training.errors import LotteryError
@@ -137,6 +139,10 @@ def fails(spec: Spec) -> nn.Module:
     raise KeyError("depth")
 
 
+def exits(spec: Spec) -> nn.Module:
+    raise SystemExit(0)
+
+
 def lazy(spec: Spec) -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.LazyLinear(3))
 
@@ -145,6 +151,7 @@ def lazy(spec: Spec) -> nn.Module:
     ("factory", "size", "message"),
     [
         (fails, {}, r"^m:f failed with KeyError: 'depth'; it is called with a ImageSpec and"),
+        (exits, {}, r"^m:f failed with SystemExit: 0; it is called with"),
         (linear, {"depth": 3}, "unexpected keyword argument 'depth'"),
         (lambda spec: None, {}, "m:f gave NoneType, but it must return a torch.nn.Module"),
         (lazy, {}, "m:f leaves 1.weight without a shape"),
@@ -191,8 +198,8 @@ def test_a_factory_is_imported_by_name(code: Path) -> None:
     ("text", "told"),
     [
         ("import surely_not_there", "ModuleNotFoundError: No module named 'surely_not_there'"),
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("def f(:", "SyntaxError"),
+        ("\n1 / 0", "ZeroDivisionError: division by zero"),
+        ("x = 1\ndef f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
@@ -201,10 +208,27 @@ def test_modules_that_cannot_be_imported(code: Path, text: str, told: str) -> No
     (code / f"{module}.py").write_text(text)
     with pytest.raises(LotteryError, match="can't be imported") as caught:
         import_factory(f"{module}:f")
+    line = text.count("\n") + 1
     assert told in str(caught.value)
+    assert str(caught.value).endswith(f"; mend {code / module}.py, line {line}.")
 
 
-@pytest.mark.parametrize("name", [":f", "m:", ":", "..m:f", "no such module:f", "m/n:f", "m:f:g"])
+@pytest.mark.parametrize("module", ["own_not_there", "own_not_there.inner", "json.own_not_there"])
+def test_modules_that_are_not_there(module: str) -> None:
+    with pytest.raises(LotteryError, match="must be in the current folder or installed"):
+        import_factory(f"{module}:f")
+
+
+@pytest.mark.parametrize(
+    "name", [":f", "m:", ":", "..m:f", "no such module:f", "m/n:f", "m:f:g", "m:2"]
+)
 def test_odd_names(name: str) -> None:
-    with pytest.raises(LotteryError):
-        import_factory(name)
+    told = f"^{re.escape(repr(name))} names no code; write package.module:factory, such as"
+    for use in (import_factory, entry):
+        with pytest.raises(LotteryError, match=told):
+            use(name)
+
+
+def test_a_file_may_be_called_what_no_python_name_can_be(code: Path) -> None:
+    (code / "2-nets-of-a-test.py").write_text("def make(spec): return 'made'")
+    assert str(import_factory("2-nets-of-a-test:make")(COLOURED)) == "made"

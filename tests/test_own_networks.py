@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,7 @@ from lottery.runs import Run, open_run, stored_experiment
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from nas.auxiliary import AuxiliaryHead
 from nas.gru import gru
-from nas.outside_networks import Factory
+from nas.outside_networks import Factory, import_factory
 from tests.commands import done, refused
 from tests.tiny_runs import STEPS, TINY, TINY_TEXT, TOML, digits, text
 from training.checkpoints import tensors_from_bytes
@@ -215,7 +216,30 @@ def test_an_own_language_model(tmp_path: Path) -> None:
     ]
 
 
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("example", ["models:small", "texts:Words"])
+def test_the_examples_of_the_readme(
+    example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, factory = example.split(":")
+    (block,) = re.findall(rf"^```python\n(# my_package/{file}\.py\n.*?)^```", README, re.M | re.S)
+    (tmp_path / f"{file}_of_the_readme.py").write_text(block)
+    monkeypatch.syspath_prepend(tmp_path)
+    task, like = (digits(), TINY) if file == "models" else (text(), TINY_TEXT)
+    network = NetworkConfig(name=f"{file}_of_the_readme:{factory}")
+    experiment = dataclasses.replace(like, levels=1, arms=(), network=network)
+    records = carried_out(import_factory(network.name), tmp_path / "own", task, experiment)
+    assert [record.level for record in records] == [0, 0, 1, 1]
+
+
 # What is refused before anything is written
+
+
+def test_a_network_for_text_without_a_first_state() -> None:
+    with pytest.raises(LotteryError, match=r"Linear has no initial_state\(batch\)"):
+        check(OWN, setting(lambda spec: nn.Linear(4, 4), text()))
 
 
 class Gives(nn.Module):

@@ -124,7 +124,7 @@ def test_layer_densities_are_in_the_networks_order(study: Study) -> None:
 def test_gate_densities_stand_below_one_another(study: Study) -> None:
     axes = gate_densities(study.gates, study.layers).axes[0]
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["fc1.weight, candidate", "fc1.weight, gate"]
+    assert names == ["fc1.weight: candidate", "fc1.weight: gate"]
     # of the whole network, not of the layers with gates alone
     assert [label.get_text() for label in axes.get_xticklabels()] == ["100", "80", "64"]
     assert [text.get_text() for text in axes.texts] == ["100", "100", "100", "100", "78", "60"]

@@ -18,6 +18,7 @@ from lottery.records import (
     LayerCount,
     Record,
     Value,
+    is_run,
     read_facts,
     read_history,
     read_records,
@@ -27,6 +28,7 @@ from lottery.records import (
 from tests.fake_runs import write_run
 from training.errors import ExitCode, LotteryError
 from training.metrics import ACCURACY, PERPLEXITY
+from training.storage import Folder
 
 PATH = Path("records.json")
 RECORD = Record(
@@ -169,6 +171,35 @@ def test_a_flipped_bit_of_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LotteryError, match="SHA-256 differs") as error:
         read_records(run)
     assert error.value.exit_code == ExitCode.BAD_DATA
+
+
+@pytest.mark.parametrize("name", ["level-01/records.json", "level-02/random-mask/records.json"])
+def test_records_that_are_gone_are_missed(tmp_path: Path, name: str) -> None:
+    run = write_run(tmp_path / "a", levels=2)
+    (run / name).unlink()
+    with pytest.raises(LotteryError, match=rf"/a is damaged: {name} is missing; restore it") as e:
+        read_records(run)
+    assert e.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_only_records_of_levels_are_missed(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=1)
+    before = read_records(run)
+    folder = Folder(run)
+    # A study may be kept without its weights.
+    for name in ("level-01/weights.safetensors", "measurements/records.json"):
+        folder.write(name, b"1")
+        folder.path(name).unlink()
+    assert read_records(run) == before
+
+
+STUDIES = Path(__file__).parents[1] / "results" / "studies"
+
+
+@pytest.mark.parametrize("manifest", sorted(STUDIES.rglob("manifest.json")), ids=str)
+def test_the_studies_that_are_kept_can_be_read(manifest: Path) -> None:
+    assert is_run(manifest.parent)
+    assert read_records(manifest.parent)
 
 
 def test_a_line_cut_short_at_the_end_of_the_history_is_passed_over(tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def test_density_falls_from_left_to_right_with_round_labels() -> None:
     assert list(axes[0].get_xticks(minor=True)) == []
 
 
+def test_densities_within_a_narrow_range_are_labelled_themselves() -> None:
+    _, axes = panels(1)
+    density_axis(axes[0], [1.0, 0.8, 0.64])
+    assert list(axes[0].get_xticks()) == [100, 80, 64]
+
+
 def test_unused_panels_are_not_there() -> None:
     figure, axes = panels(3)
     assert len(axes) == len(figure.axes) == 3

@@ -8,6 +8,8 @@ from enum import IntEnum
 
 # Characters of another library's message that are shown; torch's say what is wrong within so many.
 _LONGEST_TEXT = 400
+# Known names that are listed in full, and how many of more.
+_MOST_NAMES, _FEW_NAMES = 20, 5
 
 
 class ExitCode(IntEnum):
@@ -37,16 +39,30 @@ class LotteryError(Exception):
         self.exit_code = exit_code
 
 
-def unknown(kind: str, given: str, known: Iterable[str]) -> LotteryError:
+def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> LotteryError:
     """The error for a name that does not exist, with the nearest ones that do.
+
+    Args:
+        kind: of what it would be the name.
+        given: the name.
+        known: every name that exists; where there are many, only the nearest of them are shown, or the first.
+        command: that lists them, where there is one.
 
     >>> print(unknown("recipe", "lth-lenett", ["lth-lenet", "demo-text"]))
     There is no recipe 'lth-lenett'; did you mean lth-lenet? Known: demo-text, lth-lenet.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(given, names, n=3)
+    many = len(names) > _MOST_NAMES
+    near = difflib.get_close_matches(given, names, n=_FEW_NAMES if many else 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    return LotteryError(f"There is no {kind} {given!r}{hint} Known: {', '.join(names)}.")
+    message = f"There is no {kind} {given!r}{hint}"
+    if not many:
+        message += f" Known: {', '.join(names)}."
+    elif not near:
+        message += f" Known: {', '.join(names[:_FEW_NAMES])} and {len(names) - _FEW_NAMES} more."
+    if many and command:
+        message += f" `{command}` lists all {len(names)}."
+    return LotteryError(message)
 
 
 def in_one_line(error: BaseException) -> str:

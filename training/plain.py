@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from training.errors import LotteryError
@@ -160,25 +160,38 @@ def _join(where: str, name: str) -> str:
 
 
 def override(config: T, assignment: str) -> T:
-    """A configuration with one field changed.
+    """A configuration with one field changed; see `overridden`."""
+    return overridden(config, [assignment])
+
+
+def overridden(config: T, assignments: Iterable[str]) -> T:
+    """A configuration with some fields changed, checked once all of them are: one may need another.
 
     Args:
         config: the dataclass.
-        assignment: such as `training.steps=2000` or `network.size.channels=8`; the value is TOML, or bare text.
+        assignments: such as `training.steps=2000` or `network.size.channels=8`, in their order; a value is TOML, or
+            bare text.
 
     Raises:
         LotteryError: no `=`, an unknown field, or a value that does not fit.
     """
+    plain = to_plain(config)
+    for assignment in assignments:
+        _assign(plain, assignment)
+    return from_plain(type(config), plain)
+
+
+def _assign(plain: dict[str, Any], assignment: str) -> None:
+    """Change one field of plain values, in place."""
     path, sign, text = assignment.partition("=")
     if not sign or not path.strip():
         raise LotteryError(
             f"{assignment!r} sets nothing; write FIELD=VALUE, such as training.steps=2000."
         )
-    plain = to_plain(config)
     *parents, last = path.strip().split(".")
     table = plain
     for depth, name in enumerate(parents):
-        inner = table.get(name) if isinstance(table, dict) else None
+        inner = table.get(name)
         if not isinstance(inner, dict):
             parent = ".".join(parents[:depth])
             known = [key for key, item in table.items() if isinstance(item, dict)]
@@ -190,7 +203,6 @@ def override(config: T, assignment: str) -> T:
             )
         table = inner
     table[last] = _value(text.strip())
-    return from_plain(type(config), plain)
 
 
 def _value(text: str) -> Any:

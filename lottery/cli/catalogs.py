@@ -78,9 +78,7 @@ def _grouped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 @click.command()
 @click.argument("name", required=False)
-@click.option(
-    "--genotype", default="", metavar="TEXT", help="Of a network such as searched-cells, as text."
-)
+@click.option("--genotype", metavar="TEXT", help="Of a network such as searched-cells, as text.")
 @click.option("--draw", is_flag=True, help="Draw the cells or layers of a searched network.")
 @click.option(
     "--out",
@@ -89,7 +87,9 @@ def _grouped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     help="Where the drawing goes, as .svg, .png or .pdf; NAME.svg by default.",
 )
 @as_json
-def networks(name: str | None, genotype: str, draw: bool, out: Path | None, as_json: bool) -> None:
+def networks(
+    name: str | None, genotype: str | None, draw: bool, out: Path | None, as_json: bool
+) -> None:
     """List the networks, or show one: source, sizes, figures, genotype.
 
     \u0008
@@ -111,14 +111,17 @@ def networks(name: str | None, genotype: str, draw: bool, out: Path | None, as_j
         raise LotteryError("--draw draws one network; name it, as in networks enas-micro --draw.")
     if out is not None and not draw:
         raise LotteryError("--out says where a drawing goes; give --draw too.")
-    if genotype and name is None:
+    if genotype is not None and name is None:
         raise LotteryError("--genotype is of one network; name it, as in networks searched-cells.")
+    if genotype is not None and not genotype.strip():
+        raise LotteryError("--genotype is empty; give the genotype as text, or leave it out.")
+    given = genotype or ""
     if name is None:
         _list_networks(as_json)
     elif not draw:
-        _show_network(entry(name, genotype), genotype, as_json)
+        _show_network(entry(name, given), given, as_json)
     else:
-        path = save_drawing(entry(name, genotype), out)
+        path = save_drawing(entry(name, given), out)
         if as_json:
             print_json({"drawing": str(path)})
         else:

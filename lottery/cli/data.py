@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,12 @@ def data(
         if download:
             _download(name, data_root)
         facts = _checked(name, data_root, assignments)
-        rows = [{"field": key, "value": _words(value)} for key, value in facts.items()]
+        told = {key: _words(value) for key, value in facts.items()}
+        if facts.get("baselines"):
+            told["baselines"] = _baselines(
+                facts["baselines"], facts.get("cut into") == "characters"
+            )
+        rows = [{"field": key, "value": value} for key, value in told.items()]
     if as_json:
         print_json(rows if name is None else facts)
     else:
@@ -153,6 +158,19 @@ def _words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.6g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _baselines(baselines: Sequence[Mapping[str, Any]], per_word: bool) -> str:
+    """Baselines in words: `unigram perplexity: validation 92.8, test 92.9`."""
+    kinds: dict[str, list[str]] = {}
+    for baseline in baselines:
+        kind = f"{baseline['name']} {baseline['metric']}{' per word' if per_word else ''}"
+        kinds.setdefault(kind, []).append(f"{baseline['split']} {_value(baseline['value'])}")
+    return "; ".join(f"{kind}: {', '.join(values)}" for kind, values in kinds.items())
+
+
+def _value(perplexity: float) -> str:
+    return f"{perplexity:,.1f}" if perplexity < 1000 else f"{perplexity:,.0f}"
 
 
 def _key(text: str) -> str:

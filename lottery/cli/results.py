@@ -11,6 +11,10 @@ from lottery.cli.running import print_json
 from lottery.cli.search_showing import of_searches, plot_searches, show_search
 from lottery.cli.showing import print_gates, print_levels, print_text_table, to_plain_rows
 
+HOW_COMPARED = (
+    "The level of each network within a budget is chosen on validation; the front is drawn on test."
+)
+
 
 @click.command()
 @run_argument
@@ -117,7 +121,7 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     from analysis.frontier import comparison
     from analysis.search_verdicts import retraining_answers
     from analysis.tables import read_study
-    from analysis.text_tables import comparison_table
+    from analysis.text_tables import comparison_table, metric_title
     from analysis.verdicts import search_or_prune
 
     study = read_study(runs)
@@ -129,14 +133,12 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
         rows = to_plain_rows(comparison(study.table, budget=budget))
         print_json({"levels": rows, "verdicts": verdicts})
         return
-    columns = ("budget", "network", "density", "parameters", "test metric", "n", "on front")
-    tables = {
-        str(data): comparison_table(of_data, budget).select(*columns)
-        for data, of_data in study.table.groupby("data", sort=False)
-    }
-    for data, table in tables.items():
+    columns = ("budget", "network", "density", "parameters")
+    for data, of_data in study.table.groupby("data", sort=False):
+        table = comparison_table(of_data, budget)
         click.echo(f"\n{data}, at matched {budget}")
-        print_text_table(table)
+        print_text_table(table.select(*columns, metric_title(of_data), "n", "on front"))
+    click.echo(f"\n{HOW_COMPARED}")
     for answer in answers:
         click.echo(f"\n{answer.question}\n  {answer.answer}")
 

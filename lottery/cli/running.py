@@ -25,7 +25,7 @@ from lottery.searches import retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
-from training.plain import from_toml, override
+from training.plain import from_toml, overridden
 from training.storage import read_file
 
 if TYPE_CHECKING:
@@ -98,10 +98,8 @@ def changed(
     """The experiment with what the options change: the network, then `--set`, then the others."""
     if network is not None:
         experiment = with_network(experiment, network)
-    for assignment in assignments:
-        experiment = override(experiment, assignment)
-    if precision is not None:
-        experiment = override(experiment, f"training.precision={precision}")
+    last = [] if precision is None else [f"training.precision={precision}"]
+    experiment = overridden(experiment, [*assignments, *last])
     if seeds is not None:
         experiment = dataclasses.replace(experiment, seeds=tuple(seeds))
     if levels is not None:

@@ -18,7 +18,7 @@ from lottery.searches import METHODS, search_recipe, usual_search
 from nas.search.configs import SearchConfig
 from nas.search.records import SearchRecord, is_search, read_config
 from training.errors import LotteryError
-from training.plain import from_toml, override
+from training.plain import from_toml, overridden
 from training.storage import read_file
 
 SEARCH_RUNS = Path("results/searches")
@@ -95,9 +95,7 @@ def seeded(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchC
 
 def changed_search(config: SearchConfig, options: Mapping[str, Any]) -> SearchConfig:
     """The search with what `--set` changes."""
-    for assignment in options["assignments"]:
-        config = override(config, assignment)
-    return config
+    return overridden(config, options["assignments"])
 
 
 def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) -> Path:

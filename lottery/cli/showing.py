@@ -23,22 +23,31 @@ if TYPE_CHECKING:
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Print rows under their keys; numbers of a column end in line."""
+    """Print rows under their keys; numbers of a column end in line.
+
+    Off a terminal no word is broken, such as a path, whatever the line's width.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    free = not console.is_terminal
+    widths = []
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ():
         numeric = all(_is_number(row[name]) for row in rows)
         short = max(len(row[name]) for row in rows) <= SHORT
         justify: Literal["left", "right"] = "right" if numeric else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=short)
+        words = [word for row in rows for word in ([row[name]] if short else row[name].split())]
+        widths.append(max(map(len, [name, *words])) if free else 0)
+        table.add_column(
+            name, justify=justify, overflow="fold", no_wrap=short, min_width=widths[-1] or None
+        )
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
+    if free:
+        console.width = max(WIDE, sum(widths) + 2 * len(widths))
     console.print(table)
 
 
@@ -54,13 +63,16 @@ def print_text_table(table: Table) -> None:
 def print_levels(runs: Sequence[Path]) -> None:
     """The levels of some runs: density, size, metric per arm, verdicts."""
     from analysis.tables import read_study
-    from analysis.text_tables import levels_table
+    from analysis.text_tables import divergence_notes, levels_table, metric_title, run_line
 
     study = read_study(runs)
-    for run in study.table["run"].unique():
-        print(f"\n{run}")
-        columns = ("level", "density", "arm", "test metric", "95 % interval", "n", "verdict")
-        print_text_table(levels_table(study.table, str(run)).select(*columns))
+    for run in map(str, study.table["run"].unique()):
+        print(f"\n{run}\n{run_line(study, run)}")
+        title = metric_title(study.table[study.table["run"] == run])
+        columns = ("level", "density", "arm", title, "95 % interval", "n", "verdict")
+        print_text_table(levels_table(study.table, run).select(*columns))
+        for note in divergence_notes(study.table, run):
+            print(note)
 
 
 def print_gates(run: Path) -> None:

@@ -180,7 +180,7 @@ def data_entry(name: str) -> DataEntry:
         LotteryError: there is none of that name.
     """
     if name not in DATASETS:
-        raise unknown("data set", name, DATASETS)
+        raise unknown("data set", name, DATASETS, "lottery data")
     return DATASETS[name]
 
 

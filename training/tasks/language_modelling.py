@@ -195,7 +195,14 @@ def _score(network: Network, state: Carry, tokens: Tensor, targets: Tensor) -> t
 
 
 def _initial_state(network: nn.Module, columns: int) -> Carry:
-    return cast("Callable[[int], Carry]", network.initial_state)(columns)
+    try:
+        first = cast("Callable[[int], Carry]", network.initial_state)
+    except AttributeError:
+        raise LotteryError(
+            f"{type(network).__name__} has no initial_state(batch), which a network for text needs: give "
+            "it that method, which returns the zero state of so many columns as a tuple of tensors."
+        ) from None
+    return first(columns)
 
 
 def _zero_state(replicates: Replicates, columns: int) -> Carry:
