@@ -133,6 +133,7 @@ def test_scoring_leaves_the_shared_weights_as_they_are(config: SearchConfig) -> 
     assert all(reward > 0 for reward in one)
     after = training.shared.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    training.take_step(choices)
     assert training.shared.training
 
 

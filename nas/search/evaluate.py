@@ -10,7 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from nas.search.shared_training import SharedTraining
+from nas.search.shared_training import SharedTraining, use_mode
 from nas.search.spaces import Choices
 from training.datasets.text import MOST_NATS
 from training.device import matrix_precision
@@ -185,14 +185,12 @@ class SharedScorer:
 
     def _scored(self, choices: Choices, score: Score) -> float:
         training = self.training
-        training.shared.eval()
+        use_mode(training.shared, training=False)
         with (
             torch.no_grad(),
             matrix_precision(training.config.precision, training.task.device),
         ):
-            reward = score(partial(self._path, training.space.genotype(choices)))
-        training.shared.train()
-        return reward
+            return score(partial(self._path, training.space.genotype(choices)))
 
     def _path(self, genotype: object, *inputs: object) -> object:
         """One architecture's output; a text's state is zero where it is None."""

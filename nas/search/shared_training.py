@@ -17,7 +17,7 @@ from nas.search.shared_weights import SharedNetwork
 from nas.search.spaces import Choices, Space
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
-from training.noise import generator, noise_sites, set_noise
+from training.noise import generator, set_noise
 from training.optimizers import make_optimizer, schedule_factor, set_learning_rate
 from training.replicates import copy_tensors
 from training.specs import ImageSpec
@@ -55,22 +55,23 @@ class SharedTraining:
         seed: int,
         exploded: float,
     ) -> None:
-        self.shared = shared.train()
+        self.shared = shared
         self.space = space
         self.task = task
         self.config = config
         self.seed = seed
         self.most_loss = exploded * max(1.0, math.log(_guesses(task)))
-        self.optimizer = make_optimizer(config.optimizer, shared.parameters())
-        start_momentum(self.optimizer)
         self.step = 0
         self.rate = 1.0
         self.unstable = 0
         self.losses: list[Tensor] = []
         self.carry = self._first_carry()
         self._batch = task.batches([seed])
-        # Asked once: walking all shared modules at every step takes as long as a small network's step.
-        self._draws = bool(noise_sites(shared))
+        # Asked once, since it walks all modules.
+        self._drawing = shared.drawing()
+        self._weights = [*shared.parameters()]
+        self.optimizer = make_optimizer(config.optimizer, self._weights)
+        start_momentum(self.optimizer)
 
     def take_step(self, choices: Choices) -> None:
         """Train the path of one architecture on the next batch."""
@@ -81,8 +82,8 @@ class SharedTraining:
         set_learning_rate(self.optimizer, rate)
         if step % per_epoch == 0:
             self.carry = self._first_carry()
-        if self._draws:
-            set_noise(self.shared, self.seed, step, min(1.0, (step + 1) / total))
+        use_mode(self.shared, training=True)
+        set_noise(self._drawing, self.seed, step, min(1.0, (step + 1) / total))
         self.optimizer.zero_grad()
         path = partial(self.shared, self.space.genotype(choices))
         batch = [tensor[0] for tensor in self._batch(step)]
@@ -96,7 +97,7 @@ class SharedTraining:
         with backward_precision(config.precision):
             loss.backward()
         if config.optimizer.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self.shared.parameters(), config.optimizer.clip_norm)
+            torch.nn.utils.clip_grad_norm_(self._weights, config.optimizer.clip_norm)
         self.optimizer.step()
         self.losses.append(loss.detach())
 
@@ -104,7 +105,7 @@ class SharedTraining:
         """Whether the weights are finite, and fewer than half of the steps since the last `take_losses` exploded."""
         if self.unstable and self.unstable >= len(self.losses):
             return False
-        norms = torch._foreach_norm([p.detach() for p in self.shared.parameters()])
+        norms = torch._foreach_norm([p.detach() for p in self._weights])
         return bool(torch.stack(norms).isfinite().all())
 
     def take_losses(self) -> float:
@@ -150,6 +151,12 @@ class SharedTraining:
         if isinstance(self.task, LanguageModelling):
             return self.shared.initial_state(self.task.batch_size)
         return ()
+
+
+def use_mode(shared: SharedNetwork, *, training: bool) -> None:
+    """Put shared weights into training or evaluation mode; walking all modules takes longer than a small one's step."""
+    if shared.training != training:
+        shared.train(training)
 
 
 def _guesses(task: Task) -> int:
