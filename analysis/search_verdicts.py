@@ -7,12 +7,12 @@ import pandas as pd
 
 from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
 from analysis.search_tables import FOUND, RANDOM
-from analysis.significance import MINIMUM_N, Comparison, decide, welch
+from analysis.significance import MINIMUM_N, Comparison, at_equal_size, decide, welch
 from analysis.summaries import Values
 from analysis.tables import Study, results_at
 from analysis.text_tables import Table
 from analysis.verdicts import Answer
-from analysis.wording import MISSING, interval, number, p_value
+from analysis.wording import MISSING, count, interval, number, p_value
 
 SCORES = {"score": "shared weights", "predicted": "NAO's predictor"}
 
@@ -90,18 +90,50 @@ def _ranking_answer(search: str, score: str, found: Ranking) -> Answer:
 
 def _against_random(search: str, trained: pd.DataFrame) -> list[Answer]:
     """The best of a search against random architectures, after equally long training alone."""
-    ours = _values(trained[trained["origin"] == FOUND]["standalone"])
-    theirs = _values(trained[trained["origin"] == RANDOM]["standalone"])
-    if not ours.size or not theirs.size:
+    ours = trained[trained["origin"] == FOUND]
+    theirs = trained[trained["origin"] == RANDOM]
+    if ours.empty or theirs.empty:
         return []
-    found = welch(100 * ours, 100 * theirs, higher_is_better=True)
+    mine, other = (100 * _values(side["standalone"]) for side in (ours, theirs))
+    found = welch(mine, other, higher_is_better=True)
+    plain = Answer(
+        question=f"Does {search} find better architectures than chance?",
+        answer=f"Trained alone equally long, its best {mine.size} reach on average "
+        f"{_gain(found)} more reward (in hundredths) than {other.size} drawn at random; the "
+        "best of these random ones is "
+        f"{'better' if other.max() > mine.max() else 'no better'} than the best of the search.",
+        verdict=decide(found.p, found.p_opposite),
+    )
+    sizes = [_values(side["parameters"]) for side in (ours, theirs)]
+    question = f"Does {search} find better architectures than chance at equal parameters?"
+    what = "more reward (in hundredths) than random ones of its sizes would"
+    return [plain, *_sized(question, what, mine, other, *sizes)]
+
+
+def _sized(
+    question: str,
+    what: str,
+    ours: Values,
+    theirs: Values,
+    our_sizes: Values,
+    their_sizes: Values,
+    *,
+    higher_is_better: bool = True,
+) -> list[Answer]:
+    """The same comparison at equal parameters; none where all have as many, or one side is too small."""
+    if len({*our_sizes, *their_sizes}) == 1 or min(ours.size, theirs.size) < MINIMUM_N:
+        return []
+    found = at_equal_size(ours, theirs, our_sizes, their_sizes, higher_is_better=higher_is_better)
+    if our_sizes.min() > their_sizes.max() or our_sizes.max() < their_sizes.min():
+        beyond = "; no random one is of such a size, so this extrapolates"
+    else:
+        beyond = ""
     return [
         Answer(
-            question=f"Does {search} find better architectures than chance?",
-            answer=f"Trained alone equally long, its best {ours.size} reach on average "
-            f"{_gain(found)} more reward (in hundredths) than {theirs.size} drawn at random; the "
-            "best of these random ones is "
-            f"{'better' if theirs.max() > ours.max() else 'no better'} than the best of the search.",
+            question=question,
+            answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the random "
+            f"ones {count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
+            f"reach {_gain(found)} {what}{beyond}.",
             verdict=decide(found.p, found.p_opposite),
         )
     ]
@@ -118,29 +150,38 @@ def retraining_answers(study: Study) -> list[Answer]:
     """
     rows = results_at(study.table)
     rows = rows[(rows["level"] == 0) & ~rows["diverged"]]
-    means = rows.groupby(["run", "data"], sort=False)["value"].mean().reset_index()
+    grouped = rows.groupby(["run", "data", "parameters"], sort=False)
+    means = grouped["value"].mean().reset_index()
     means["method"] = [_method(study, run) for run in means["run"]]
     means["budget"] = [str(study.facts[run]["experiment"].get("training")) for run in means["run"]]
     answers = []
     higher = bool(rows["higher_is_better"].iloc[0]) if len(rows) else True
     for (data, _), alike in means.groupby(["data", "budget"], sort=False):
-        by_chance = _values(alike[alike["method"] == RANDOM]["value"])
+        by_chance = alike[alike["method"] == RANDOM]
         for method in sorted(set(alike["method"]) - {RANDOM, ""}):
-            ours = _values(alike[alike["method"] == method]["value"])
-            if by_chance.size:
-                answers.append(_retrained(method, str(data), ours, by_chance, higher))
+            ours = alike[alike["method"] == method]
+            if len(by_chance):
+                answers += _retrained(method, str(data), ours, by_chance, higher)
     return answers
 
 
-def _retrained(method: str, data: str, ours: Values, theirs: Values, higher: bool) -> Answer:
-    found = welch(ours, theirs, higher_is_better=higher)
+def _retrained(
+    method: str, data: str, ours: pd.DataFrame, theirs: pd.DataFrame, higher: bool
+) -> list[Answer]:
+    mine, other = (_values(side["value"]) for side in (ours, theirs))
+    found = welch(mine, other, higher_is_better=higher)
     few = f"; at least {MINIMUM_N} of each are needed" if found.n < MINIMUM_N else ""
-    return Answer(
-        question=f"Does {method} beat random search on {data} at equal retraining?",
-        answer=f"{ours.size} searched and {theirs.size} random architectures, each the mean of its "
+    question = f"Does {method} beat random search on {data} at equal retraining"
+    plain = Answer(
+        question=f"{question}?",
+        answer=f"{mine.size} searched and {other.size} random architectures, each the mean of its "
         f"seeds: an advantage of {_gain(found)}{few}.",
         verdict=decide(found.p, found.p_opposite),
     )
+    sizes = [_values(side["parameters"]) for side in (ours, theirs)]
+    what = "better than random ones of their sizes would"
+    sized = f"{question} and parameters?"
+    return [plain, *_sized(sized, what, mine, other, *sizes, higher_is_better=higher)]
 
 
 def _method(study: Study, run: str) -> str:

@@ -1,4 +1,4 @@
-"""Tests between two networks: paired by seed, or Welch's; and Holm's adjustment."""
+"""Tests between two networks: paired by seed, Welch's, or at equal size; and Holm's adjustment."""
 
 from __future__ import annotations
 
@@ -134,6 +134,56 @@ def welch(ours: Values, theirs: Values, *, higher_is_better: bool) -> Comparison
         effect=_effect(difference, spread),
         p=p,
         p_opposite=opposite,
+    )
+
+
+def at_equal_size(
+    ours: Values,
+    theirs: Values,
+    our_sizes: Values,
+    their_sizes: Values,
+    *,
+    higher_is_better: bool,
+) -> Comparison:
+    """Two independent samples as if both had the same size: analysis of covariance (Fisher 1932).
+
+    One least-squares fit, value = a + b log(size) + difference on our side; the difference is tested
+    with n + m - 3 degrees of freedom.
+
+    Args:
+        ours: `[n]` values.
+        theirs: `[m]` values.
+        our_sizes: `[n]`, such as numbers of parameters.
+        their_sizes: `[m]`.
+        higher_is_better: the metric's direction.
+
+    Returns:
+        The comparison; NaN but for n where a side has fewer than 3, or sizes tell the sides apart.
+    """
+    n = min(ours.size, theirs.size)
+    unknown = Comparison(n=n, difference=NAN, low=NAN, high=NAN, effect=NAN, p=NAN, p_opposite=NAN)
+    values = np.concatenate([ours, theirs]) * (1.0 if higher_is_better else -1.0)
+    sizes = np.log(np.concatenate([our_sizes, their_sizes]))
+    is_ours = np.repeat([1.0, 0.0], [ours.size, theirs.size])
+    columns = np.stack([is_ours, sizes - sizes.mean(), np.ones_like(sizes)], axis=1)
+    if n < MINIMUM_N or np.linalg.matrix_rank(columns) < columns.shape[1]:
+        return unknown
+    fitted = np.linalg.lstsq(columns, values, rcond=None)[0]
+    freedom = values.size - columns.shape[1]
+    variance = float(((values - columns @ fitted) ** 2).sum() / freedom)
+    error = math.sqrt(variance * float(np.linalg.inv(columns.T @ columns)[0, 0]))
+    if error <= ROUNDING * float(np.abs(values).max()):
+        return unknown
+    difference = float(fitted[0])
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    return Comparison(
+        n=n,
+        difference=difference,
+        low=difference - half,
+        high=difference + half,
+        effect=difference / math.sqrt(variance),
+        p=float(stats.t.sf(difference / error, freedom)),
+        p_opposite=float(stats.t.cdf(difference / error, freedom)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.search_plots import SEARCH_FIGURES, ranked, search_figure
@@ -83,6 +84,18 @@ def test_answers_say_whether_a_search_beats_chance(study: SearchStudy) -> None:
         "at least 20 are needed"
         in answers["Do the scores by shared weights of text rank architectures?"].answer
     )
+
+
+def test_an_advantage_that_size_explains_is_none_at_equal_parameters(study: SearchStudy) -> None:
+    table = study.architectures[study.architectures["search"] == "enas"].dropna(
+        subset=["standalone"]
+    )
+    # Reward grows with the logarithm of the size alone, but for a little.
+    sizes = 1000 * np.exp(20 * (table["standalone"] + 0.01 * np.cos(np.arange(len(table)))))
+    answers = {a.question: a for a in search_answers(table.assign(parameters=sizes))}
+    plain = "Does enas find better architectures than chance"
+    assert answers[f"{plain}?"].verdict == "yes"
+    assert answers[f"{plain} at equal parameters?"].verdict != "yes"
 
 
 def test_tables_of_text(study: SearchStudy) -> None:

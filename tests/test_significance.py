@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.significance import decide, holm, paired, welch
+from analysis.significance import Comparison, at_equal_size, decide, holm, paired, welch
 
 SEEDS = range(5)
 
@@ -98,6 +98,41 @@ def test_welch_without_spread_or_replicates() -> None:
     found = welch(same, same - 1, higher_is_better=True)
     assert (found.p, found.low, found.high) == (0.5**3, 1.0, 1.0)
     assert math.isnan(welch(same[:2], same, higher_is_better=True).p)
+
+
+def test_at_equal_size_by_hand() -> None:
+    sizes = np.exp([0.0, 1.0, 2.0])
+    theirs = np.array([0.1, 0.8, 2.1])  # log size, and residuals of 0.1, -0.2, 0.1
+    ours = np.array([1.9, 3.2, 3.9])  # 2 more, with the opposite residuals
+    found = at_equal_size(ours, theirs, sizes, sizes, higher_is_better=True)
+    # Squares of the residuals 0.12 by 6 - 3 degrees of freedom, times 1/3 + 1/3.
+    error = math.sqrt(0.04 * 2 / 3)
+    assert found.difference == pytest.approx(2.0)
+    assert found.effect == pytest.approx(2.0 / 0.2)
+    assert found.high - found.difference == pytest.approx(stats.t.ppf(0.975, 3) * error)
+    assert found.p == pytest.approx(stats.t.sf(2.0 / error, 3))
+    worse = at_equal_size(ours, theirs, sizes, sizes, higher_is_better=False)
+    assert (worse.difference, worse.p) == pytest.approx((-2.0, found.p_opposite))
+
+
+def test_what_size_explains_is_no_advantage() -> None:
+    sizes = np.exp([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    values = np.log(sizes) + np.array([0.1, -0.1, 0.1, 0.1, -0.1, -0.1])
+    assert decide(*_ps(welch(values[3:], values[:3], higher_is_better=True))) == "yes"
+    found = at_equal_size(values[3:], values[:3], sizes[3:], sizes[:3], higher_is_better=True)
+    assert decide(*_ps(found)) == "undecided"
+
+
+def test_at_equal_size_needs_three_and_sizes_that_overlap() -> None:
+    two, three = np.array([1.0, 2.0]), np.array([1.0, 2.0, 4.0])
+    assert math.isnan(at_equal_size(two, three, two, three, higher_is_better=True).p)
+    # Each side has one size: whatever they differ in may be the size's doing.
+    small, large = np.full(3, 10.0), np.full(3, 20.0)
+    assert math.isnan(at_equal_size(three, three + 1, large, small, higher_is_better=True).p)
+
+
+def _ps(found: Comparison) -> tuple[float, float]:
+    return found.p, found.p_opposite
 
 
 @given(
