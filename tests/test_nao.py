@@ -11,7 +11,7 @@ import pytest
 
 from nas.search.nao import Member, Nao, step_figures
 from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
-from nas.search.nao_training import canonical
+from nas.search.nao_training import canonical, kendall
 from nas.search.spaces import CellSpace, Choices, LayerSpace, Space, random_choices
 from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, tiny
 from training.errors import LotteryError
@@ -117,6 +117,28 @@ def test_two_rounds_beat_random_draws(sharing: bool) -> None:
     new = third_operations([m.choices for m in search.pool if m.round == 2])
     assert sum(new) / len(new) > sum(first) / len(first) + 1.0
     assert figures["best_reward"] == best.facts["score"]
+
+
+@both
+def test_what_was_not_scored_is_predicted(sharing: bool) -> None:
+    search = Nao(CELLS, tiny(), seed=0, sharing=sharing)
+    draws = Random(1)
+    sample = [random_choices(CELLS, draws) for _ in range(20)]
+    assert search.predictions(sample) == [None] * 20  # nothing was scored yet
+    for epoch in range(3):
+        search.after_epoch(epoch, third_operations)
+    before = search.facts()
+    known = search.pool[0].choices
+    none, *predicted = search.predictions([known, *sample])
+    assert none is None
+    assert search.predictions([known, *sample]) == [none, *predicted]
+    assert search.facts() == before
+    expected = [value for value in predicted if value is not None]
+    assert len(expected) > 15
+    real = third_operations([c for c, v in zip(sample, predicted, strict=True) if v is not None])
+    assert kendall(real, expected) > 0.2
+    # In units of the score, of which there are more than 1.
+    assert max(expected) > 1
 
 
 def test_figures_of_a_round() -> None:

@@ -47,12 +47,16 @@ def derived(ending: Ending) -> list[SearchRecord]:
 
     With shared weights every suggestion is scored on some minibatches, the same for all, and the best of them on the
     whole validation split; so are as many random architectures, and these and the best found are trained from scratch,
-    which says what the scores are worth. Without shared weights all of them are trained so.
+    which says what the scores are worth, and what a strategy's predictions are. Without shared weights all of them are
+    trained so.
     """
     derive = ending.config.derive
     source = draws(ending.config.seed, "random sample")
     sample = different(space_of(ending.config), derive.random, source)
-    beside = [Candidate(choices=choices, round=0) for choices in sample]
+    beside = [
+        Candidate(choices=choices, round=0, facts={} if reward is None else {"predicted": reward})
+        for choices, reward in zip(sample, ending.strategy.predictions(sample), strict=True)
+    ]
     found, scores = _found(ending)
     scores |= _whole(ending, sample)
     sharing = ending.scorer is not None

@@ -18,7 +18,13 @@ from torch import Tensor
 
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_moves import Move, new_architectures
-from nas.search.nao_training import canonical, normalised, quality, train_surrogate
+from nas.search.nao_training import (
+    canonical,
+    normalised,
+    predicted_performance,
+    quality,
+    train_surrogate,
+)
 from nas.search.spaces import Choices, Space, random_choices
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
@@ -27,6 +33,8 @@ Item = TypeVar("Item")
 
 # Rows drawn per row that is wanted, before a space counts as exhausted.
 _TRIES = 100
+# Scored architectures that a predictor needs.
+FEWEST = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +107,23 @@ class Nao(Strategy):
             for member in ranked
         ]
 
+    def predictions(self, architectures: Sequence[Choices]) -> list[float | None]:
+        """What a predictor that was trained on the pool as it is says of each that is not in it."""
+        rows, scores = self._scored()
+        if len(rows) < FEWEST:
+            return super().predictions(architectures)
+        network = train_surrogate(
+            self.space, self.config, rows, normalised(scores), self.seed, self.round + 1
+        )
+        low, span = min(scores), max(scores) - min(scores)
+        known = {canonical(self.space, row) for row in rows}
+        return [
+            None if canonical(self.space, choices) in known else low + span * performance
+            for choices, performance in zip(
+                architectures, predicted_performance(network, architectures), strict=True
+            )
+        ]
+
     def tensors(self) -> dict[str, Tensor]:
         """None: what is learned starts anew each round."""
         return {}
@@ -129,12 +154,10 @@ class Nao(Strategy):
     def _renew(self) -> dict[str, float]:
         """One round of algorithm 1: train on the pool, move the best, take in what is new."""
         config, number = self.config, self.round + 1
-        known = {member.choices: member.score for member in self.pool if member.score is not None}
-        rows, scores = [*known], [*known.values()]
+        rows, scores = self._scored()
         performance = normalised(scores)
         order = torch.randperm(len(rows), generator=generator(self.seed, "nao hold-out", number))
-        # At least two are trained on.
-        held = max(0, min(round(config.hold_out * len(rows)), len(rows) - 2))
+        held = max(0, min(round(config.hold_out * len(rows)), len(rows) - FEWEST))
         out, trained = order[:held].tolist(), order[held:].tolist()
         network = train_surrogate(
             self.space, config, _at(rows, trained), _at(performance, trained), self.seed, number
@@ -146,6 +169,11 @@ class Nao(Strategy):
         moves = new_architectures(network, self.space, config, best[: config.top], rows)
         self._take_in(moves, min(scores), max(scores))
         return figures | {"new": float(len(moves))}
+
+    def _scored(self) -> tuple[list[Choices], list[float]]:
+        """The architectures of the pool that were scored, and their scores."""
+        known = {member.choices: member.score for member in self.pool if member.score is not None}
+        return [*known], [*known.values()]
 
     def _take_in(self, moves: Sequence[Move], low: float, high: float) -> None:
         """Put what is new into the pool; with shared weights the worst make room for it."""

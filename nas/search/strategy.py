@@ -64,6 +64,10 @@ class Strategy(abc.ABC):
         A function of the state: changes nothing.
         """
 
+    def predictions(self, architectures: Sequence[Choices]) -> list[float | None]:
+        """The reward that it expects of each, None where it expects none or was told it; changes nothing."""
+        return [None] * len(architectures)
+
     @abc.abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """What was learned, by name, for a checkpoint; together with `facts` the whole state."""
