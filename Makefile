@@ -21,6 +21,7 @@ benchmark: .venv/installed
 	$(BIN)/python benchmarks/lenet.py
 	$(BIN)/python benchmarks/conv_cells.py
 	$(BIN)/python benchmarks/language.py
+	$(BIN)/python benchmarks/search.py
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -4,17 +4,20 @@
 
 Every architecture, of a few that are drawn at random, takes a step with the shared weights and then one as the
 stand-alone network, with the same batch, clipping and optimizer; the ratio is the median over these pairs, so that it
-holds on any machine. Run it on a quiet machine.
+holds on any machine. Apart from it stands an update of ENAS's controller with as many samples as published: what the
+controller itself takes, and what scoring the samples on a minibatch each does. Run it on a quiet machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -28,8 +31,17 @@ from nas.conv_cells import CellNetwork
 from nas.conv_layers import LayerNetwork
 from nas.genotypes import Genotype
 from nas.networks import searched_language_model
+from nas.search.controller_config import CONTROLLERS, SpaceName
+from nas.search.enas import Enas
 from nas.search.shared import SharedNetwork, shared_network
-from nas.search.spaces import CellSpace, LayerSpace, RecurrentSpace, Space, random_genotype
+from nas.search.spaces import (
+    CellSpace,
+    Choices,
+    LayerSpace,
+    RecurrentSpace,
+    Space,
+    random_genotype,
+)
 from training.device import keep_freed_memory
 from training.noise import generator, set_noise
 from training.specs import ImageSpec, Spec, TextSpec
@@ -37,6 +49,11 @@ from training.specs import ImageSpec, Spec, TextSpec
 ARCHITECTURES = 4
 BPTT = 35
 MOST = 1.15
+SPACE_NAMES: dict[type, SpaceName] = {
+    CellSpace: "cell",
+    LayerSpace: "layers",
+    RecurrentSpace: "recurrent",
+}
 Step = Callable[[], None]
 
 
@@ -156,9 +173,8 @@ def step_of(module: nn.Module, drawing: nn.Module, loss: Callable[[], Tensor]) -
     return step
 
 
-def pairs_of(case: Case) -> list[tuple[Step, Step]]:
+def pairs_of(case: Case, shared: SharedNetwork) -> list[tuple[Step, Step]]:
     """Of each architecture, a step with shared weights and one alone."""
-    shared = shared_network(case.space, case.sizes, case.spec, generator(0, "benchmark"))
     loss = loss_of(case, shared)
     draws = Random(0)
     chosen = random_genotype(case.space, draws)
@@ -180,9 +196,40 @@ def pairs_of(case: Case) -> list[tuple[Step, Step]]:
     return [(with_shared(genotype), by_itself(genotype)) for genotype in genotypes]
 
 
+def controller_update(case: Case, shared: SharedNetwork) -> dict[str, float]:
+    """Milliseconds of an update of ENAS's controller: its own, and of scoring its samples; the least of three."""
+    settings = dataclasses.replace(CONTROLLERS[SPACE_NAMES[type(case.space)]], updates=1)
+    strategy = Enas(case.space, settings, 0)
+    loss = loss_of(case, shared)
+    shared.eval()
+    scoring: list[float] = []
+    whole: list[float] = []
+
+    @torch.no_grad()
+    def evaluate(architectures: Sequence[Choices]) -> list[float]:
+        began = time.perf_counter()
+        for choices in architectures:
+            loss(partial(shared, case.space.genotype(choices)))
+        scoring.append(time.perf_counter() - began)
+        return [0.5] * len(architectures)
+
+    for epoch in range(4):
+        began = time.perf_counter()
+        strategy.after_epoch(epoch, evaluate)
+        whole.append(time.perf_counter() - began)
+    # The first of each finds nothing in any cache.
+    least = min(whole[1:]), min(scoring[1:])
+    return {
+        "samples": settings.samples,
+        "controller": round(1e3 * (least[0] - least[1]), 1),
+        "scoring": round(1e3 * least[1], 1),
+    }
+
+
 def measure(case: Case, steps: int) -> dict[str, object]:
-    """Milliseconds per step of both, in turns, and the median of their ratios."""
-    pairs = pairs_of(case)
+    """Milliseconds per step of both, in turns, the median of their ratios, and the controller's update."""
+    shared = shared_network(case.space, case.sizes, case.spec, generator(0, "benchmark"))
+    pairs = pairs_of(case, shared)
     times: list[tuple[float, float]] = []
     for turn in range(-ARCHITECTURES, steps):
         began = time.perf_counter()
@@ -197,6 +244,7 @@ def measure(case: Case, steps: int) -> dict[str, object]:
         "alone": round(1e3 * median(single for _, single in times), 1),
         "ratio": round(median(ratios), 3),
         "ratio_quartiles": [round(ratios[len(ratios) * k // 4], 2) for k in (1, 3)],
+        "controller_update": controller_update(case, shared),
     }
 
 
