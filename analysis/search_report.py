@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.plots import render
 from analysis.report import Chart, inline_svg, page
 from analysis.search_plots import SEARCH_FIGURES
-from analysis.search_tables import SearchStudy, read_searches
+from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, search_answers
 
@@ -40,11 +40,20 @@ def render_search_report(runs: Sequence[Path], title: str) -> str:
         answers=search_answers(study.architectures),
         found={name: architectures_table(study.architectures, name) for name in study.facts},
         ranks=ranking_table(study.architectures),
-        charts=_charts(study),
+        charts=[*_drawings(runs), *_charts(study)],
         last=history_table(study.history),
         facts={name: _facts(study, name) for name in study.facts},
         glossary=GLOSSARY,
     )
+
+
+def _drawings(runs: Sequence[Path]) -> list[Chart]:
+    return [
+        Chart(
+            caption=f"The best of {name}.", svg=inline_svg(svg, f"best-{number}", f"best of {name}")
+        )
+        for number, (name, svg) in enumerate(read_drawings(runs).items())
+    ]
 
 
 def _charts(study: SearchStudy) -> list[Chart]:

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nas.search.records import (
+    DRAWING,
     SEARCH,
     SearchHistoryRow,
     SearchRecord,
@@ -23,6 +24,7 @@ from nas.search.records import (
     read_search_history,
 )
 from training.errors import LotteryError
+from training.storage import Folder
 
 FOUND = "found"
 RANDOM = "random"
@@ -75,6 +77,13 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
             for path, name in names.items()
         },
     )
+
+
+def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
+    """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it."""
+    name = DRAWING.format(rank=1, format="svg")
+    folders = [Folder(run.resolve()) for run in runs]
+    return {f.root.name: f.read(name).decode() for f in folders if f.holds(name)}
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from analysis.search_tables import SearchStudy, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
-from nas.search.records import ARCHITECTURES
+from nas.search.records import ARCHITECTURES, DRAWING
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import LotteryError
@@ -135,6 +135,15 @@ def test_the_report_is_one_page_that_loads_nothing(searches: list[Path]) -> None
         assert f"<h3>{search}</h3>" in page
     assert "http" not in page.replace("http://www.w3.org", "")
     assert page.count("<figure>") == len(SEARCH_FIGURES)
+
+
+def test_the_report_shows_the_best_architecture_that_was_drawn(tmp_path: Path) -> None:
+    path = write_search(tmp_path / "enas")
+    name = DRAWING.format(rank=1, format="svg")
+    Folder(path).write(name, b'<svg viewBox="0 0 1 1"><circle id="dot"/></svg>')
+    page = render_search_report([path], "One")
+    assert "The best of enas." in page
+    assert '<circle id="best-0-dot"/>' in page
 
 
 def test_an_unfinished_search_says_so(tmp_path: Path) -> None:

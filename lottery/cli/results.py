@@ -151,8 +151,8 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     metavar="FILE.html",
     help="Where the page goes; report-RUN....html beside the runs by default.",
 )
-@click.option("--title", default="Lottery-ticket study", show_default=True, help="Its heading.")
-def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
+@click.option("--title", metavar="TEXT", help="Its heading; says what it is about by default.")
+def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
     """Write one self-contained HTML page on runs or searches: verdicts, tables, figures, and how it was done.
 
     \u0008
@@ -166,6 +166,9 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str) -> None:
 
     name = "-".join(run.resolve().name for run in runs)[:100]
     path = out or runs[0].resolve().parent / f"report-{name}.html"
-    rendered = render_search_report if of_searches(runs) else render_report
-    write_file(path, rendered(runs, title).encode())
+    if of_searches(runs):
+        html = render_search_report(runs, title or "Architecture search")
+    else:
+        html = render_report(runs, title or "Lottery-ticket study")
+    write_file(path, html.encode())
     click.echo(path)

@@ -10,7 +10,7 @@ import click
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, to_plain_rows
 from nas.search.configs import SearchConfig
-from nas.search.records import SearchRecord, is_search
+from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError
 
 SHOWN = 10
@@ -107,7 +107,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
     for record in records:
         if record.rank is None or record.rank > DRAWN:
             continue
-        names = {kind: f"architectures/rank-{record.rank}.{kind}" for kind in FORMATS}
+        names = {kind: DRAWING.format(rank=record.rank, format=kind) for kind in FORMATS}
         if all(folder.holds(name) for name in names.values()):
             continue
         genotype = PARSERS[record.encoding](record.genotype)

@@ -24,6 +24,8 @@ SEARCH = "search.json"
 DATA = "data.json"
 HISTORY = "history.jsonl"
 ARCHITECTURES = "architectures.json"
+# Of the architecture of a rank, as SVG, PNG or PDF.
+DRAWING = "architectures/rank-{rank}.{format}"
 
 
 @dataclass(frozen=True, kw_only=True)
