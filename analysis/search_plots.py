@@ -102,6 +102,9 @@ def ranked(architectures: pd.DataFrame) -> pd.DataFrame:
         columns = ["search", "origin", score, "standalone", "genotype"]
         parts.append(known[columns].rename(columns={score: "score"}).assign(by=score))
     rows = pd.concat(parts, ignore_index=True)
+    # A score is judged on random architectures; without them there is nothing to judge.
+    judged = rows[rows["origin"] == RANDOM][["search", "by"]].drop_duplicates()
+    rows = rows.merge(judged, on=["search", "by"])
     of_one = rows.groupby(["search", "by"], sort=False)
     ranks = of_one[["score", "standalone"]].rank(ascending=False, method="average")
     rows["rank by score"], rows["rank alone"] = ranks["score"], ranks["standalone"]

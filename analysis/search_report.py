@@ -14,8 +14,10 @@ from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, search_answers
 
 GLOSSARY = {
-    "score": "reward by which the search ranks: of an architecture with the shared weights, on the validation split",
-    "alone, stand-alone": "of an architecture trained from scratch, for the same few steps as all others",
+    "score": "reward by which the search ranks, on the validation split: of an architecture with the shared "
+    "weights, or of the network that a search without them trained",
+    "alone, stand-alone": "of an architecture trained from scratch at the end, for the same few steps as all "
+    "others, with seeds that nothing was chosen by",
     "reward": "the share of images that are right, or a constant divided by the perplexity; higher is better",
     "found": "suggested by the search's strategy, in the order of its scores",
     "random": "drawn from the whole space beside them, and never chosen by a score",
@@ -23,7 +25,8 @@ GLOSSARY = {
     "top-k regret": "best stand-alone score of all less the best among the k that the score puts first; by chance: the "
     "mean of k drawn at random",
     "undecided": "neither the test nor its opposite is significant, or there are too few architectures",
-    "[low, high]": "95 % interval: a bootstrap over architectures, or of a difference of means after Welch",
+    "[low, high]": "two-sided 95 % interval: a bootstrap over architectures, or of a difference of means after "
+    "Welch, at equal parameters of an analysis of covariance; verdicts are one-sided tests at 5 %",
 }
 
 
@@ -37,7 +40,7 @@ def render_search_report(runs: Sequence[Path], title: str) -> str:
     return page(
         "search.html.j2",
         title=title,
-        answers=search_answers(study.architectures),
+        answers=search_answers(study),
         found={name: architectures_table(study.architectures, name) for name in study.facts},
         ranks=ranking_table(study.architectures),
         charts=[*_drawings(runs), *_charts(study)],

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 
 from nas.search.records import (
-    DRAWING,
     SEARCH,
     SearchHistoryRow,
     SearchRecord,
@@ -20,11 +19,11 @@ from nas.search.records import (
     metric_value,
     read_config,
     read_data_facts,
+    read_drawing,
     read_result,
     read_search_history,
 )
 from training.errors import LotteryError
-from training.storage import Folder
 
 FOUND = "found"
 RANDOM = "random"
@@ -81,9 +80,8 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
 
 def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
     """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it."""
-    name = DRAWING.format(rank=1, format="svg")
-    folders = [Folder(run.resolve()) for run in runs]
-    return {f.root.name: f.read(name).decode() for f in folders if f.holds(name)}
+    drawings = {run.resolve().name: read_drawing(run) for run in runs}
+    return {name: svg for name, svg in drawings.items() if svg}
 
 
 def _settings(path: Path) -> dict[str, Any]:

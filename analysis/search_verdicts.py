@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
-from analysis.search_tables import FOUND, RANDOM
+from analysis.search_tables import FOUND, RANDOM, SearchStudy
 from analysis.significance import MINIMUM_N, Comparison, at_equal_size, decide, welch
 from analysis.summaries import Values
 from analysis.tables import Study, results_at
@@ -14,6 +14,10 @@ from analysis.text_tables import Table
 from analysis.verdicts import Answer
 from analysis.wording import MISSING, count, interval, number, p_value
 
+RANDOM_SEARCH = "random search"
+DRAWN = "architectures drawn at random"
+# What retrained networks are compared with -> the methods that they are of.
+CONTROLS = {RANDOM_SEARCH: ("enas", "nao"), DRAWN: ("enas", "nao", RANDOM_SEARCH)}
 SCORES = {"score": "shared weights", "predicted": "NAO's predictor"}
 
 
@@ -59,19 +63,45 @@ def ranking_table(architectures: pd.DataFrame) -> Table:
     return Table(head=(*head, "ranks better than chance"), rows=rows)
 
 
-def search_answers(architectures: pd.DataFrame) -> list[Answer]:
-    """Per search: does its score rank, and are its best better than architectures drawn at random.
+def search_answers(study: SearchStudy) -> list[Answer]:
+    """Per search: does its score rank, and are its best better than random architectures and than random search's.
 
-    Args:
-        architectures: as from `search_tables.read_searches`.
+    Random searches count as a search's rivals where data, seed, networks and their training alone are the same.
     """
+    architectures = study.architectures
     answers = [
         _ranking_answer(search, score, found)
         for (search, score), found in rankings(architectures).items()
     ]
-    for search, of_search in architectures.groupby("search", sort=False):
-        answers += _against_random(str(search), of_search.dropna(subset=["standalone"]))
+    trained = {
+        str(search): of_search.dropna(subset=["standalone"])
+        for search, of_search in architectures.groupby("search", sort=False)
+    }
+    for search, rows in trained.items():
+        answers += _against_drawn(search, rows)
+        for rival in _rivals(study, search):
+            question = f"Does {search} find better architectures than the random search {rival}"
+            theirs = _of(trained[rival], FOUND)
+            what = f"{len(theirs)} that {rival} found"
+            answers += _alone_against(question, what, _of(rows, FOUND), theirs)
     return answers
+
+
+def _rivals(study: SearchStudy, search: str) -> list[str]:
+    def training(name: str) -> tuple[str, ...]:
+        settings = study.facts[name]["search"]
+        alike = ("data", "seed", "space", "nodes", "layers", "words", "network")
+        derive = settings.get("derive", {})
+        ends = (derive.get("alone"), derive.get("alone_seeds"))
+        return tuple(str(value) for value in (*(settings.get(key) for key in alike), *ends))
+
+    if study.facts[search]["search"]["method"] == RANDOM:
+        return []
+    return [
+        name
+        for name, facts in study.facts.items()
+        if facts["search"]["method"] == RANDOM and training(name) == training(search)
+    ]
 
 
 def _ranking_answer(search: str, score: str, found: Ranking) -> Answer:
@@ -88,26 +118,35 @@ def _ranking_answer(search: str, score: str, found: Ranking) -> Answer:
     )
 
 
-def _against_random(search: str, trained: pd.DataFrame) -> list[Answer]:
-    """The best of a search against random architectures, after equally long training alone."""
-    ours = trained[trained["origin"] == FOUND]
-    theirs = trained[trained["origin"] == RANDOM]
+def _of(trained: pd.DataFrame, origin: str) -> pd.DataFrame:
+    return trained[trained["origin"] == origin]
+
+
+def _against_drawn(search: str, trained: pd.DataFrame) -> list[Answer]:
+    """The best of a search against architectures drawn at random."""
+    question = f"Does {search} find better architectures than chance"
+    theirs = _of(trained, RANDOM)
+    return _alone_against(question, f"{len(theirs)} drawn at random", _of(trained, FOUND), theirs)
+
+
+def _alone_against(
+    question: str, what: str, ours: pd.DataFrame, theirs: pd.DataFrame
+) -> list[Answer]:
+    """The best of a search against others, after equally long training alone."""
     if ours.empty or theirs.empty:
         return []
     mine, other = (100 * _values(side["standalone"]) for side in (ours, theirs))
     found = welch(mine, other, higher_is_better=True)
     plain = Answer(
-        question=f"Does {search} find better architectures than chance?",
+        question=f"{question}?",
         answer=f"Trained alone equally long, its best {mine.size} reach on average "
-        f"{_gain(found)} more reward (in hundredths) than {other.size} drawn at random; the "
-        "best of these random ones is "
+        f"{_gain(found)} more reward (in hundredths) than {what}; the best of these is "
         f"{'better' if other.max() > mine.max() else 'no better'} than the best of the search.",
         verdict=decide(found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
-    question = f"Does {search} find better architectures than chance at equal parameters?"
-    what = "more reward (in hundredths) than random ones of its sizes would"
-    return [plain, *_sized(question, what, mine, other, *sizes)]
+    would = "more reward (in hundredths) than the others would at its sizes"
+    return [plain, *_sized(f"{question} at equal parameters?", would, mine, other, *sizes)]
 
 
 def _sized(
@@ -125,14 +164,14 @@ def _sized(
         return []
     found = at_equal_size(ours, theirs, our_sizes, their_sizes, higher_is_better=higher_is_better)
     if our_sizes.min() > their_sizes.max() or our_sizes.max() < their_sizes.min():
-        beyond = "; no random one is of such a size, so this extrapolates"
+        beyond = "; the sizes do not overlap, so this extrapolates"
     else:
         beyond = ""
     return [
         Answer(
             question=question,
-            answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the random "
-            f"ones {count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
+            answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the others "
+            f"{count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
             f"reach {_gain(found)} {what}{beyond}.",
             verdict=decide(found.p, found.p_opposite),
         )
@@ -140,7 +179,7 @@ def _sized(
 
 
 def retraining_answers(study: Study) -> list[Answer]:
-    """Per data set: do retrained networks of searches beat retrained random ones, at the same training.
+    """Per data set: do retrained networks of searches beat those of random search, and ones drawn at random.
 
     The unit is an architecture, its value the mean over the seeds of its retraining: seeds of one architecture say
     nothing about the next search. Runs whose training differs are not compared.
@@ -150,36 +189,35 @@ def retraining_answers(study: Study) -> list[Answer]:
     """
     rows = results_at(study.table)
     rows = rows[(rows["level"] == 0) & ~rows["diverged"]]
-    grouped = rows.groupby(["run", "data", "parameters"], sort=False)
+    grouped = rows.groupby(["run", "data", "parameters", "higher_is_better"], sort=False)
     means = grouped["value"].mean().reset_index()
     means["method"] = [_method(study, run) for run in means["run"]]
     means["budget"] = [str(study.facts[run]["experiment"].get("training")) for run in means["run"]]
     answers = []
-    higher = bool(rows["higher_is_better"].iloc[0]) if len(rows) else True
     for (data, _), alike in means.groupby(["data", "budget"], sort=False):
-        by_chance = alike[alike["method"] == RANDOM]
-        for method in sorted(set(alike["method"]) - {RANDOM, ""}):
-            ours = alike[alike["method"] == method]
-            if len(by_chance):
-                answers += _retrained(method, str(data), ours, by_chance, higher)
+        for control, methods in CONTROLS.items():
+            theirs = alike[alike["method"] == control]
+            for method in methods:
+                ours = alike[alike["method"] == method]
+                if len(ours) and len(theirs):
+                    question = f"Does {method} beat {control} on {data} at equal retraining"
+                    answers += _retrained(question, ours, theirs)
     return answers
 
 
-def _retrained(
-    method: str, data: str, ours: pd.DataFrame, theirs: pd.DataFrame, higher: bool
-) -> list[Answer]:
+def _retrained(question: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Answer]:
+    higher = bool(ours["higher_is_better"].iloc[0])
     mine, other = (_values(side["value"]) for side in (ours, theirs))
     found = welch(mine, other, higher_is_better=higher)
     few = f"; at least {MINIMUM_N} of each are needed" if found.n < MINIMUM_N else ""
-    question = f"Does {method} beat random search on {data} at equal retraining"
     plain = Answer(
         question=f"{question}?",
-        answer=f"{mine.size} searched and {other.size} random architectures, each the mean of its "
-        f"seeds: an advantage of {_gain(found)}{few}.",
+        answer=f"{mine.size} architectures against {other.size}, each the mean of its seeds: an advantage of "
+        f"{_gain(found)}{few}.",
         verdict=decide(found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
-    what = "better than random ones of their sizes would"
+    what = "better than the others would at their sizes"
     sized = f"{question} and parameters?"
     return [plain, *_sized(sized, what, mine, other, *sizes, higher_is_better=higher)]
 
@@ -187,8 +225,9 @@ def _retrained(
 def _method(study: Study, run: str) -> str:
     network = study.facts[run]["experiment"].get("network", {})
     if network.get("name", "").startswith("random-"):
-        return RANDOM
-    return str((network.get("found") or {}).get("method", ""))
+        return DRAWN
+    method = str((network.get("found") or {}).get("method", ""))
+    return RANDOM_SEARCH if method == RANDOM else method
 
 
 def _gain(found: Comparison) -> str:

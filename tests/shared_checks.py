@@ -29,11 +29,18 @@ def gradients(shared: SharedNetwork, outputs: Any) -> dict[str, Tensor]:
     return {name: p.grad for name, p in shared.named_parameters() if p.grad is not None}
 
 
+def path_of(shared: SharedNetwork, genotype: Any) -> dict[str, Tensor]:
+    """The weights of an architecture, by the names of the parameters of its stand-alone network."""
+    chosen = shared.select(genotype)
+    own = chosen.network.named_parameters()
+    return {name: chosen.tensors.get(name, parameter) for name, parameter in own}
+
+
 def assert_as_alone(
     shared: SharedNetwork, alone: nn.Module, genotype: Any, *inputs: Any
 ) -> dict[str, Tensor]:
     """Outputs and gradients are those of a stand-alone network with the weights of the path; returns the gradients."""
-    path = shared.path(genotype)
+    path = path_of(shared, genotype)
     expected_shapes = {name: p.shape for name, p in alone.named_parameters()}
     assert {name: tensor.shape for name, tensor in path.items()} == expected_shapes
     assert noise_sites(shared.drawing()).keys() == noise_sites(shared).keys()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import pytest
@@ -14,7 +15,9 @@ from nas.search.spaces import CellSpace, LayerSpace, RecurrentSpace, Space
 from training.errors import LotteryError
 from training.noise import generator
 
-SPACES: list[Space] = [CellSpace(nodes=3), LayerSpace(layers=4), RecurrentSpace(nodes=4)]
+FIXED = RecurrentSpace(nodes=4, first="tanh", output="nodes")
+SPACES: list[Space] = [CellSpace(nodes=3), LayerSpace(layers=4), RecurrentSpace(nodes=4), FIXED]
+SMALL: list[Space] = [CellSpace(nodes=1), LayerSpace(layers=2), RecurrentSpace(nodes=2)]
 
 
 def controller(space: Space, config: ControllerConfig, initial: float = 0.5) -> Controller:
@@ -37,35 +40,66 @@ def flat(space: Space, config: ControllerConfig) -> Controller:
     return made
 
 
-@pytest.mark.parametrize("space", SPACES)
+def chances(made: Controller, draws: list[list[float]]) -> list[float]:
+    """How likely what is drawn is."""
+    drawn = made.sample(torch.tensor(draws, dtype=torch.float64))
+    return [*map(float, drawn.log_probability.detach().exp())]
+
+
+@pytest.mark.parametrize("space", SMALL)
 @pytest.mark.parametrize("config", [ControllerConfig(), *CONTROLLERS.values()])
-def test_a_sample_is_as_likely_as_the_product_of_its_probabilities(
+@torch.no_grad()
+def test_architectures_are_drawn_as_often_as_they_are_likely(
     space: Space, config: ControllerConfig
 ) -> None:
-    made = controller(space, config)
-    sample = made.sample(uniform(space, 7))
-    assert len(sample.distributions) == len(space.decisions())
-    for decision, given in zip(space.decisions(), sample.distributions, strict=True):
-        assert given.shape == (7, decision.choices)
-        torch.testing.assert_close(given.sum(-1), torch.ones(7))
-    for row in range(7):
-        choices = sample.choices[row].tolist()
-        assert space.genotype(choices)
-        product = math.prod(
-            float(given[row, choice])
-            for given, choice in zip(sample.distributions, choices, strict=True)
-        )
-        assert float(sample.log_probability[row].detach().exp()) == pytest.approx(product, rel=1e-4)
+    sample = controller(space, config).sample(uniform(space, 8000))
+    assert all(space.genotype(row) for row in sample.choices[:20].tolist())
+    # The mean of 1 / p under p is the number of architectures.
+    count = math.prod(decision.choices for decision in space.decisions())
+    assert float((-sample.log_probability.double()).exp().mean()) == pytest.approx(count, rel=0.1)
 
 
-@pytest.mark.parametrize("space", SPACES)
-def test_a_given_row_is_as_likely_as_when_it_was_drawn(space: Space) -> None:
-    made = controller(space, ControllerConfig())
-    sample = made.sample(uniform(space, 5))
-    again = made.score(sample.choices)
-    assert torch.equal(again.choices, sample.choices)
-    torch.testing.assert_close(again.log_probability, sample.log_probability)
-    torch.testing.assert_close(again.entropy, sample.entropy)
+def by_hand(made: Controller, space: RecurrentSpace, choices: list[int]) -> float:
+    """The log-probability of a recurrent cell, step by step as ptb_enas_controller.py of melodyguan/enas takes them."""
+
+    def log_chance(logits: torch.Tensor, distances: list[int]) -> float:
+        logits = 2.5 * torch.tanh(logits / 5.0) - torch.tensor(distances) ** 2 / 6
+        return float(logits.log_softmax(-1)[chosen])
+
+    zeros = torch.zeros(1, made.config.hidden)
+    state, read, rest, total = (zeros, zeros), made.start[None], iter(choices), 0.0
+    # enas_lm, whose first state is not searched, begins with zeros for it.
+    anchors = [] if space.first is None else [zeros]
+    keys = [*anchors]
+    for node in range(len(anchors), space.nodes):
+        state = made.lstm(read, state)
+        if node:
+            chosen = next(rest)
+            query = state[0] @ made.query_weight
+            logits = torch.cat([torch.tanh(query + key) @ made.attention for key in keys])
+            total += log_chance(logits, [node - other for other in range(node)])
+            read = anchors[chosen] / (0.1 + node - chosen)
+        anchors.append(state[0])
+        keys.append(state[0] @ made.key_weight)
+        state = made.lstm(read, state)
+        chosen = next(rest)
+        total += log_chance((state[0] @ made.operation_weight.t())[0], [0] * 4)
+        read = made.embedding[chosen][None]
+    return total
+
+
+@pytest.mark.parametrize("space", [RecurrentSpace(nodes=5), FIXED])
+@torch.no_grad()
+def test_a_recurrent_cell_is_decided_on_as_in_the_release(space: RecurrentSpace) -> None:
+    made = controller(space, CONTROLLERS["recurrent"], initial=2.0)
+    sample = made.sample(uniform(space, 6))
+    expected = [by_hand(made, space, row) for row in sample.choices.tolist()]
+    assert sample.log_probability.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_only_operations_of_cells_have_a_bias() -> None:
+    names = [dict(controller(space, CONTROLLERS["cell"]).named_parameters()) for space in SPACES]
+    assert ["operation_bias" in each for each in names] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -110,33 +144,38 @@ def test_a_space_without_skips_has_no_divergence() -> None:
 
 def test_near_states_are_likelier() -> None:
     space = RecurrentSpace(nodes=3)
-    sample = flat(space, ControllerConfig(locality=1.0)).sample(uniform(space, 1))
-    # The third node reads state 0, at distance 2, or state 1, at distance 1.
+    made = flat(space, ControllerConfig(locality=1.0))
+    # The third node reads state 0, at distance 2, or state 1, at distance 1; three activations are one of four each.
     far, near = math.exp(-4 / 6), math.exp(-1 / 6)
     share = [far / (far + near), near / (far + near)]
-    assert sample.distributions[3][0].tolist() == pytest.approx(share)
+    found = chances(made, [[0.0, 0.0, 0.0, place, 0.0] for place in (0.0, 0.99)])
+    assert found == pytest.approx([each / 4**3 for each in share])
 
 
 def test_convolutions_are_likelier_in_the_normal_cell() -> None:
     space = CellSpace(nodes=1)
     made = flat(space, CONTROLLERS["cell"])
-    sample = made.sample(uniform(space, 1))
     # The learnt bias starts at 10, 10, 0, 0, 0 under tanh times 1.1 / 2.5; +-0.25 is added in the normal cell only.
     bound = 0.44 * math.tanh(10.0)
-    for place, fixed in ((1, 0.25), (5, 0.0)):
-        weights = [math.exp(bound + fixed)] * 2 + [math.exp(-fixed)] * 3
-        share = [weight / sum(weights) for weight in weights]
-        assert sample.distributions[place][0].tolist() == pytest.approx(share)
+    expected = {}
+    for cell, fixed in (("normal", 0.25), ("reduction", 0.0)):
+        convolution, other = math.exp(bound + fixed), math.exp(-fixed)
+        total = 2 * convolution + 3 * other
+        expected[cell] = convolution / total, other / total
+    # Four inputs are one of two each.
+    for normal, reduction in itertools.product(range(2), repeat=2):
+        row = [0.0, 0.99 * normal] * 2 + [0.0, 0.99 * reduction] * 2
+        share = expected["normal"][normal] ** 2 * expected["reduction"][reduction] ** 2 / 2**4
+        assert chances(made, [row]) == pytest.approx([share])
 
 
 def test_temperature_and_bound() -> None:
-    space = RecurrentSpace(nodes=1)
-    made = flat(space, ControllerConfig(temperature=5.0, tanh=2.5))
-    with torch.no_grad():
-        made.operation_bias.copy_(torch.tensor([10.0, 0.0, 0.0, 0.0]))
+    space = CellSpace(nodes=1)
+    config = ControllerConfig(temperature=5.0, tanh=2.5, convolution_bias=10.0)
+    # Two of five operations are convolutions; four operations and four of two inputs are drawn.
     first = math.exp(2.5 * math.tanh(2.0))
-    given = made.sample(uniform(space, 1)).distributions[0][0]
-    assert float(given[0]) == pytest.approx(first / (first + 3))
+    share = first / (2 * first + 3)
+    assert chances(flat(space, config), [[0.0] * 8]) == pytest.approx([share**4 / 2**4])
 
 
 def test_initial_weights_are_a_function_of_the_generator_within_the_bound() -> None:

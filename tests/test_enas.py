@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
+from nas.search.controller import Sample
 from nas.search.controller_config import ControllerConfig
 from nas.search.enas import Enas, against_baseline, reinforce
 from nas.search.random_search import RandomSearch, different, draws
@@ -129,6 +130,20 @@ def test_candidates_differ_and_are_as_many_as_there_are() -> None:
     }
     found = [c.choices for c in Enas(CellSpace(nodes=2), CONFIG, seed=0).candidates(20)]
     assert len(set(found)) == len(found) == 20
+    assert len(Enas(small, CONFIG, seed=0).candidates(9)) == 4
+
+
+def test_no_more_candidates_are_drawn_than_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    strategy, drawn = Enas(CellSpace(nodes=5), CONFIG, seed=0), []
+    sample = strategy.controller.sample
+
+    def counted(uniform: torch.Tensor) -> Sample:
+        drawn.append(len(uniform))
+        return sample(uniform)
+
+    monkeypatch.setattr(strategy.controller, "sample", counted)
+    assert len(strategy.candidates(20)) == 20
+    assert drawn == [20]
 
 
 def test_plain_random_search_keeps_what_scored_best() -> None:

@@ -7,8 +7,8 @@ import torch
 
 from nas.search.nao_moves import moved, new_architectures
 from nas.search.nao_network import Surrogate, surrogate
-from nas.search.nao_training import canonical, normalised, predicted_performance, train_surrogate
-from nas.search.spaces import Choices, Space
+from nas.search.nao_training import normalised, predicted_performance, train_surrogate
+from nas.search.spaces import Choices, Space, canonical
 from tests.tiny_nao import CELLS, SPACES, TINY, drawn, tiny
 from training.noise import generator
 

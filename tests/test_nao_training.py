@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.search.nao_training import (
-    canonical,
     kendall,
     normalised,
     pairwise_accuracy,
@@ -21,7 +20,7 @@ from nas.search.nao_training import (
     swapped,
     train_surrogate,
 )
-from nas.search.spaces import CellSpace, Choices, Space, random_choices
+from nas.search.spaces import CellSpace, Choices, Space, canonical, random_choices
 from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, drawn, tiny
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from nas.search.alone import SCORES
 from nas.search.configs import SearchConfig, space_of
 from nas.search.records import read_config, read_result, read_search_history
 from nas.search.shared_training import shared_training
 from tests.tiny_searches import (
     CELL,
     LAYERS,
+    NAO,
     NAO_ALONE,
     NAO_SHARED,
     RANDOM,
@@ -45,10 +48,10 @@ def test_what_a_search_writes(name: str, tmp_path: Path) -> None:
     assert all(space.genotype(r.choices) for r in records)
     assert all(r.parameters > 0 and r.run == "run" for r in records)
     assert all(r.standalone is not None for r in sample)
-    scores = [r.score if config.sharing else r.standalone for r in found]
+    scores = [r.score for r in found]
     assert all(score is not None for score in scores)
     assert scores == sorted(scores, key=lambda score: -(score or 0.0))
-    assert sum(r.standalone is not None for r in found) == (1 if config.sharing else 3)
+    assert sum(r.standalone is not None for r in found) == 1
     assert tuple(records) == read_result(tmp_path / "run").records
     assert read_search_history(tmp_path / "run") == watcher.rows
     task = task_of(config)
@@ -125,6 +128,28 @@ def test_seeds_differ(tmp_path: Path) -> None:
     assert [r.choices for r in one] != [r.choices for r in other]
 
 
+@pytest.mark.parametrize("config", [RANDOM_ALONE, NAO_ALONE], ids=["random", "nao"])
+def test_what_is_found_is_judged_by_networks_that_did_not_choose_it(
+    config: SearchConfig, tmp_path: Path
+) -> None:
+    derive = dataclasses.replace(config.derive, alone_seeds=2, alone_best=2)
+    records = carry_out(dataclasses.replace(config, seed=5, derive=derive), tmp_path / "run")
+    trained = json.loads((tmp_path / "run" / SCORES).read_text())
+    for record in records:
+        choices = " ".join(map(str, record.choices))
+        if record.origin == "found":
+            assert record.score == sum(trained[f"5: {choices}"]) / 2
+        if record.standalone is not None:
+            assert record.standalone_by_seed == tuple(trained[f"7: {choices}"])
+    assert sum(key.startswith("7: ") for key in trained) == 2 + 2
+
+
+def test_too_few_phases_for_nao_are_refused() -> None:
+    rounds = dataclasses.replace(NAO, rounds=3)
+    with pytest.raises(LotteryError, match="scores its pool 4 times.*which are 4;.*are 3 phases"):
+        dataclasses.replace(NAO_SHARED, nao=rounds).resolved(4)
+
+
 def test_several_seeds_alone(tmp_path: Path) -> None:
     derive = dataclasses.replace(RANDOM.derive, alone_seeds=2, random=1)
     config = dataclasses.replace(RANDOM, derive=derive)
@@ -141,7 +166,7 @@ def test_weights_off_the_path_stay() -> None:
         n: p.detach().clone() for n, p in training.shared.named_parameters()
     }
     # conv-3x3 in all layers, without skips
-    training.take_step((0, 0, 0, 0, 0, 0))
+    training.take_step([(0, 0, 0, 0, 0, 0)])
     moved = {n for n, p in training.shared.named_parameters() if not torch.equal(p, before[n])}
     with_gradient = {n for n, p in training.shared.named_parameters() if p.grad is not None}
     assert moved <= with_gradient

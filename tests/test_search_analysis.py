@@ -14,10 +14,12 @@ from analysis.search_tables import SearchStudy, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
-from nas.search.records import ARCHITECTURES, DRAWING
+from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import LotteryError
+from training.metrics import ACCURACY, PERPLEXITY, Metric
+from training.plain import to_plain
 from training.storage import Folder, to_json
 
 NAO = "nao-ws-cell-search-small"
@@ -76,7 +78,7 @@ def test_scores_are_judged_on_random_architectures_alone(study: SearchStudy) -> 
 
 
 def test_answers_say_whether_a_search_beats_chance(study: SearchStudy) -> None:
-    answers = {answer.question: answer for answer in search_answers(study.architectures)}
+    answers = {answer.question: answer for answer in search_answers(study)}
     better = "Does {} find better architectures than chance?"
     assert answers[better.format("enas")].verdict == "yes"
     assert answers[better.format("nao")].verdict == "undecided"
@@ -92,10 +94,30 @@ def test_an_advantage_that_size_explains_is_none_at_equal_parameters(study: Sear
     )
     # Reward grows with the logarithm of the size alone, but for a little.
     sizes = 1000 * np.exp(20 * (table["standalone"] + 0.01 * np.cos(np.arange(len(table)))))
-    answers = {a.question: a for a in search_answers(table.assign(parameters=sizes))}
+    answers = {
+        a.question: a
+        for a in search_answers(
+            dataclasses.replace(study, architectures=table.assign(parameters=sizes))
+        )
+    }
     plain = "Does enas find better architectures than chance"
     assert answers[f"{plain}?"].verdict == "yes"
     assert answers[f"{plain} at equal parameters?"].verdict != "yes"
+
+
+def test_a_search_is_compared_with_random_search_at_its_budget(tmp_path: Path) -> None:
+    ours = write_search(tmp_path / "enas", advantage=0.3)
+    rival = write_search(tmp_path / "enas-random", advantage=0.0)
+    other = write_search(tmp_path / "other", advantage=0.0)
+    for path, seed in ((rival, 0), (other, 1)):
+        config = dataclasses.replace(read_config(path), method="random", seed=seed)
+        Folder(path).write_last(SEARCH, to_json(to_plain(config.resolved(16))))
+    answers = {a.question: a for a in search_answers(read_searches([ours, rival, other]))}
+    assert (
+        answers["Does enas find better architectures than the random search enas-random?"].verdict
+        == "yes"
+    )
+    assert not [question for question in answers if "random search other" in question]
 
 
 def test_tables_of_text(study: SearchStudy) -> None:
@@ -157,7 +179,9 @@ def test_an_unfinished_search_says_so(tmp_path: Path) -> None:
         read_searches([])
 
 
-def retrained(path: Path, method: str, gain: float) -> Path:
+def retrained(
+    path: Path, method: str, gain: float, data: str = "mnist", metric: Metric = ACCURACY
+) -> Path:
     """A run of an architecture that a method found."""
     write_run(
         path,
@@ -165,6 +189,8 @@ def retrained(path: Path, method: str, gain: float) -> Path:
         seeds=(0, 1),
         levels=0,
         history=False,
+        data=data,
+        metric=metric,
     )
     found = {"run": "s", "method": method, "seed": 0, "rank": 1}
     network = {"name": "searched-cells", "found": found}
@@ -182,7 +208,19 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
     (answer,) = retraining_answers(read_study(runs))
     assert answer.question == "Does enas beat random search on mnist at equal retraining?"
     assert answer.verdict == "yes"
-    assert "3 searched and 3 random architectures" in answer.answer
+    assert "3 architectures against 3" in answer.answer
+    # Less perplexity is better, whatever comes first.
+    texts = [
+        retrained(tmp_path / f"{method}-text-{i}", method, gain + 0.1 * i, "ptb", PERPLEXITY)
+        for method, gain in (("enas", 2.0), ("random", 0.0))
+        for i in range(3)
+    ]
+    for mixed in ([*runs, *texts], [*texts, *runs]):
+        verdicts = {a.question: a.verdict for a in retraining_answers(read_study(mixed))}
+        assert verdicts == {
+            "Does enas beat random search on mnist at equal retraining?": "yes",
+            "Does enas beat random search on ptb at equal retraining?": "no",
+        }
     (few,) = retraining_answers(read_study([*runs[:2], runs[3]]))
     assert few.verdict == "undecided"
     assert "at least 3 of each are needed" in few.answer
@@ -190,4 +228,4 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
     facts = {run: dict(fact) for run, fact in other.facts.items()}
     facts["enas-0"]["experiment"] = {**facts["enas-0"]["experiment"], "training": {"steps": 99}}
     (fewer,) = retraining_answers(dataclasses.replace(other, facts=facts))
-    assert "2 searched and 3 random" in fewer.answer
+    assert "2 architectures against 3" in fewer.answer

@@ -121,9 +121,11 @@ def test_several_seeds_are_several_searches(here: Path) -> None:
 
 def test_a_dry_run_writes_nothing(here: Path) -> None:
     planned = json.loads(done("search", "tiny.toml", "--dry-run", "--json"))
-    assert planned["architectures trained alone"] == "3 (2 of them random), 2it each"
+    assert planned["networks trained alone at the end"] == "3 (2 of them random), 2it each"
     assert "updates of the controller" in done("search", "enas", "--data", "digits", "--dry-run")
     assert "a pool of 40" in done("search", "nao-ws-cell-search-small", "--dry-run")
+    plan = json.loads(done("search", "nao-cell-search-small", "--dry-run", "--json"))
+    assert plan["networks trained alone while searching"].startswith("48, ")
     assert [path.name for path in here.iterdir()] == ["tiny.toml"]
 
 
@@ -176,7 +178,7 @@ def test_the_display_tells_rollbacks_and_what_is_trained_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     watcher = TerminalSearchWatcher()
-    watcher.begin("s", 0, 3)
+    watcher.begin("s", 0, 3, 0)
     watcher.phase(SearchHistoryRow(event="phase", epoch=0, step=0, reward=0.5, entropy=9.0), "")
     watcher.phase(SearchHistoryRow(event="rollback", epoch=1, step=7), "")
     watcher.alone(1, 2)

@@ -126,14 +126,14 @@ def test_scoring_leaves_the_shared_weights_as_they_are(config: SearchConfig) -> 
     assert training is not None
     scorer = SharedScorer(training, rewards_of(task, 0, 80.0))
     choices = tuple(0 for _ in training.space.decisions())
-    training.take_step(choices)
+    training.take_step([choices])
     before = {name: tensor.clone() for name, tensor in training.shared.state_dict().items()}
     one = scorer.minibatch(choices, 0, 0), scorer.whole(choices)
     assert one == (scorer.minibatch(choices, 0, 0), scorer.whole(choices))
     assert all(reward > 0 for reward in one)
     after = training.shared.state_dict()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
-    training.take_step(choices)
+    training.take_step([choices])
     assert training.shared.training
 
 

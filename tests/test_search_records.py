@@ -70,6 +70,9 @@ def test_one_field_can_be_set() -> None:
     changed = override(LAYERS, "controller.updates=7")
     assert changed.controller_in_use.updates == 7
     assert override(LAYERS, "derive.sampled=9").derive.sampled == 9
+    changed = override(LAYERS, "samples=2")
+    assert changed.samples == 2
+    assert from_toml(SearchConfig, to_toml(changed), "here") == changed
 
 
 @pytest.mark.parametrize("space", ["cell", "layers", "recurrent"])
@@ -91,6 +94,7 @@ def test_genotypes_are_written_in_an_encoding_that_reads_them(space: str, words:
         ({"words": "nao"}, "words = nao is out of range; it must be enas for layers"),
         ({"seed": -1}, "seed = -1 is out of range"),
         ({"nodes": 0}, "nodes = 0 is out of range"),
+        ({"samples": 0}, "samples = 0 is out of range"),
         ({"phase": Steps()}, "phase = 0it is out of range"),
         ({"name": "a/b"}, "name = 'a/b' is out of range"),
         ({"rollback_rate": 0.0}, "rollback_rate = 0.0 is out of range"),

@@ -15,6 +15,7 @@ from tests.tiny_searches import (
     RANDOM,
     SEARCHES,
     SHARED,
+    TEXT,
     Doctored,
     Listener,
     carry_out,
@@ -32,6 +33,13 @@ def test_stopped_and_resumed_is_uninterrupted(name: str, every: int, tmp_path: P
     every += 9 if config.sharing else 0
     stops = carry_out_in_pieces(config, tmp_path / "b" / "run", every)
     assert stops >= 1
+    assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
+
+
+def test_two_architectures_per_step_are_resumed_too(tmp_path: Path) -> None:
+    config = dataclasses.replace(TEXT, samples=2)
+    carry_out(config, tmp_path / "a" / "run")
+    assert carry_out_in_pieces(config, tmp_path / "b" / "run", 17) >= 1
     assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
 
 

@@ -16,6 +16,7 @@ from lottery.searches import (
     SEARCHES,
     SPACES,
     genotype_text,
+    random_rivals,
     retraining_experiment,
     search_recipe,
     usual_search,
@@ -96,6 +97,33 @@ def test_random_search_differs_from_enas_in_nothing_but_the_strategy() -> None:
         random, name=enas.name, source=enas.source, method="enas", controller=enas.controller
     )
     assert same == enas
+
+
+def test_random_search_has_the_budget_of_its_rival() -> None:
+    config = search_recipe("enas-micro-search-small")
+    shared, alone = random_rivals(config, per_epoch=36, alone_per_epoch=36)
+    assert (shared.name, shared.method) == (f"{config.name}-random", "random")
+    assert (
+        dataclasses.replace(
+            shared,
+            name=config.name,
+            source=config.source,
+            method="enas",
+            controller=config.controller,
+        )
+        == config
+    )
+    assert alone.shared is None
+    assert config.shared is not None
+    assert config.derive.alone is not None
+    # As many examples in all as the shared weights are trained on.
+    seen = config.shared.steps.count(36) * config.shared.batch_size
+    each = config.derive.alone.steps.count(36) * config.derive.alone.batch_size
+    assert alone.derive.sampled == round(seen / each)
+    (by_itself,) = random_rivals(search_recipe("nao-cell-search-small"), 36, 36)
+    assert by_itself.derive.sampled == 24 + 3 * 8
+    with pytest.raises(LotteryError, match="is random itself"):
+        random_rivals(shared, 36, 36)
 
 
 def test_an_unknown_search_is_refused_with_the_nearest() -> None:

@@ -16,7 +16,7 @@ from nas.genotypes import CellGraph, ConvCellGenotype
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.shared_weights import Columns
 from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, random_choices
-from tests.shared_checks import assert_as_alone, gradients, live
+from tests.shared_checks import assert_as_alone, gradients, live, path_of
 from training.noise import generator
 from training.specs import ImageSpec
 
@@ -92,7 +92,7 @@ def test_a_path_has_the_names_and_shapes_of_the_stand_alone_network(
     for network, stack in zip(without_content, STACKS, strict=True):
         with torch.device("meta"):
             expected = dict(alone(genotype, **stack, auxiliary=1).named_parameters())
-        path = network.path(genotype)
+        path = path_of(network, genotype)
         assert [*path] == [*expected]
         assert all(path[name].shape == parameter.shape for name, parameter in expected.items())
 

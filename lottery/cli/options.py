@@ -131,5 +131,10 @@ search_options = _together(
         metavar="FOLDER",
         help="The search's folder, or that of all where there are several; results/searches/NAME by default.",
     ),
+    click.option(
+        "--against-random",
+        is_flag=True,
+        help="Then random search at the same budget, with shared weights and without, in folders beside it.",
+    ),
     click.option("--dry-run", is_flag=True, help="Print what would be done, and stop."),
 )

@@ -140,7 +140,7 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
         print_text_table(table.select(*columns, metric_title(of_data), "n", "on front"))
     click.echo(f"\n{HOW_COMPARED}")
     for answer in answers:
-        click.echo(f"\n{answer.question}\n  {answer.answer}")
+        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
 
 
 @click.command()

@@ -14,7 +14,7 @@ from lottery.cli.running import print_json, stopping
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plan
 from lottery.cli.search_watching import search_watcher
 from lottery.records import ENVIRONMENT
-from lottery.searches import METHODS, search_recipe, usual_search
+from lottery.searches import METHODS, random_rivals, search_recipe, usual_search
 from nas.search.configs import SearchConfig
 from nas.search.records import SearchRecord, is_search, read_config
 from training.errors import LotteryError
@@ -42,6 +42,7 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
     Examples:
       lottery search
       lottery search enas-micro-search-small
+      lottery search enas-micro-search-small --against-random
       lottery search random --space cell --data digits --seeds 0,1,2
       lottery search nao --space recurrent --data pydoc --set derive.random=30
       lottery retrain results/searches/enas-micro-search-small --rank 1
@@ -50,15 +51,18 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
         list_searches(as_json)
         return
     configs = [changed_search(one, options) for one in seeded(_named(target, options), options)]
+    if options["against_random"]:
+        configs = [each for config in configs for each in (config, *_rivals(config, options))]
     found: list[SearchRecord] = []
+    roots = []
     for config in configs:
-        root = _folder(target, config, options["out"], len(configs))
+        roots.append(_folder(target, config, options["out"], len(configs)))
         if options["dry_run"]:
             print_search_plan(config, as_json)
             continue
-        found += carry_out_search(config, root, options)
-        if not as_json:
-            print_ranking(root)
+        found += carry_out_search(config, roots[-1], options)
+    if not as_json and not options["dry_run"]:
+        print_ranking(roots)
     if as_json and not options["dry_run"]:
         print_json([dataclasses.asdict(record) for record in found])
 
@@ -101,8 +105,21 @@ def changed_search(config: SearchConfig, options: Mapping[str, Any]) -> SearchCo
 def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) -> Path:
     """Where a search goes: a run stays where it is, several go into one folder."""
     if out is None:
-        return Path(target) if is_search(Path(target)) else SEARCH_RUNS / config.name
+        run = Path(target)
+        if not is_search(run):
+            return SEARCH_RUNS / config.name
+        return run if read_config(run).name == config.name else run.resolve().parent / config.name
     return out if searches == 1 else out / config.name
+
+
+def _rivals(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchConfig]:
+    """Random search at the same budget."""
+    from nas.search.search import load_tasks
+    from training.device import choose_device
+
+    device = choose_device(options["device"])
+    tasks = load_tasks(config, options["data_root"], device)
+    return random_rivals(config, *(task.steps_per_epoch for task in tasks))
 
 
 def carry_out_search(

@@ -47,6 +47,7 @@ def print_search_plan(config: SearchConfig, as_json: bool) -> None:
     """What a search would do."""
     derive = config.derive
     rows = [
+        {"what": "search", "how much": config.name},
         {
             "what": "method, space and data",
             "how much": f"{config.method}, {config.space}, {config.data.name}",
@@ -68,31 +69,45 @@ def print_search_plan(config: SearchConfig, as_json: bool) -> None:
         {"what": "architectures ranked", "how much": f"{derive.ranked} of {derive.sampled}"}
     )
     if derive.alone is not None:
-        alone = derive.random + derive.alone_best
-        text = f"{alone} ({derive.random} of them random), {derive.alone.steps} each"
-        rows.append({"what": "architectures trained alone", "how much": text})
+        if config.shared is None:
+            text = f"{_trained(config)}, {derive.alone.steps} each"
+            rows.append({"what": "networks trained alone while searching", "how much": text})
+        number = (derive.random + derive.alone_best) * derive.alone_seeds
+        text = f"{number} ({derive.random * derive.alone_seeds} of them random), {derive.alone.steps} each"
+        rows.append({"what": "networks trained alone at the end", "how much": text})
     if as_json:
         print_json({row["what"]: row["how much"] for row in rows})
     else:
         print_table(rows)
 
 
-def print_ranking(root: Path) -> None:
-    """What a finished search found, what that is worth, and what to do with it."""
+def _trained(config: SearchConfig) -> int:
+    """How many networks a search without shared weights trains before its end, at most."""
+    nao = config.nao_in_use
+    architectures = (
+        nao.pool + nao.rounds * (nao.new + nao.random)
+        if config.method == "nao"
+        else config.derive.sampled
+    )
+    return architectures * config.derive.alone_seeds
+
+
+def print_ranking(roots: Sequence[Path]) -> None:
+    """What finished searches found, what that is worth, and what to do with it."""
     from analysis.search_tables import read_searches
     from analysis.search_text import architectures_table
     from analysis.search_verdicts import search_answers
 
-    study = read_searches([root])
+    study = read_searches(roots)
     for name in study.facts:
         click.echo(f"\n{name}")
         print_text_table(architectures_table(study.architectures, name, SHOWN))
-    for answer in search_answers(study.architectures):
+    for answer in search_answers(study):
         click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
     click.echo(
-        f"\nlottery retrain {root} --rank 1    train the best as published\n"
-        f"lottery prune {root} --rank 1      find its winning tickets\n"
-        f"lottery report {root}              one page with figures and verdicts"
+        f"\nlottery retrain {roots[0]} --rank 1    train the best as published\n"
+        f"lottery prune {roots[0]} --rank 1      find its winning tickets\n"
+        f"lottery report {' '.join(map(str, roots))}    one page with figures and verdicts"
     )
 
 
@@ -137,7 +152,7 @@ def show_search(run: Path, as_json: bool) -> None:
     if as_json:
         print_json(to_plain_rows(read_searches([run]).architectures))
     else:
-        print_ranking(run)
+        print_ranking([run])
 
 
 def plot_searches(

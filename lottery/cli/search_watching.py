@@ -9,7 +9,7 @@ from nas.search.watching import SearchWatcher
 
 
 class TerminalSearchWatcher(SearchWatcher):
-    """Draws a bar with loss, reward, baseline, entropy and the best so far; elsewhere prints a line per phase."""
+    """Draws a bar with loss, reward, baseline and entropy, elsewhere prints a line per phase; and each new best."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -33,15 +33,16 @@ class TerminalSearchWatcher(SearchWatcher):
         )
         self.bar: Any = None
         self.stand_alone: Any = None
-        self.title = ""
+        self.title = self.best = ""
         self.phases = 0
 
-    def begin(self, run: str, steps: int, phases: int) -> None:
+    def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """Draw a new bar: of steps, or of phases where no weights are shared."""
         self.title, self.phases = run, phases
         self.by_phase = steps == 0
         self.progress.start()
-        self.bar = self.progress.add_task(run, total=steps or phases, latest="")
+        total = steps or phases
+        self.bar = self.progress.add_task(run, total=total, completed=done, latest="")
 
     def steps(self, count: int) -> None:
         """Move the bar."""
@@ -59,6 +60,9 @@ class TerminalSearchWatcher(SearchWatcher):
         self.progress.update(self.bar, latest=text)
         if not self.console.is_terminal:
             self._say(f"{self.title}  phase {row.epoch + 1}/{self.phases}: {text}")
+        if best != self.best:
+            self.best = best
+            self._say(f"{self.title}  best reward so far {best}")
 
     def alone(self, done: int, total: int) -> None:
         """Draw a second bar while architectures are trained alone."""

@@ -24,15 +24,15 @@ from training.storage import Folder, parse_json, to_json
 from training.tasks.catalog import load_task
 from training.tasks.task import Task
 
-# Choices as text -> the score of each seed.
+# First seed and choices as text -> the score of each seed.
 SCORES = "standalone.json"
 
 
 class Alone(Protocol):
     """Architectures -> per architecture the score of each seed's network."""
 
-    def __call__(self, architectures: Sequence[Choices]) -> list[tuple[float, ...]]:
-        """Train them, but for those that were trained before."""
+    def __call__(self, architectures: Sequence[Choices], first: int) -> list[tuple[float, ...]]:
+        """Train them, with the seeds from `first` on, but for those that were trained so before."""
 
 
 def load_tasks(config: SearchConfig, root: Path | None, device: torch.device) -> tuple[Task, Task]:
@@ -75,7 +75,7 @@ def parameters_of(config: SearchConfig, choices: Choices, task: Task) -> int:
 
 
 def train_alone(
-    config: SearchConfig, choices: Choices, task: Task, stop: Callable[[], None]
+    config: SearchConfig, choices: Choices, task: Task, first: int, stop: Callable[[], None]
 ) -> tuple[float, ...]:
     """Train an architecture's network from scratch, once per seed, side by side.
 
@@ -83,6 +83,7 @@ def train_alone(
         config: of which `derive.alone` says how.
         choices: the architecture.
         task: with the batches that `derive.alone` asks for.
+        first: of its seeds.
         stop: is called after every step and may raise.
 
     Returns:
@@ -92,7 +93,7 @@ def train_alone(
     training = config.derive.alone
     if training is None:
         raise ValueError("derive.alone is None")
-    seeds = [config.seed + number for number in range(config.derive.alone_seeds)]
+    seeds = [first + number for number in range(config.derive.alone_seeds)]
     networks = [alone_network(config, choices, task, seed).to(task.device) for seed in seeds]
     batching = default_batching(networks[0], task.spec, task.device, len(seeds))
     state = begin(Replicates(networks, seeds, batching), task, training, 0)
@@ -130,7 +131,7 @@ class KeptScores:
         if folder.holds(SCORES):
             self._held = parse_json(folder.read(SCORES), folder.path(SCORES))
 
-    def __call__(self, architectures: Sequence[Choices]) -> list[tuple[float, ...]]:
+    def __call__(self, architectures: Sequence[Choices], first: int) -> list[tuple[float, ...]]:
         """See `Alone`.
 
         Raises:
@@ -138,9 +139,9 @@ class KeptScores:
         """
         scores: list[tuple[float, ...]] = []
         for choices in architectures:
-            key = " ".join(map(str, choices))
+            key = f"{first}: {' '.join(map(str, choices))}"
             if key not in self._held:
-                trained = train_alone(self.config, choices, self.task, self._stop)
+                trained = train_alone(self.config, choices, self.task, first, self._stop)
                 self._held[key] = list(trained)
                 self.folder.write_last(SCORES, to_json(self._held))
             scores.append(tuple(self._held[key]))

@@ -18,6 +18,7 @@ from nas.search.spaces import (
     Space,
 )
 from training.configs import DataConfig, TrainingConfig, require
+from training.errors import LotteryError
 from training.steps import Steps
 
 
@@ -30,9 +31,10 @@ class DeriveConfig:
         minibatches: of the validation split that each of them is scored on.
         ranked: the best of them, which are scored on the whole split.
         random: architectures drawn from the whole space beside them, scored likewise.
-        alone: how networks are trained from scratch, for scores without shared weights; None for none.
-        alone_best: how many of the ranked are trained so; the random ones all are.
-        alone_seeds: networks per architecture.
+        alone: how networks are trained from scratch; None for none.
+        alone_best: how many of the ranked are trained so at the end; the random ones all are.
+        alone_seeds: networks per architecture, with the seeds from the search's own on where a search without shared
+            weights scores by them, and with the next ones at the end.
     """
 
     sampled: int = 100
@@ -73,6 +75,8 @@ class SearchConfig:
             looked at. None for no sharing: each architecture is trained from scratch as `derive.alone` says, which ENAS
             can't.
         phase: steps of theirs between two phases of the strategy.
+        samples: architectures per step of the shared weights; the paper's M (Pham et al. 2018, section 2.2), which is 1
+            there.
         shown: architectures that are scored after each phase, for whoever watches.
         reward_constant: of a language model's reward, constant / perplexity (Pham et al. 2018, section 3.1).
         seed: everything random is a function of it.
@@ -97,6 +101,7 @@ class SearchConfig:
     data: DataConfig
     shared: TrainingConfig | None = None
     phase: Steps = Steps(epochs=1)
+    samples: int = 1
     shown: int = 10
     reward_constant: float = 80.0
     seed: int = 0
@@ -115,6 +120,7 @@ class SearchConfig:
         require(1 <= self.layers <= 64, "layers", self.layers, "1 to 64")
         require(0 <= self.seed < 2**30, "seed", self.seed, "from 0 to 2**30 - 1")
         require(self.phase != Steps(), "phase", self.phase, "at least 1it")
+        require(self.samples >= 1, "samples", self.samples, "1 or more")
         require(self.shown >= 0, "shown", self.shown, "0 or more")
         require(self.reward_constant > 0, "reward_constant", self.reward_constant, "above 0")
         require(self.exploded > 1, "exploded", self.exploded, "above 1")
@@ -126,6 +132,9 @@ class SearchConfig:
     def _check_together(self) -> None:
         layers = self.space == "layers" and self.words == "nao"
         require(not layers, "words", self.words, "enas for layers")
+        # Its first node ends nothing, and something has to.
+        begun = self.space == "recurrent" and self.words == "nao" and self.nodes == 1
+        require(not begun, "nodes", self.nodes, "2 or more with the words of nao")
         if self.shared is not None:
             parts = self.shared.accumulation
             require(parts == 1, "shared.accumulation", parts, "1 in a search")
@@ -154,7 +163,23 @@ class SearchConfig:
         """The same search with the steps of the shared weights in iterations and nothing left open.
 
         Equal meanings compare equal. Steps of `derive.alone`, whose batches may differ, stay as they are.
+
+        Raises:
+            LotteryError: there are too few phases for NAO to score its pool as often as it has to.
         """
+        resolved = self._resolved(steps_per_epoch)
+        if self.method == "nao" and resolved.shared is not None:
+            phases = -(-resolved.shared.steps.iterations // resolved.phase.iterations)
+            needed = self.nao_in_use.every * self.nao_in_use.scorings
+            if phases < needed:
+                raise LotteryError(
+                    f"NAO scores its pool {self.nao_in_use.scorings} times, every {self.nao_in_use.every} phases, "
+                    f"which are {needed}; shared.steps = {self.shared and self.shared.steps} are {phases} phases of "
+                    f"{self.phase}. Train longer, or lower phase, nao.every or nao.rounds."
+                )
+        return resolved
+
+    def _resolved(self, steps_per_epoch: int) -> SearchConfig:
         return dataclasses.replace(
             self,
             shared=None if self.shared is None else _resolved(self.shared, steps_per_epoch),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -10,10 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.search.controller_config import ControllerConfig
-from nas.search.spaces import Decision, RecurrentSpace, Space
-
-# Place of a decision and its probabilities `[B, choices]` -> what is chosen, `[B]`.
-Pick = Callable[[int, Tensor], Tensor]
+from nas.search.spaces import CellSpace, Decision, RecurrentSpace, Space
 
 
 @dataclass(kw_only=True)
@@ -26,14 +23,12 @@ class Sample:
         entropy: `[B]`, summed over the decisions, without gradient.
         divergence: `[B]`, the Kullback-Leibler divergence of the skips from their target, with its gradient; summed
             over a layer's skips, averaged over the layers that may have some.
-        distributions: per decision its probabilities, `[B, choices]`.
     """
 
     choices: Tensor
     log_probability: Tensor
     entropy: Tensor
     divergence: Tensor
-    distributions: list[Tensor]
 
 
 @dataclass
@@ -41,7 +36,7 @@ class _Walk:
     """How far a walk through the decisions is.
 
     Attributes:
-        pick: chooses.
+        uniform: `[B, D]`, see `Controller.sample`.
         batch: B, architectures at once.
         state: of the LSTM, `[B, H]` each.
         read: what it reads next, `[B, H]`.
@@ -52,7 +47,7 @@ class _Walk:
         divergences: per layer with skips, `[B]`.
     """
 
-    pick: Pick
+    uniform: Tensor
     batch: int
     state: tuple[Tensor, Tensor]
     read: Tensor
@@ -66,15 +61,22 @@ class _Walk:
 class Controller(nn.Module):
     """Draws rows of choices of any space (Pham et al. 2018, sections 2.1 to 2.4; melodyguan/enas).
 
-    One LSTM, without biases, takes a step per decision and one more per node, whose output is the node's *anchor*. An
-    operation is drawn from a softmax of the output h; an input by attention over the anchors a_j of the states that
-    may be read, v . tanh(W_1 a_j + W_2 h); a skip from the two logits -q and q of the same attention q. The LSTM then
-    reads the operation's embedding, the chosen anchor, or the sum of the skipped-from anchors by 1 + their number. A
-    cell begins with two states that it did not make, whose anchors are zeros with keys of their own; the reduction
-    cell goes on with the state that the normal cell left. Three things differ from the releases: inputs and
-    operations come in the order of the space, where theirs has both inputs of a node first; skips' divergence is that
-    of the probability that is drawn from, softmax(-q, q), where theirs has sigmoid(-q) and sigmoid(q); and a skip's
-    anchor is that of the layer made after its output.
+    One LSTM, without biases. An operation is drawn from a softmax of its output h; an input by attention over the
+    anchors a_j of the states that may be read, v . tanh(W_1 a_j + W_2 h); a skip from the two logits -q and q of the
+    same attention q. The LSTM then reads the operation's embedding, the chosen anchor, or the sum of the skipped-from
+    anchors by 1 + their number.
+
+    In cells and layers it takes a step per operation and input and one more per node, whose output is the node's
+    *anchor* and decides about all its skips; a node without skips is followed by `start`. A cell begins with two states
+    that it did not make, whose anchors are zeros with keys of their own; the reduction cell goes on with the state that
+    the normal cell left. In a recurrent cell it takes two steps per node: the output of the first is the anchor and
+    decides about the input, that of the second about the activation, whose embedding the next node begins with. A
+    chosen anchor is read divided by 0.1 + its distance. A first state that is not searched has zeros for anchor and
+    key, as in enas_lm (google-research).
+
+    Two things differ from the release: in a cell inputs and operations come in the order of the space, where there both
+    inputs of a node come first; and skips' divergence is that of the probability that is drawn from, softmax(-q, q),
+    where there it is that of sigmoid(-q) and sigmoid(q).
 
     Args:
         space: that is searched.
@@ -82,15 +84,15 @@ class Controller(nn.Module):
         generator: draws the initial weights.
     """
 
+    operation_bias: nn.Parameter | None
     fixed_bias: Tensor
 
     def __init__(self, space: Space, config: ControllerConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.config = config
         self.decisions = space.decisions()
-        inputs = [d.choices - d.node for d in self.decisions if d.kind == "input"]
-        # How many states there are before the first node: two of a cell, none elsewhere.
-        self.given_states = max(inputs, default=0)
+        self.recurrent = isinstance(space, RecurrentSpace)
+        self.given_states = _given_states(space)
         words = _operation_words(space)
         hidden = config.hidden
         self.lstm = nn.LSTMCell(hidden, hidden, bias=False)
@@ -104,9 +106,11 @@ class Controller(nn.Module):
             for parameter in self.parameters():
                 parameter.uniform_(-config.initial, config.initial, generator=generator)
         convolutions = torch.tensor([_is_convolution(word) for word in words])
-        self.operation_bias = nn.Parameter(convolutions * config.convolution_bias)
         signs = torch.where(convolutions, 1.0, -1.0)
         self.register_buffer("fixed_bias", signs * config.fixed_bias, persistent=False)
+        self.operation_bias = None
+        if isinstance(space, CellSpace):
+            self.operation_bias = nn.Parameter(convolutions * config.convolution_bias)
 
     def sample(self, uniform: Tensor) -> Sample:
         """Draw architectures.
@@ -114,32 +118,25 @@ class Controller(nn.Module):
         Args:
             uniform: `[B, D]` within [0, 1): each picks a choice where the cumulated probabilities pass it.
         """
-
-        def pick(place: int, probabilities: Tensor) -> Tensor:
-            passed = probabilities.double().cumsum(-1) <= uniform[:, place, None]
-            return passed.sum(-1).clamp(max=probabilities.shape[-1] - 1)
-
-        return self._walk(pick, len(uniform))
-
-    def score(self, choices: Tensor) -> Sample:
-        """How likely given architectures are, `[B, D]`."""
-        return self._walk(lambda place, _: choices[:, place], len(choices))
-
-    def _walk(self, pick: Pick, batch: int) -> Sample:
+        batch = len(uniform)
         zeros = self.start.new_zeros(batch, self.config.hidden)
-        walk = _Walk(pick, batch, (zeros, zeros), self.start.expand(batch, -1))
+        walk = _Walk(uniform, batch, (zeros, zeros), self.start.expand(batch, -1))
         for _, part in groupby(enumerate(self.decisions), lambda pair: pair[1].part):
             self._begin_part(walk, zeros)
             for _, node in groupby(part, lambda pair: pair[1].node):
-                self._node(walk, list(node))
+                decide = self._recurrent_node if self.recurrent else self._node
+                decide(walk, list(node))
         return self._sample(walk)
 
     def _begin_part(self, walk: _Walk, zeros: Tensor) -> None:
         walk.read = self.start.expand(walk.batch, -1)
         walk.anchors, walk.keys = [], []
         for _ in range(self.given_states):
-            self._step(walk)
             walk.anchors.append(zeros)
+            if self.recurrent:
+                walk.keys.append(zeros)
+                continue
+            self._step(walk)
             walk.keys.append(walk.state[0] @ self.key_weight)
 
     def _node(self, walk: _Walk, decisions: Sequence[tuple[int, Decision]]) -> None:
@@ -156,15 +153,27 @@ class Controller(nn.Module):
         walk.anchors.append(anchor)
         walk.keys.append(anchor @ self.key_weight)
 
+    def _recurrent_node(self, walk: _Walk, decisions: Sequence[tuple[int, Decision]]) -> None:
+        self._step(walk)
+        anchor = walk.state[0]
+        for place, decision in decisions:
+            if decision.kind == "operation":
+                self._step(walk)
+            self._decide(walk, place, decision)
+        walk.anchors.append(anchor)
+        walk.keys.append(anchor @ self.key_weight)
+
     def _step(self, walk: _Walk) -> None:
         walk.state = self.lstm(walk.read, walk.state)
 
     def _decide(self, walk: _Walk, place: int, decision: Decision) -> None:
         """One operation or one input."""
         if decision.kind == "operation":
-            logits = walk.state[0] @ self.operation_weight.t() + self.operation_bias
+            logits = walk.state[0] @ self.operation_weight.t()
+            if self.operation_bias is not None:
+                logits = logits + self.operation_bias
             logits = self._shaped(logits, self.config.operation_tanh_divisor)
-            if decision.part == 0:
+            if self.operation_bias is not None and decision.part == 0:
                 logits = logits + self.fixed_bias
             walk.read = self.embedding[self._choose(walk, place, logits)]
         else:
@@ -173,6 +182,8 @@ class Controller(nn.Module):
             chosen = self._choose(walk, place, logits)
             rows = torch.arange(walk.batch, device=chosen.device)
             walk.read = torch.stack(walk.anchors[:count])[chosen, rows]
+            if self.recurrent:
+                walk.read = walk.read / (0.1 + count - chosen[:, None])
 
     def _skips(self, walk: _Walk, skips: Sequence[tuple[int, Decision]]) -> None:
         """All skips of a layer, from one output of the LSTM."""
@@ -205,7 +216,8 @@ class Controller(nn.Module):
 
     def _choose(self, walk: _Walk, place: int, logits: Tensor) -> Tensor:
         logs = logits.log_softmax(-1)
-        chosen = walk.pick(place, logs.detach().exp())
+        passed = logs.detach().exp().double().cumsum(-1) <= walk.uniform[:, place, None]
+        chosen = passed.sum(-1).clamp(max=logs.shape[-1] - 1)
         walk.logs.append(logs)
         walk.chosen.append(chosen)
         return chosen
@@ -223,8 +235,14 @@ class Controller(nn.Module):
             log_probability=log_each.sum(-1),
             entropy=entropy.detach(),
             divergence=torch.stack(walk.divergences).mean(0) if walk.divergences else none,
-            distributions=[logs.detach().exp() for logs in walk.logs],
         )
+
+
+def _given_states(space: Space) -> int:
+    """How many states there are before the first node that is decided about."""
+    if isinstance(space, CellSpace):
+        return 2
+    return int(isinstance(space, RecurrentSpace) and space.first is not None)
 
 
 def _operation_words(space: Space) -> tuple[str, ...]:

@@ -46,9 +46,11 @@ def derived(ending: Ending) -> list[SearchRecord]:
     """The architectures that a search ends with: the found ones by rank, then random ones.
 
     With shared weights every suggestion is scored on some minibatches, the same for all, and the best of them on the
-    whole validation split; so are as many random architectures, and these and the best found are trained from scratch,
-    which says what the scores are worth, and what a strategy's predictions are. Without shared weights all of them are
-    trained so.
+    whole validation split; so are as many random architectures. Without shared weights a suggestion's score is what it
+    reached when the search trained it from scratch.
+
+    Then the best found and the random ones are trained from scratch, with seeds that nothing was chosen by: what these
+    networks reach says what the scores are worth, what a strategy's predictions are, and whether searching helped.
     """
     derive = ending.config.derive
     source = draws(ending.config.seed, "random sample")
@@ -59,13 +61,11 @@ def derived(ending: Ending) -> list[SearchRecord]:
     ]
     found, scores = _found(ending)
     scores |= _whole(ending, sample)
-    sharing = ending.scorer is not None
-    trained = [c.choices for c in found[: derive.alone_best if sharing else None]] + sample
+    trained = [candidate.choices for candidate in found[: derive.alone_best]] + sample
     standalone: dict[Choices, tuple[float, ...]] = {}
     if derive.alone is not None:
-        standalone = dict(zip(trained, ending.alone(trained), strict=True))
-    if not sharing:
-        found = sorted(found, key=lambda candidate: -mean(standalone[candidate.choices]))
+        fresh = ending.config.seed + derive.alone_seeds
+        standalone = dict(zip(trained, ending.alone(trained, fresh), strict=True))
     groups: list[tuple[Literal["found", "random"], Sequence[Candidate]]] = [
         ("found", found),
         ("random", beside),
@@ -81,7 +81,7 @@ def _found(ending: Ending) -> tuple[list[Candidate], dict[Choices, float]]:
     """The suggestions that are kept, the best first, and what they score with the shared weights."""
     derive, scorer = ending.config.derive, ending.scorer
     if scorer is None:
-        return ending.strategy.candidates(derive.ranked), {}
+        return _found_alone(ending)
     suggested = ending.strategy.candidates(derive.sampled)
     first: dict[Choices, float] = {}
     for candidate in suggested:
@@ -92,6 +92,16 @@ def _found(ending: Ending) -> tuple[list[Candidate], dict[Choices, float]]:
     kept = sorted(suggested, key=lambda candidate: -first[candidate.choices])[: derive.ranked]
     scores = _whole(ending, [candidate.choices for candidate in kept])
     return sorted(kept, key=lambda candidate: -scores[candidate.choices]), scores
+
+
+def _found_alone(ending: Ending) -> tuple[list[Candidate], dict[Choices, float]]:
+    """The suggestions by what they reached when the search trained them; those that it has not are trained now."""
+    suggested = ending.strategy.candidates(ending.config.derive.sampled)
+    choices = [candidate.choices for candidate in suggested]
+    trained = ending.alone(choices, ending.config.seed)
+    scores = {row: mean(by_seed) for row, by_seed in zip(choices, trained, strict=True)}
+    ranked = sorted(suggested, key=lambda candidate: -scores[candidate.choices])
+    return ranked[: ending.config.derive.ranked], scores
 
 
 def _whole(ending: Ending, architectures: Sequence[Choices]) -> dict[Choices, float]:

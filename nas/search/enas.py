@@ -12,14 +12,14 @@ from torch import Tensor
 from nas.search.controller import Controller, Sample
 from nas.search.controller_config import ControllerConfig
 from nas.search.optimizer_states import optimizer_tensors, restore_optimizer
-from nas.search.spaces import Choices, Space
+from nas.search.spaces import Choices, Space, canonical
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
 from training.optimizers import make_optimizer
 
 # Proposals are drawn so many at once, as a walk through the decisions takes as long for one.
 _BLOCK = 32
-# A controller that has settled draws few architectures again and again: so many draws for each one asked for.
+# A controller that has settled draws few architectures again and again: up to so many draws for each one asked for.
 _TRIES = 10
 
 
@@ -33,6 +33,7 @@ class Enas(Strategy):
     """
 
     def __init__(self, space: Space, config: ControllerConfig, seed: int) -> None:
+        self.space = space
         self.config = config
         self.seed = seed
         self.controller = Controller(space, config, generator(seed, "controller"))
@@ -78,12 +79,14 @@ class Enas(Strategy):
 
     def candidates(self, count: int) -> list[Candidate]:
         """See `Strategy.candidates`: draws of the controller as it is, which has no order for them."""
-        found: dict[Choices, None] = {}
+        found: dict[Choices, Choices] = {}
         for number in range(_TRIES):
+            if len(found) >= count:
+                break
             for choices in self._draw("candidates", number, count):
-                found[choices] = None
+                found.setdefault(canonical(self.space, choices), choices)
         last = max(0, self.epochs - 1)
-        return [Candidate(choices=choices, round=last) for choices in list(found)[:count]]
+        return [Candidate(choices=choices, round=last) for choices in list(found.values())[:count]]
 
     @torch.no_grad()
     def _draw(self, purpose: str, number: int, count: int) -> list[Choices]:

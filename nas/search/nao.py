@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from random import Random
 from typing import Any, TypeVar
 
 import torch
@@ -19,20 +18,18 @@ from torch import Tensor
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_moves import Move, new_architectures
 from nas.search.nao_training import (
-    canonical,
     normalised,
     predicted_performance,
     quality,
     train_surrogate,
 )
-from nas.search.spaces import Choices, Space, random_choices
+from nas.search.random_search import different, draws
+from nas.search.spaces import Choices, Space, canonical
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
 
 Item = TypeVar("Item")
 
-# Rows drawn per row that is wanted, before a space counts as exhausted.
-_TRIES = 100
 # Scored architectures that a predictor needs.
 FEWEST = 2
 
@@ -110,7 +107,7 @@ class Nao(Strategy):
     def predictions(self, architectures: Sequence[Choices]) -> list[float | None]:
         """What a predictor that was trained on the pool as it is says of each that is not in it."""
         rows, scores = self._scored()
-        if len(rows) < FEWEST:
+        if not architectures or len(rows) < FEWEST:
             return super().predictions(architectures)
         network = train_surrogate(
             self.space, self.config, rows, normalised(scores), self.seed, self.round + 1
@@ -201,19 +198,8 @@ class Nao(Strategy):
         self.pool = [*self.pool, *new]
 
     def _drawn(self, count: int, known: Iterable[Choices]) -> list[Choices]:
-        """Different architectures at random, fewer where the space has no more that are not known."""
-        seeded = generator(self.seed, "nao pool", self.round)
-        draws = Random(seeded.initial_seed())
-        seen = {canonical(self.space, row) for row in known}
-        found: list[Choices] = []
-        for _ in range(_TRIES * count):
-            if len(found) == count:
-                break
-            row = random_choices(self.space, draws)
-            if canonical(self.space, row) not in seen:
-                seen.add(canonical(self.space, row))
-                found.append(row)
-        return found
+        """Architectures at random that are not known."""
+        return different(self.space, count, draws(self.seed, "nao pool", self.round), known)
 
 
 def step_figures(pool: Iterable[Member], newborn: Iterable[Choices]) -> dict[str, float]:

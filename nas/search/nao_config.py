@@ -20,7 +20,7 @@ class NaoConfig:
         new: architectures that a round looks for.
         random: architectures drawn at random that come with them.
         rounds: how often the pool is renewed; it is scored once more after the last.
-        every: epochs of the shared weights before each scoring, where there are shared weights.
+        every: phases of the shared weights before each scoring, where there are shared weights.
         step: by how much the step size grows, and the first one.
         largest_step: the last step size, whether or not enough new architectures were found.
         tokens_per_step: decisions that the encoder reads at once.

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate
-from nas.search.nao_training import canonical, predicted_performance
-from nas.search.spaces import Choices, Space
+from nas.search.nao_training import predicted_performance
+from nas.search.spaces import Choices, Space, canonical
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate, surrogate
+from nas.search.random_search import draws
 from nas.search.spaces import CellSpace, Choices, Space
 from training.noise import generator, set_noise
 
@@ -53,26 +54,14 @@ def normalised(scores: Sequence[float]) -> list[float]:
     return [(score - low) / (high - low) if high > low else 0.5 for score in scores]
 
 
-def canonical(space: Space, choices: Choices) -> Choices:
-    """The one of an architecture's rows in which the edges of each node of a cell stand in order.
-
-    A node adds its two edges, so that their order makes no difference. Rows of other spaces are what they are.
-    """
-    if not isinstance(space, CellSpace):
-        return choices
-    edges = [choices[place : place + 2] for place in range(0, len(choices), 2)]
-    nodes = [sorted(edges[place : place + 2]) for place in range(0, len(edges), 2)]
-    return tuple(number for node in nodes for edge in node for number in edge)
-
-
-def swapped(space: CellSpace, choices: Choices, draws: Random) -> Choices:
+def swapped(space: CellSpace, choices: Choices, source: Random) -> Choices:
     """The same architecture with the edges of one node, drawn at random, exchanged in each cell.
 
     `generate_symmetry` of the release; the performance stays what it was.
     """
     row = list(choices)
     for cell in range(2):
-        place = _NODE * (cell * space.nodes + int(draws.random() * space.nodes))
+        place = _NODE * (cell * space.nodes + int(source.random() * space.nodes))
         row[place : place + _NODE] = [*row[place + 2 : place + _NODE], *row[place : place + 2]]
     return tuple(row)
 
@@ -200,6 +189,6 @@ def _with_swaps(
 ) -> tuple[list[Choices], list[float]]:
     if not isinstance(space, CellSpace):
         return [*rows], [*performance]
-    draws = Random(generator(seed, "nao swaps", round_number).initial_seed())
-    copies = [swapped(space, row, draws) for _ in range(config.swaps) for row in rows]
+    source = draws(seed, "nao swaps", round_number)
+    copies = [swapped(space, row, source) for _ in range(config.swaps) for row in rows]
     return [*rows, *copies], [*performance] * (config.swaps + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from statistics import mean
 from typing import Any
@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.search.spaces import Choices, Space, random_choices
+from nas.search.spaces import Choices, Space, canonical, random_choices
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
 
 # In a space smaller than what is asked for, draws repeat: so many draws for each architecture, then it is enough.
-_TRIES = 20
+_TRIES = 100
 
 
 class RandomSearch(Strategy):
@@ -72,11 +72,17 @@ def draws(seed: int, purpose: str, *numbers: int) -> Random:
     return Random(int(torch.randint(2**62, (), generator=source)))
 
 
-def different(space: Space, count: int, source: Random) -> list[Choices]:
-    """Up to so many different architectures at random, in the order of their drawing."""
-    found: dict[Choices, None] = {}
+def different(
+    space: Space, count: int, source: Random, known: Iterable[Choices] = ()
+) -> list[Choices]:
+    """Up to so many different architectures at random that are not known, in the order of their drawing."""
+    seen = {canonical(space, choices) for choices in known}
+    found: list[Choices] = []
     for _ in range(_TRIES * count):
         if len(found) == count:
             break
-        found[random_choices(space, source)] = None
-    return list(found)
+        choices = random_choices(space, source)
+        if canonical(space, choices) not in seen:
+            seen.add(canonical(space, choices))
+            found.append(choices)
+    return found

@@ -202,6 +202,13 @@ def read_data_facts(run: Path) -> dict[str, Any]:
     return facts
 
 
+def read_drawing(run: Path) -> str:
+    """The drawing of a search's best architecture as SVG; "" where it was not drawn."""
+    _require_search(run)
+    folder, name = Folder(run), DRAWING.format(rank=1, format="svg")
+    return folder.read(name).decode() if folder.holds(name) else ""
+
+
 def read_search_history(run: Path) -> list[SearchHistoryRow]:
     """Every phase and rollback so far; a line that a crash cut short at the end of the file is passed over."""
     _require_search(run)

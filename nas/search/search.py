@@ -61,8 +61,15 @@ def search(
             a file of the search is damaged.
     """
     if folder.holds(ARCHITECTURES):
+        _forget(folder)
         return list(read_result(folder.root).records)
     return _Search(config, folder, task, watcher, alone_task or task).run()
+
+
+def _forget(folder: Folder) -> None:
+    """Remove what only an unfinished search needs."""
+    for name in (PHASE, CHECKPOINT):
+        folder.remove(name)
 
 
 class _Search:
@@ -109,8 +116,7 @@ class _Search:
             records=tuple(records),
         )
         self.folder.write_last(ARCHITECTURES, result_to_json(result))
-        for name in (PHASE, CHECKPOINT):
-            self.folder.remove(name)
+        _forget(self.folder)
         self.watcher.records(records)
         return records
 
@@ -120,7 +126,9 @@ class _Search:
         last = min((self.state.epoch + 1) * config.phase.iterations, total)
         every = training.config.eval_every.iterations
         while training.step < last:
-            training.take_step(self.state.strategy.propose(training.step))
+            first = training.step * config.samples
+            numbers = range(first, first + config.samples)
+            training.take_step([self.state.strategy.propose(number) for number in numbers])
             self.watcher.steps(1)
             looked = training.step % every == 0 or training.step == last
             if looked and not training.is_sound():
@@ -192,7 +200,8 @@ class _Search:
         self.state.history.append(row)
         append_history(self.folder, [row])
         best = self.state.best
-        self.watcher.phase(row, genotype_text(self.config, best[1]) if best else "")
+        told = f"{best[0]:.4g} by {genotype_text(self.config, best[1])}" if best else ""
+        self.watcher.phase(row, told)
 
     def _ending(self) -> Ending:
         return Ending(
@@ -221,8 +230,8 @@ class _Search:
         if not saved:
             self._save(PHASE)
         steps = self.config.shared.steps.iterations if self.config.shared else 0
-        self.watcher.begin(folder.root.resolve().name, steps, self.phases)
-        self.watcher.steps(state.step)
+        done = state.step if steps else state.epoch
+        self.watcher.begin(folder.root.resolve().name, steps, self.phases, done)
 
 
 class _Evaluation:
@@ -236,7 +245,8 @@ class _Evaluation:
         """See `nas.search.strategy.Evaluate`."""
         owner = self.owner
         if owner.scorer is None:
-            scores = [mean(by_seed) for by_seed in owner.alone(architectures)]
+            trained = owner.alone(architectures, owner.config.seed)
+            scores = [mean(by_seed) for by_seed in trained]
             for choices, score in zip(architectures, scores, strict=True):
                 owner.state.note(choices, score)
             return scores

@@ -1,9 +1,9 @@
-"""Training shared weights: another architecture at every step."""
+"""Training shared weights: other architectures at every step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,10 @@ class SharedTraining:
     """The shared weights, their optimizer, and how far they are.
 
     Weights that no architecture of a step reads have no gradient: neither momentum nor weight decay moves them, as in
-    enas_lm, whose weight decay covers the sampled path only. The gradient is clipped by its whole norm.
+    enas_lm, whose weight decay covers the sampled path only. Of a weight that is read in part all has a gradient, 0
+    elsewhere, so that both move the whole. The gradient is clipped by its whole norm.
 
-    Some recurrent cells amplify their state whatever the weights are. Nothing is learned from a step whose loss
+    Some recurrent cells amplify their state whatever the weights are. Nothing is learned from a step of which a loss
     explodes: weights and optimizer stay, the state starts anew, and the step is counted.
 
     Args:
@@ -73,8 +74,32 @@ class SharedTraining:
         self.optimizer = make_optimizer(config.optimizer, self._weights)
         start_momentum(self.optimizer)
 
-    def take_step(self, choices: Choices) -> None:
-        """Train the path of one architecture on the next batch."""
+    def take_step(self, architectures: Sequence[Choices]) -> None:
+        """Train the paths of some architectures by the mean of their losses on the next batch.
+
+        Each draws noise of its own. Of a text, all begin with the carried state, and that of the last is carried on.
+        """
+        self._begin_step()
+        batch = [tensor[0] for tensor in self._batch(self.step)]
+        losses, carry = [], self.carry
+        for number, choices in enumerate(architectures):
+            self._set_noise(self.step * len(architectures) + number)
+            loss, carry = self._loss(choices, batch)
+            if not float(loss.detach()) <= self.most_loss:
+                self.unstable += 1
+                carry = self._first_carry()
+                break
+            # One at a time, so that memory does not grow with their number.
+            with backward_precision(self.config.precision):
+                (loss / len(architectures)).backward()
+            losses.append(loss.detach())
+        else:
+            self._descend()
+            self.losses.append(torch.stack(losses).mean())
+        self.carry = carry
+        self.step += 1
+
+    def _begin_step(self) -> None:
         config, step, task = self.config, self.step, self.task
         per_epoch, total = task.steps_per_epoch, config.steps.iterations
         rate = schedule_factor(config.schedule, step, total, per_epoch)
@@ -83,23 +108,22 @@ class SharedTraining:
         if step % per_epoch == 0:
             self.carry = self._first_carry()
         use_mode(self.shared, training=True)
-        set_noise(self._drawing, self.seed, step, min(1.0, (step + 1) / total))
         self.optimizer.zero_grad()
+
+    def _set_noise(self, number: int) -> None:
+        progress = min(1.0, (self.step + 1) / self.config.steps.iterations)
+        set_noise(self._drawing, self.seed, number, progress)
+
+    def _loss(self, choices: Choices, batch: Sequence[Tensor]) -> tuple[Tensor, Carry]:
         path = partial(self.shared, self.space.genotype(choices))
-        batch = [tensor[0] for tensor in self._batch(step)]
-        with matrix_precision(config.precision, task.device):
-            loss, self.carry = task.loss(path, self.carry, *batch)
-        self.step += 1
-        if not float(loss.detach()) <= self.most_loss:
-            self.unstable += 1
-            self.carry = self._first_carry()
-            return
-        with backward_precision(config.precision):
-            loss.backward()
-        if config.optimizer.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(self._weights, config.optimizer.clip_norm)
+        with matrix_precision(self.config.precision, self.task.device):
+            return self.task.loss(path, self.carry, *batch)
+
+    def _descend(self) -> None:
+        limit = self.config.optimizer.clip_norm
+        if limit is not None:
+            torch.nn.utils.clip_grad_norm_(self._weights, limit)
         self.optimizer.step()
-        self.losses.append(loss.detach())
 
     def is_sound(self) -> bool:
         """Whether the weights are finite, and fewer than half of the steps since the last `take_losses` exploded."""

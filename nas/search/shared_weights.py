@@ -49,15 +49,6 @@ class SharedNetwork(nn.Module, abc.ABC):
         chosen = self.select(genotype)
         return functional_call(chosen.network, {**chosen.tensors}, inputs, tie_weights=False)
 
-    def path(self, genotype: Any) -> dict[str, Tensor]:
-        """The weights of an architecture, by the names of the parameters of its stand-alone network.
-
-        They are the shared weights themselves, or parts of these through which gradients flow back.
-        """
-        chosen = self.select(genotype)
-        own = chosen.network.named_parameters()
-        return {name: chosen.tensors.get(name, parameter) for name, parameter in own}
-
     def drawing(self) -> nn.Module:
         """What draws, under the names that it has here: for `training.noise.set_noise`, which walks all it is given."""
         return self

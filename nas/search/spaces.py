@@ -1,7 +1,7 @@
 """Search spaces: an architecture as a row of decisions, each among a fixed number of choices; torch-free.
 
 All three spaces have one form, so that one controller and one encoder serve them: a space lists its
-decisions in order, and turns a row of choices into a genotype and back.
+decisions in order, and turns a row of choices into a genotype.
 """
 
 from __future__ import annotations
@@ -84,16 +84,6 @@ class CellSpace:
         normal = self._cell(checked)
         return ConvCellGenotype(normal=normal, reduction=self._cell(checked))
 
-    def choices(self, genotype: ConvCellGenotype) -> Choices:
-        """The row of choices of an architecture of this space."""
-        return tuple(
-            number
-            for graph in (genotype.normal, genotype.reduction)
-            for node in graph.nodes
-            for source, operation in node
-            for number in (source, self.operations.index(operation))
-        )
-
     def _cell(self, choices: Iterator[int]) -> CellGraph:
         def node() -> Node:
             numbers = [next(choices) for _ in range(4)]
@@ -144,17 +134,6 @@ class LayerSpace:
             layers.append(Layer(operation=operation, skips=skips))
         return LayerwiseGenotype(layers=tuple(layers))
 
-    def choices(self, genotype: LayerwiseGenotype) -> Choices:
-        """The row of choices of an architecture of this space."""
-        return tuple(
-            number
-            for index, layer in enumerate(genotype.layers)
-            for number in (
-                self.operations.index(layer.operation),
-                *(int(output in layer.skips) for output in range(index)),
-            )
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentSpace:
@@ -199,15 +178,6 @@ class RecurrentSpace:
         output = every if self.output == "nodes" else recurrent_loose_ends(nodes)
         return RecurrentGenotype(first=first, nodes=nodes, output=output)
 
-    def choices(self, genotype: RecurrentGenotype) -> Choices:
-        """The row of choices of an architecture of this space."""
-        first = () if self.first is not None else (self.activations.index(genotype.first),)
-        return first + tuple(
-            number
-            for previous, activation in genotype.nodes
-            for number in (previous, self.activations.index(activation))
-        )
-
 
 Space = CellSpace | LayerSpace | RecurrentSpace
 
@@ -223,6 +193,18 @@ def random_choices(space: Space, draws: Random) -> Choices:
         else int(draws.random() * decision.choices)
         for decision in space.decisions()
     )
+
+
+def canonical(space: Space, choices: Choices) -> Choices:
+    """The one of an architecture's rows in which the edges of each node of a cell stand in order.
+
+    A node adds its two edges, so that their order makes no difference. Rows of other spaces are what they are.
+    """
+    if not isinstance(space, CellSpace):
+        return choices
+    edges = [choices[place : place + 2] for place in range(0, len(choices), 2)]
+    nodes = [sorted(edges[place : place + 2]) for place in range(0, len(edges), 2)]
+    return tuple(number for node in nodes for edge in node for number in edge)
 
 
 def random_genotype(space: Space, draws: Random) -> Genotype:

@@ -40,7 +40,11 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def propose(self, step: int) -> Choices:
-        """The architecture whose weights are trained at a step; changes nothing."""
+        """An architecture whose weights are trained; changes nothing.
+
+        Args:
+            step: of the shared weights; where each takes several architectures, the number of one of them, from 0.
+        """
 
     @abc.abstractmethod
     def after_epoch(self, epoch: int, evaluate: Evaluate) -> dict[str, float]:

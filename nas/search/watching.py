@@ -15,18 +15,25 @@ class SearchWatcher:
 
     _stop = False
 
-    def begin(self, run: str, steps: int, phases: int) -> None:
-        """A search begins, or goes on, with that many steps of shared weights and phases of the strategy in all."""
+    def begin(self, run: str, steps: int, phases: int, done: int) -> None:
+        """A search begins, or goes on, with that many steps of shared weights and phases of the strategy in all.
+
+        Args:
+            run: name of its folder.
+            steps: 0 without shared weights.
+            phases: of the strategy.
+            done: steps, or phases where there are no steps, that an earlier process took.
+        """
 
     def steps(self, count: int) -> None:
-        """The shared weights took that many steps, or had taken them before; negative after a rollback."""
+        """The shared weights took that many steps; negative after a rollback."""
 
     def phase(self, row: SearchHistoryRow, best: str) -> None:
         """A phase is over, or was rolled back.
 
         Args:
             row: of the history.
-            best: the genotype of the best architecture that was shown so far, or "".
+            best: reward and genotype of the best architecture that was shown so far, or "".
         """
 
     def alone(self, done: int, total: int) -> None:
