@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,24 +25,13 @@ def _sgd(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
     )
 
 
-def _adam(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    betas = (config.beta1, config.beta2)
-    return Adam(
+def _adam(
+    kind: type[Adam] | type[AdamW], parameters: list[nn.Parameter], config: OptimizerConfig
+) -> Optimizer:
+    return kind(
         parameters,
         config.learning_rate,
-        betas=betas,
-        eps=config.epsilon,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-
-
-def _adamw(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    betas = (config.beta1, config.beta2)
-    return AdamW(
-        parameters,
-        config.learning_rate,
-        betas=betas,
+        betas=(config.beta1, config.beta2),
         eps=config.epsilon,
         weight_decay=config.weight_decay,
         fused=True,
@@ -50,8 +40,8 @@ def _adamw(parameters: list[nn.Parameter], config: OptimizerConfig) -> Optimizer
 
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter], OptimizerConfig], Optimizer]] = {
     "sgd": _sgd,
-    "adam": _adam,
-    "adamw": _adamw,
+    "adam": partial(_adam, Adam),
+    "adamw": partial(_adam, AdamW),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lottery.cli.watching import progress_bars
 from nas.search.records import SearchHistoryRow
 from nas.search.watching import SearchWatcher
 
@@ -12,25 +13,8 @@ class TerminalSearchWatcher(SearchWatcher):
     """Draws a bar with loss, reward, baseline and entropy, elsewhere prints a line per phase; and each new best."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.console = Console(stderr=True)
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[latest]}", markup=False),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
+        self.progress = progress_bars()
+        self.console = self.progress.console
         self.bar: Any = None
         self.stand_alone: Any = None
         self.title = self.best = ""

@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lottery.progress import Watcher
 from lottery.records import Record
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+
+def progress_bars() -> Progress:
+    """Bars on the terminal's error stream, each with a text `latest` behind it; none where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[latest]}", markup=False),
+        console=console,
+        disable=not console.is_terminal,
+    )
 
 
 class TerminalWatcher(Watcher):
     """Draws a bar with the time left on a terminal; elsewhere prints a line per level."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self.console = Console(stderr=True)
-        self.progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[latest]}", markup=False),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
+        self.progress = progress_bars()
+        self.console = self.progress.console
         self.bar: Any = None
         self.title = ""
 
