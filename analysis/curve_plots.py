@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.summaries import summarise
 from analysis.tables import LOSS, check_any_sound
@@ -59,6 +60,7 @@ def learning_curves(
             entries |= _curves(ax, of_run, interval, colours)
             ax.set_title(panel_title(str(of_run["run"].iloc[0])))
             ax.set_xlabel("training step")
+            ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend(figure, entries)
     return figure
 

@@ -246,7 +246,8 @@ def search_figure(name: str, study: SearchStudy) -> SearchFigure:
         raise unknown("figure of searches", name, SEARCH_FIGURES)
     found = SEARCH_FIGURES[name]
     if found.data(study).empty:
+        others = [one for one, kind in SEARCH_FIGURES.items() if not kind.data(study).empty]
         raise LotteryError(
-            f"These searches have nothing to draw in {name}; choose another of {', '.join(SEARCH_FIGURES)}."
+            f"These searches have nothing to draw in {name}; they have {', '.join(others) or 'no figure'}."
         )
     return found

@@ -137,15 +137,16 @@ def _alone_against(
         return []
     mine, other = (100 * _values(side["standalone"]) for side in (ours, theirs))
     found = welch(mine, other, higher_is_better=True)
+    unit = "points of accuracy" if ours["unit"].iloc[0] == "%" else "hundredths of reward"
     plain = Answer(
         question=f"{question}?",
-        answer=f"Trained alone equally long, its best {mine.size} reach on average "
-        f"{_gain(found)} more reward (in hundredths) than {what}; the best of these is "
+        answer=f"Trained alone equally long, its best {mine.size} are on average {_gain(found)} "
+        f"{unit} better than {what}; the best of these is "
         f"{'better' if other.max() > mine.max() else 'no better'} than the best of the search.",
         verdict=decide(found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
-    would = "more reward (in hundredths) than the others would at its sizes"
+    would = f"{unit} better than the others would be at its sizes"
     return [plain, *_sized(f"{question} at equal parameters?", would, mine, other, *sizes)]
 
 
@@ -172,7 +173,7 @@ def _sized(
             question=question,
             answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the others "
             f"{count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
-            f"reach {_gain(found)} {what}{beyond}.",
+            f"are {_gain(found)} {what}{beyond}.",
             verdict=decide(found.p, found.p_opposite),
         )
     ]
@@ -217,7 +218,7 @@ def _retrained(question: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[
         verdict=decide(found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
-    what = "better than the others would at their sizes"
+    what = "better than the others would be at their sizes"
     sized = f"{question} and parameters?"
     return [plain, *_sized(sized, what, mine, other, *sizes, higher_is_better=higher)]
 

@@ -36,7 +36,7 @@ def layer_densities(layers: pd.DataFrame) -> Figure:
     if layers.empty:
         raise LotteryError("The records list no layers; choose another figure.")
     means = density_per_layer(layers)
-    return _heatmaps(means.assign(label=means["name"]), means, "layer", 28)
+    return _heatmaps(means.assign(label=means["name"].map(matrix)), means, "layer", 28)
 
 
 def gate_densities(gates: pd.DataFrame, layers: pd.DataFrame) -> Figure:

@@ -88,6 +88,8 @@ def summarise(
 def summarise_levels(rows: pd.DataFrame, value: str = "value", interval: str = "t") -> pd.DataFrame:
     """Per run, arm and level: the statistics of `value` and the mean sizes.
 
+    What no mean can be is cut off the intervals: below 0, and of shares above 100 %.
+
     Args:
         rows: one row per replicate, as from `tables.results_at`.
         value: the column to summarise.
@@ -97,5 +99,8 @@ def summarise_levels(rows: pd.DataFrame, value: str = "value", interval: str = "
         LotteryError: there is no such interval.
     """
     statistics = summarise(rows, LEVEL_KEYS, value, interval)
+    is_share = (statistics["unit"] == "%") & (value == "value")
+    statistics["low"] = statistics["low"].clip(lower=0.0)
+    statistics["high"] = statistics["high"].where(~is_share, statistics["high"].clip(upper=100.0))
     sizes = rows.groupby(list(LEVEL_KEYS), sort=False, as_index=False)[list(SIZES)].mean()
     return statistics.merge(sizes, on=list(LEVEL_KEYS), how="left", validate="one_to_one")

@@ -17,6 +17,7 @@ from analysis.wording import (
     count,
     difference,
     interval,
+    matrix,
     number,
     p_value,
     percent,
@@ -84,7 +85,10 @@ def run_line(study: Study, run: str) -> str:
         f"{name} {metric} of the test split: {number(value)}"
         for name, metric, value in known[["name", "metric", "value"]].itertuples(index=False)
     ]
-    return "; ".join([f"{first['network']} on {first['data']}", *told])
+    training = study.facts[run]["experiment"].get("training", {})
+    precision = training.get("precision", "fp32")
+    how = [] if precision == "fp32" else [f"trained in {precision}"]
+    return "; ".join([f"{first['network']} on {first['data']}", *how, *told])
 
 
 def divergence_notes(table: pd.DataFrame, run: str) -> list[str]:
@@ -140,10 +144,10 @@ def gates_table(gates: pd.DataFrame, run: str) -> Table:
     last = means[means["level"] == means["level"].max()]
     names = tuple(last["gate"].unique())
     found = []
-    for (level, matrix), of_matrix in last.groupby(["level", "name"], sort=False):
+    for (level, name), of_matrix in last.groupby(["level", "name"], sort=False):
         density = dict(zip(of_matrix["gate"], of_matrix["density"], strict=True))
-        cells = (percent(density[name]) if name in density else MISSING for name in names)
-        found.append((str(matrix), str(level), *cells))
+        cells = (percent(density[gate]) if gate in density else MISSING for gate in names)
+        found.append((matrix(str(name)), str(level), *cells))
     return Table(head=("matrix", "level", *names), rows=found)
 
 

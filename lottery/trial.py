@@ -195,7 +195,8 @@ def _kind(value: Any) -> str:
         kind = "" if value.is_floating_point() else f" of {value.dtype}"
         return f"a tensor {list(value.shape)}{kind}"
     if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)}"
+        parts = ", ".join(_kind(part) for part in value[:4])
+        return f"a {type(value).__name__} of {len(value)} ({parts})"
     return f"a {type(value).__name__}"
 
 

@@ -21,7 +21,7 @@ MAX_DEPTH = 4
 
 _HEAD = re.compile(r"\s*(?:\w+\s*=\s*)?Genotype\s*\(", re.ASCII)
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<word>[A-Za-z_]\w*)|(?P<number>\d{1,4})(?!\w)|(?P<text>'[^'\\\n]*'|"[^"\\\n]*")|(?P<sign>[()\[\],=]))""",
+    r"""\s*(?:(?P<word>[A-Za-z_]\w*)|(?P<number>\d{1,9})(?!\w)|(?P<text>'[^'\\\n]*'|"[^"\\\n]*")|(?P<sign>[()\[\],=]))""",
     re.ASCII,
 )
 _CLOSING = {"[": "]", "(": ")"}

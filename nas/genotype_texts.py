@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -118,10 +117,6 @@ def _parse_bare(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
     try:
         return first, PARSERS[first](text)
     except LotteryError as error:
-        # The numbers of ENAS's cells are among those of NAO, with the same meaning.
-        if first == "ENAS micro" and "NAO" in others:
-            with suppress(LotteryError):
-                return "NAO", parse_nao(text)
         raise LotteryError(f"{str(error)[:-1]} ({named}).") if others else error from None
 
 

@@ -281,7 +281,7 @@ def breaks_while_training(x: Tensor) -> Tensor:
     ("change", "message"),
     [
         (lambda x: {"logits": x}, r"m:f gives a dict in evaluation mode, but .* logits \[B, 10\]"),
-        (lambda x: [x], "gives a list of 1 in"),
+        (lambda x: [x], r"gives a list of 1 \(a tensor \[1, 10\]\) in"),
         (lambda x: x[:, :4], r"gives a tensor \[1, 4\] in"),
         (lambda x: x.long(), r"a tensor \[1, 10\] of torch.int64"),
         (lambda x: x.view(3, 3), r"can't take images of 1 x 8 x 8 \(RuntimeError: shape"),

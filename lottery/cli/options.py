@@ -61,7 +61,7 @@ set_option = click.option(
     "assignments",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Change any field, such as training.steps=2000; may be repeated.",
+    help="Change any field that `lottery recipes NAME` prints, such as data.name=mnist; may be repeated.",
 )
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Print levels, steps, bytes and time, and stop."

@@ -10,6 +10,7 @@ from lottery.cli.options import as_json, run_argument, runs_argument
 from lottery.cli.running import print_json
 from lottery.cli.search_showing import of_searches, plot_searches, show_search
 from lottery.cli.showing import print_gates, print_levels, print_text_table, to_plain_rows
+from training.errors import LotteryError
 
 HOW_COMPARED = (
     "The level of each network within a budget is chosen on validation; the front is drawn on test."
@@ -88,12 +89,15 @@ def plot(
     import dataclasses
 
     from analysis.plots import figure_kind, save_figure
+    from analysis.search_plots import SEARCH_FIGURES
     from analysis.tables import read_published, read_study
 
     if of_searches(runs):
         for path in plot_searches(figure, runs, out, formats):
             click.echo(path)
         return
+    if figure in SEARCH_FIGURES:
+        raise LotteryError(f"{figure} is a figure of searches, and {runs[0]} is a run.")
     kind = figure_kind(figure)
     study = read_study(runs)
     if published is not None:

@@ -21,7 +21,7 @@ from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
 from lottery.records import ENVIRONMENT, Record, is_run
 from lottery.runs import Run, stored_experiment
-from lottery.searches import retraining_experiment
+from lottery.searches import SEARCHES, retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
@@ -83,6 +83,11 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
         return stored_experiment(Run(path))
     if path.exists():
         raise LotteryError(f"{target} is neither a run nor a .toml file.")
+    if target in SEARCHES:
+        raise LotteryError(
+            f"{target} is a search; run lottery search {target}, and name its folder, such as "
+            f"results/searches/{target}."
+        )
     return recipe(target)
 
 

@@ -188,7 +188,7 @@ def read_result(run: Path) -> SearchResult:
     """
     _require_search(run)
     folder = Folder(run)
-    if not folder.holds(ARCHITECTURES):
+    if ARCHITECTURES not in folder.names():
         raise LotteryError(
             f"The search {run} is not finished; run the command that began it again to go on."
         )
@@ -210,13 +210,20 @@ def read_drawing(run: Path) -> str:
 
 
 def read_search_history(run: Path) -> list[SearchHistoryRow]:
-    """Every phase and rollback so far; a line that a crash cut short at the end of the file is passed over."""
+    """Every phase and rollback so far; a line that a crash cut short at the end of the file is passed over.
+
+    The manifest lists the history once the search is finished.
+    """
     _require_search(run)
-    path = run / HISTORY
-    if not path.exists():
+    path, folder = run / HISTORY, Folder(run)
+    if HISTORY in folder.names():
+        data = folder.read(HISTORY)
+    elif path.exists():
+        data = read_file(path)
+    else:
         return []
     rows: list[SearchHistoryRow] = []
-    for line in read_file(path).splitlines(keepends=True):
+    for line in data.splitlines(keepends=True):
         if not line.endswith(b"\n"):
             break
         try:

@@ -115,6 +115,7 @@ class _Search:
             reward_constant=self.config.reward_constant,
             records=tuple(records),
         )
+        self.folder.write(HISTORY, history_to_lines(state.history))
         self.folder.write_last(ARCHITECTURES, result_to_json(result))
         _forget(self.folder)
         self.watcher.records(records)

@@ -203,6 +203,8 @@ def data_options(config: DataConfig) -> dict[str, int]:
             raise LotteryError(
                 f"data.options.{key} = {value} is out of range; it must be {least} or more."
             )
+        if key == "characters" and value > 1:
+            raise LotteryError(f"data.options.{key} = {value} is out of range; it must be 0 or 1.")
     return {**defaults, **config.options}
 
 

@@ -202,7 +202,13 @@ def _initial_state(network: nn.Module, columns: int) -> Carry:
             f"{type(network).__name__} has no initial_state(batch), which a network for text needs: give "
             "it that method, which returns the zero state of so many columns as a tuple of tensors."
         ) from None
-    return first(columns)
+    state = first(columns)
+    if not isinstance(state, tuple):
+        raise LotteryError(
+            f"{type(network).__name__}.initial_state gives a {type(state).__name__}; return a tuple of tensors, "
+            "and the like as the state after a window."
+        )
+    return state
 
 
 def _zero_state(replicates: Replicates, columns: int) -> Carry:
