@@ -160,21 +160,22 @@ def _sized(
     *,
     higher_is_better: bool = True,
 ) -> list[Answer]:
-    """The same comparison at equal parameters; none where all have as many, or one side is too small."""
+    """The same comparison at equal parameters; none where all have as many, or one side is too small.
+
+    It is undecided where the sizes of the sides do not overlap: that would trust the line between them.
+    """
     if len({*our_sizes, *their_sizes}) == 1 or min(ours.size, theirs.size) < MINIMUM_N:
         return []
     found = at_equal_size(ours, theirs, our_sizes, their_sizes, higher_is_better=higher_is_better)
-    if our_sizes.min() > their_sizes.max() or our_sizes.max() < their_sizes.min():
-        beyond = "; the sizes do not overlap, so this extrapolates"
-    else:
-        beyond = ""
+    apart = our_sizes.min() > their_sizes.max() or our_sizes.max() < their_sizes.min()
+    beyond = "; the sizes do not overlap, so this only extrapolates" if apart else ""
     return [
         Answer(
             question=question,
             answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the others "
             f"{count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
             f"are {_gain(found)} {what}{beyond}.",
-            verdict=decide(found.p, found.p_opposite),
+            verdict="undecided" if apart else decide(found.p, found.p_opposite),
         )
     ]
 

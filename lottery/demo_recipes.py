@@ -25,7 +25,7 @@ def _digits(name: str, network: NetworkConfig) -> Experiment:
         network=network,
         data=DataConfig(name="digits"),
         training=TrainingConfig(
-            steps=Steps(iterations=80),
+            steps=Steps(iterations=70),
             batch_size=64,
             eval_every=Steps(iterations=16),
             optimizer=OptimizerConfig(name="adam", learning_rate=1e-2),

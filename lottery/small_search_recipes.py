@@ -248,10 +248,13 @@ def nao_rnn_search_small() -> SearchConfig:
 def demo_digits_search() -> SearchConfig:
     """ENAS looks for convolutional cells of 2 nodes for handwritten digits."""
     small = enas_micro_search_small()
+    short = _enas_digits(epochs=21, phase=3)
     return dataclasses.replace(
-        _enas_digits(epochs=21, phase=3),
+        short,
         name="demo-digits-search",
-        source=f"this project: {small.name} with a third of its steps. {small.source}",
+        derive=dataclasses.replace(short.derive, random=10, alone_best=3),
+        source=f"this project: {small.name} with a third of its steps, and 10 random architectures "
+        f"beside the best 3. {small.source}",
     )
 
 

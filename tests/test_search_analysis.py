@@ -103,6 +103,12 @@ def test_an_advantage_that_size_explains_is_none_at_equal_parameters(study: Sear
     plain = "Does enas find better architectures than chance"
     assert answers[f"{plain}?"].verdict == "yes"
     assert answers[f"{plain} at equal parameters?"].verdict != "yes"
+    # Without sizes that both have, a line through them decides nothing.
+    sizes = np.where(table["origin"] == "found", 9000.0, 1000.0) + np.arange(len(table))
+    apart = dataclasses.replace(study, architectures=table.assign(parameters=sizes))
+    answers = {a.question: a for a in search_answers(apart)}
+    assert "only extrapolates" in answers[f"{plain} at equal parameters?"].answer
+    assert answers[f"{plain} at equal parameters?"].verdict == "undecided"
 
 
 def test_a_search_is_compared_with_random_search_at_its_budget(tmp_path: Path) -> None:
