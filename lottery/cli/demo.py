@@ -70,7 +70,7 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     print_text_table(results_table(study.table).select(*columns, "matching down to"))
     answers = search_answers(read_searches([found]))
     for answer in [*answers, *answer_questions(study.table)]:
-        click.echo(f"\n{answer.question}\n  {answer.answer}")
+        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
     click.echo(f"\nReports: {', '.join(str((root / name).resolve()) for name in pages)}")
 
 
