@@ -192,10 +192,18 @@ def size_axis(axes: Axes, sizes: Iterable[float], label: str) -> None:
     low, high = min(shown) / 1.15, max(shown) * 1.15
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    round_values = [step * 10.0**power for power in range(13) for step in (1, 2, 5)]
-    ticks = [value for value in round_values if low <= value <= high]
-    decades = [value for value in round_values[::3] if low <= value <= high]
-    axes.xaxis.set_major_locator(FixedLocator(decades if len(ticks) > 8 else ticks))
+    within = [
+        [
+            value
+            for power in range(13)
+            for step in steps
+            if low <= (value := step * 10.0**power) <= high
+        ]
+        for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
+    ]
+    # As many labels as fit, and few where the range is wide.
+    ticks = next((found for found in reversed(within) if len(found) <= 6), within[0])
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     axes.set_xlabel(label)

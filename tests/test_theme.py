@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import matplotlib as mpl
+import pytest
 
-from analysis.theme import ARMS, NETWORKS, arm_styles, density_axis, network_styles, panels, paper
+from analysis.theme import (
+    ARMS,
+    NETWORKS,
+    arm_styles,
+    density_axis,
+    network_styles,
+    panels,
+    paper,
+    size_axis,
+)
 
 
 def test_no_two_arms_look_alike() -> None:
@@ -48,6 +58,20 @@ def test_densities_within_a_narrow_range_are_labelled_themselves() -> None:
     _, axes = panels(1)
     density_axis(axes[0], [1.0, 0.8, 0.64])
     assert list(axes[0].get_xticks()) == [100, 80, 64]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "ticks"),
+    [
+        ([60e3, 160e3], [60e3, 80e3, 100e3, 150e3]),
+        ([2400, 22_000], [5e3, 10e3, 20e3]),
+        ([10, 5e6], [10, 100, 1e3, 10e3, 100e3, 1e6]),
+    ],
+)
+def test_sizes_have_some_round_labels(sizes: list[float], ticks: list[float]) -> None:
+    _, axes = panels(1)
+    size_axis(axes[0], sizes, "parameters")
+    assert list(axes[0].get_xticks()) == ticks
 
 
 def test_unused_panels_are_not_there() -> None:
