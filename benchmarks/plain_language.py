@@ -30,7 +30,17 @@ def locked(x: Tensor, p: float) -> Tensor:
     return x * (torch.rand_like(x[:1]) >= p) / (1.0 - p)
 
 
-class PlainLSTM(nn.Module):
+class PlainLayer(nn.Module):
+    """A recurrent layer.
+
+    Attributes:
+        state_sizes: widths of the tensors of its state.
+    """
+
+    state_sizes: tuple[int, ...]
+
+
+class PlainLSTM(PlainLayer):
     """torch.nn.LSTM with DropConnect."""
 
     def __init__(self, inputs: int, hidden: int, dropconnect: float) -> None:
@@ -48,7 +58,7 @@ class PlainLSTM(nn.Module):
         return outputs, tuple(tensor[0] for tensor in last)
 
 
-class PlainOrdered(nn.Module):
+class PlainOrdered(PlainLayer):
     """The ordered LSTM, a time step after the other."""
 
     def __init__(self, inputs: int, hidden: int, chunk: int, dropconnect: float) -> None:
@@ -79,7 +89,7 @@ class PlainOrdered(nn.Module):
         return torch.stack(outputs), (h, c)
 
 
-class PlainSearched(nn.Module):
+class PlainSearched(PlainLayer):
     """The ENAS cell, a time step and a node after the other."""
 
     def __init__(self, hidden: int, dropout: float) -> None:
@@ -117,15 +127,15 @@ def highway(product: Tensor, before: Tensor, activation: str) -> Tensor:
 class PlainModel(nn.Module):
     """Embedding, layers with locked dropout above each, and a tied decoder."""
 
-    def __init__(self, vocabulary: int, embedding: int, layers: Sequence[nn.Module]) -> None:
+    def __init__(self, vocabulary: int, embedding: int, layers: Sequence[PlainLayer]) -> None:
         super().__init__()
         self.decoder = nn.Linear(embedding, vocabulary)
         self.layers = nn.ModuleList(layers)
+        self.state_sizes = [layer.state_sizes for layer in layers]
 
     def first_state(self, batch: int) -> State:
         """Zeros."""
-        sizes: list[tuple[int, ...]] = [layer.state_sizes for layer in self.layers]  # type: ignore[misc]
-        return [tuple(torch.zeros(batch, width) for width in widths) for widths in sizes]
+        return [tuple(torch.zeros(batch, width) for width in widths) for widths in self.state_sizes]
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits `[T, B, V]` and the state."""
@@ -146,7 +156,7 @@ def plain_model(kind: str, vocabulary: int, widths: Sequence[int]) -> PlainModel
         vocabulary: V.
         widths: the embedding's and each layer's.
     """
-    layers: list[nn.Module] = []
+    layers: list[PlainLayer] = []
     for inputs, hidden in pairwise(widths):
         if kind == "awd-lstm":
             layers.append(PlainLSTM(inputs, hidden, 0.5))

@@ -109,7 +109,7 @@ def test_a_long_title_has_room() -> None:
 
 def test_a_chain_has_a_dot_for_each_skip() -> None:
     dots = [line for line in draw_chain(CHAIN).axes[0].lines if line.get_marker() == "o"]
-    assert sorted(len(line.get_ydata()) for line in dots) == [1, 1, 2]  # type: ignore[arg-type]
+    assert sorted(np.size(line.get_ydata()) for line in dots) == [1, 1, 2]
 
 
 def test_lanes_are_used_again() -> None:

@@ -15,7 +15,7 @@ from lottery.experiments import Experiment
 from lottery.recipes import RECIPES
 from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.errors import LotteryError
-from training.plain import from_plain, from_toml, overridden, override, to_plain, to_toml
+from training.plain import from_plain, from_toml, override, to_plain, to_toml
 from training.steps import Steps
 from training.storage import to_json
 
@@ -292,7 +292,7 @@ def test_override_changes_one_field_and_leaves_the_old_value_alone() -> None:
 def test_fields_that_need_each_other_are_changed_together(order: int) -> None:
     before = config()
     both = ["schedule.name=constant", "schedule.milestones=[]"][::order]
-    assert overridden(before, both).schedule == ScheduleConfig(name="constant")
+    assert override(before, *both).schedule == ScheduleConfig(name="constant")
     for one in both:
         with pytest.raises(LotteryError, match="only with it|needs|must be given"):
             override(before, one)
@@ -300,11 +300,11 @@ def test_fields_that_need_each_other_are_changed_together(order: int) -> None:
 
 def test_of_two_assignments_to_one_field_the_last_counts() -> None:
     before = config()
-    assert overridden(before, ["batch_size=20", "batch_size=30"]).batch_size == 30
-    assert overridden(before, ["batch_size=many", "batch_size=30"]).batch_size == 30
-    assert overridden(before, []) == before
+    assert override(before, "batch_size=20", "batch_size=30").batch_size == 30
+    assert override(before, "batch_size=many", "batch_size=30").batch_size == 30
+    assert override(before) == before
     with pytest.raises(LotteryError, match="'steps' sets nothing"):
-        overridden(before, ["batch_size=30", "steps"])
+        override(before, "batch_size=30", "steps")
 
 
 def test_override_adds_to_a_table_of_options() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -206,5 +207,6 @@ def test_every_weight_of_use_has_a_gradient() -> None:
     ],
 )
 def test_impossible_settings_are_refused(field: str, value: float) -> None:
+    changes: dict[str, Any] = {field: value}
     with pytest.raises(LotteryError, match=f"{field} = {value} is out of range"):
-        dataclasses.replace(ControllerConfig(), **{field: value})  # type: ignore[arg-type]
+        dataclasses.replace(ControllerConfig(), **changes)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -155,11 +156,11 @@ def test_figures_of_a_round() -> None:
 
 def test_promised_and_real_gains_written_out() -> None:
     a, b, c, d = (0,), (1,), (2,), (3,)
-    made = {"parent": a, "round": 1}
+    made: dict[str, Any] = {"parent": a, "round": 1}
     pool = [
         Member(choices=a, round=0, score=1.0),
-        Member(choices=b, step_size=1, promised=1.0, predicted_gain=0.5, score=3.0, **made),  # type: ignore[arg-type]
-        Member(choices=c, step_size=1, promised=2.0, predicted_gain=0.0, score=0.0, **made),  # type: ignore[arg-type]
+        Member(choices=b, step_size=1, promised=1.0, predicted_gain=0.5, score=3.0, **made),
+        Member(choices=c, step_size=1, promised=2.0, predicted_gain=0.0, score=0.0, **made),
         Member(choices=d, round=1, score=9.0),
     ]
     assert step_figures(pool, [b, c, d]) == {

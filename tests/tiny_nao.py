@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 from nas.search.nao_config import NaoConfig
 from nas.search.spaces import (
@@ -49,6 +50,6 @@ def drawn(space: Space, count: int, seed: int = 0) -> list[Choices]:
     return [*rows]
 
 
-def tiny(**changes: int | float) -> NaoConfig:
+def tiny(**changes: Any) -> NaoConfig:
     """`TINY` with other settings."""
-    return replace(TINY, **changes)  # type: ignore[arg-type]
+    return replace(TINY, **changes)

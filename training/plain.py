@@ -12,7 +12,7 @@ import math
 import re
 import tomllib
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from training.errors import LotteryError
@@ -159,12 +159,7 @@ def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
 
 
-def override(config: T, assignment: str) -> T:
-    """A configuration with one field changed; see `overridden`."""
-    return overridden(config, [assignment])
-
-
-def overridden(config: T, assignments: Iterable[str]) -> T:
+def override(config: T, *assignments: str) -> T:
     """A configuration with some fields changed, checked once all of them are: one may need another.
 
     Args:

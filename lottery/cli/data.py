@@ -136,14 +136,13 @@ def _config(name: str, assignments: Sequence[str]) -> DataConfig:
     from training.configs import DataConfig
     from training.plain import override
 
-    config = DataConfig(name=name)
     for assignment in assignments:
         if "=" not in assignment:
             raise LotteryError(
                 f"{assignment!r} sets nothing; write OPTION=VALUE, such as characters=1."
             )
-        config = override(config, f"options.{assignment.removeprefix('data.options.')}")
-    return config
+    options = (f"options.{one.removeprefix('data.options.')}" for one in assignments)
+    return override(DataConfig(name=name), *options)
 
 
 def _words(value: Any) -> str:

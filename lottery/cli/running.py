@@ -25,7 +25,7 @@ from lottery.searches import SEARCHES, retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
-from training.plain import from_toml, overridden
+from training.plain import from_toml, override
 from training.storage import read_file
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def changed(
     if network is not None:
         experiment = with_network(experiment, network)
     last = [] if precision is None else [f"training.precision={precision}"]
-    experiment = overridden(experiment, [*assignments, *last])
+    experiment = override(experiment, *assignments, *last)
     if seeds is not None:
         experiment = dataclasses.replace(experiment, seeds=tuple(seeds))
     if levels is not None:

@@ -18,7 +18,7 @@ from lottery.searches import METHODS, random_rivals, search_recipe, usual_search
 from nas.search.configs import SearchConfig
 from nas.search.records import SearchRecord, is_search, read_config
 from training.errors import LotteryError
-from training.plain import from_toml, overridden
+from training.plain import from_toml, override
 from training.storage import read_file
 
 SEARCH_RUNS = Path("results/searches")
@@ -99,7 +99,7 @@ def seeded(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchC
 
 def changed_search(config: SearchConfig, options: Mapping[str, Any]) -> SearchConfig:
     """The search with what `--set` changes."""
-    return overridden(config, options["assignments"])
+    return override(config, *options["assignments"])
 
 
 def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) -> Path:
