@@ -14,13 +14,13 @@ import json
 import platform
 import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from turns import Step, one_step_at_a_time
 
 from nas.networks import build
 from training.configs import OptimizerConfig, TrainingConfig
@@ -34,6 +34,8 @@ from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 
 BATCH = 64
+# Steps before the timed ones: the loop records two.
+WARM = 3
 SPEC = ImageSpec(channels=3, height=32, width=32, classes=10)
 SIZE = {"channels": 20, "normal_cells": 2, "reductions": 2, "drop_path": 0.4, "auxiliary": 1}
 OPTIMIZER = OptimizerConfig(
@@ -50,7 +52,6 @@ CONFIG = TrainingConfig(
     eval_every=Steps(iterations=10**9),
     optimizer=OPTIMIZER,
 )
-Step = Callable[[], None]
 
 
 def random_images(count: int) -> LabelledImages:
@@ -84,20 +85,7 @@ def ours(work: ImageClassification) -> Step:
     replicates = Replicates([model], [0], default_batching(model, work.spec, work.device, 1))
     state = begin(replicates, work, CONFIG, 0)
 
-    def leave(_: object) -> None:
-        raise _EnoughError
-
-    def step() -> None:
-        try:
-            train(state, work, CONFIG, 10**9, {}, leave)
-        except _EnoughError:
-            state.recent.clear()
-
-    return step
-
-
-class _EnoughError(Exception):
-    """Ends a step of training."""
+    return one_step_at_a_time(lambda hook: train(state, work, CONFIG, 10**9, {}, hook))
 
 
 def plain(work: ImageClassification, layout: torch.memory_format) -> Step:
@@ -135,11 +123,11 @@ def measure(steps: int) -> dict[str, object]:
         "plain channels-last": plain(work, torch.channels_last),
     }
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(steps + 1):
+    for turn in range(steps + WARM):
         for name, step in runs.items():
             began = time.perf_counter()
             step()
-            if turn > 0:
+            if turn >= WARM:
                 times[name].append(time.perf_counter() - began)
     each = {name: median(values) for name, values in times.items()}
     return {

@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from plain_language import plain_model
 from torch import nn
+from turns import Step, one_step_at_a_time
 
 from nas.networks import build
 from training.configs import OptimizerConfig, TrainingConfig
@@ -43,7 +44,8 @@ from training.tasks.language_modelling import LanguageModelling
 VOCABULARY = 10_000
 SPEC = TextSpec(vocabulary=VOCABULARY)
 RATE, CLIP = 1.0, 0.25
-Step = Callable[[], None]
+# Steps before the timed ones: the loop records two.
+WARM = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,20 +137,7 @@ def ours(case: Case, precision: Any) -> Step:
     replicates = Replicates([model], [0], default_batching(model, work.spec, work.device, 1))
     state = begin(replicates, work, config, 0)
 
-    def leave(_: object) -> None:
-        raise _EnoughError
-
-    def step() -> None:
-        try:
-            train(state, work, config, 10**9, {}, leave)
-        except _EnoughError:
-            state.recent.clear()
-
-    return step
-
-
-class _EnoughError(Exception):
-    """Ends a step of training."""
+    return one_step_at_a_time(lambda hook: train(state, work, config, 10**9, {}, hook))
 
 
 def plain(case: Case) -> Step:
@@ -201,13 +190,13 @@ def measure(case: Case, steps: int) -> dict[str, object]:
     precisions = {"bf16": torch.bfloat16, "fp32": torch.float32}
     rates = dict.fromkeys(precisions, 0.0)
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(steps + 1):
+    for turn in range(steps + WARM):
         for name, precision in precisions.items():
             rates[name] = max(rates[name], matrix_rate(precision))
         for name, step in runs.items():
             began = time.perf_counter()
             step()
-            if turn > 0:
+            if turn >= WARM:
                 times[name].append(time.perf_counter() - began)
     least = {name: min(values) for name, values in times.items()}
     tokens = case.batch * case.window

@@ -87,10 +87,6 @@ def _fold(images: Tensor, dim: int | None, count: int) -> Tensor:
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
-    if x.dim() == 2 and bias is not None:
-        # Weight first: its gradient then comes out in its own layout, by vmap's rules alone.
-        return torch.addmm(bias[:, None], weight, x.t()).t()
-
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         x, weight, *rest = (_first(t, d, count) for t, d in zip(tensors, dims, strict=True))
         offset = rest[0] if rest else weight.new_zeros(1).expand(count, weight.shape[1])

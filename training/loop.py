@@ -11,7 +11,7 @@ from torch import Tensor
 
 from training.averaging import no_averages, start_means, update_means
 from training.configs import TrainingConfig
-from training.device import backward_precision, matrix_precision
+from training.differentiation import differentiator
 from training.looks import look
 from training.optimizers import (
     clip_per_replicate,
@@ -24,8 +24,7 @@ from training.optimizers import (
 )
 from training.replicates import Replicates
 from training.state import TrainingState, all_held, copy_rows, hold
-from training.tasks.parts import cut, join
-from training.tasks.task import Batch, Task
+from training.tasks.task import Task
 
 Hook = Callable[[TrainingState], None]
 
@@ -79,6 +78,7 @@ def train(
     every = config.eval_every.count(per_epoch)
     masked = gradient_masks(replicates, masks)
     replicates.train()
+    differentiate = differentiator(replicates, task, config)
     draw = state.step * config.accumulation
     now = torch.tensor(draw, dtype=torch.int32, device=task.device)
     while state.step < last_step and not all_held(state):
@@ -90,9 +90,8 @@ def train(
             state.carry = task.first_carry(replicates)
         if state.step == state.averages.finetune_from:
             _begin_fine_tuning(state, task)
-        state.optimizer.zero_grad()
         progress = min(1.0, (place + 1) / total)
-        losses = _differentiate(state, task, config, batch(state.step), now, progress)
+        losses, state.carry = differentiate(state.carry, batch(state.step), now, progress)
         mask_gradients(masked)
         if config.optimizer.clip_norm is not None:
             clip_per_replicate(gradients(replicates.parameters()), config.optimizer.clip_norm)
@@ -104,39 +103,6 @@ def train(
         if state.step % every == 0 or state.step == last_step:
             look(state, task, config.precision)
         hook(state)
-
-
-def _differentiate(
-    state: TrainingState,
-    task: Task,
-    config: TrainingConfig,
-    batch: Batch,
-    now: Tensor,
-    progress: float,
-) -> Tensor:
-    """Leave a batch's gradients, the mean over its parts, and return the losses `[R]`; advances the carry.
-
-    Args:
-        state: its carry is changed.
-        task: what is learned.
-        config: how.
-        batch: of all replicates.
-        now: the number of the draw, int32, raised in place at each part: parts repeat no noise.
-        progress: the share of training that is done, which scheduled drop-path follows.
-    """
-    replicates, parts = state.replicates, config.accumulation
-    losses, carries = [], []
-    for carry, part in cut(state.carry, batch, task.example_dimension, parts):
-        replicates.advance(now, progress)
-        with matrix_precision(config.precision, task.device):
-            loss, after = replicates(task.loss, carry, *part)
-        with backward_precision(config.precision):
-            (loss.sum() / parts).backward()
-        losses.append(loss.detach())
-        carries.append(after)
-        now += 1
-    state.carry = join(carries)
-    return losses[0] if parts == 1 else torch.stack(losses).mean(0)
 
 
 def _begin_fine_tuning(state: TrainingState, task: Task) -> None:

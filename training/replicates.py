@@ -150,15 +150,19 @@ def default_batching(network: nn.Module, spec: Spec, device: torch.device, count
     Stacked, but looped where `vmap` has no rule (torch's own recurrent modules) and, on a CPU, for a single replicate,
     where stacking only costs, and for convolutions whose features are too large for a stack's to stay in the cache.
     """
-    modules = [*network.modules()]
-    if any(isinstance(module, nn.RNNBase) for module in modules):
+    if has_torch_recurrence(network):
         return "looped"
     if device.type != "cpu":
         return "stacked"
-    widths = [module.out_channels for module in modules if isinstance(module, nn.Conv2d)]
+    widths = [m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)]
     pixels = spec.height * spec.width if isinstance(spec, ImageSpec) else 0
     large = bool(widths) and median(widths) * pixels >= LARGE_FEATURES
     return "looped" if count == 1 or large else "stacked"
+
+
+def has_torch_recurrence(network: nn.Module) -> bool:
+    """Whether one of torch's own recurrent modules stands in a network."""
+    return any(isinstance(module, nn.RNNBase) for module in network.modules())
 
 
 def _aligned(

@@ -1,0 +1,173 @@
+"""Recordings: played exactly where nothing but the tensors decides what happens, and then bit for bit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import training.differentiation
+from tests.tiny_tasks import SIZES, config, half_masks, image_task, stack, task_for, trained
+from training.noise import Dropout
+from training.recording import Recorded
+from training.replicates import Replicates
+
+
+class Calls:
+    """A function and how often it was called."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.count = 0
+
+    def __call__(self, *inputs: Any) -> Any:
+        """What the function returns."""
+        self.count += 1
+        return self.function(*inputs)
+
+
+def recorded(calls: Calls) -> Recorded:
+    return Recorded(calls, lambda: None)
+
+
+def test_the_third_call_is_played_with_new_arguments_and_the_present_weights() -> None:
+    weight = torch.tensor([1.0, 2.0])
+    calls = Calls(lambda x: (x * weight).sum())
+    played = recorded(calls)
+    assert [float(played(torch.tensor([1.0, n]))) for n in (1.0, 2.0, 3.0)] == [3.0, 5.0, 7.0]
+    weight.copy_(torch.tensor([10.0, 1.0]))
+    assert float(played(torch.tensor([2.0, 5.0]))) == 25.0
+    assert calls.count == 2
+
+
+def test_views_of_weights_follow_them() -> None:
+    weight = torch.eye(2)
+    played = recorded(Calls(lambda x: x @ weight.t()[:1].unbind(0)[0].view(2, 1)))
+    for _ in range(3):
+        assert played(torch.tensor([[3.0, 4.0]])).tolist() == [[3.0]]
+    weight.copy_(torch.tensor([[2.0, 0.0], [7.0, 0.0]]))  # the first row of its transpose is 2, 7
+    assert played(torch.tensor([[3.0, 4.0]])).tolist() == [[34.0]]
+
+
+def several(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Operations of every kind: several results, in place, into a given tensor, of lists, and one for its effect."""
+    low, high = x.split(2)
+    out = torch.empty(2)
+    torch.mul(low, high, out=out)
+    values, places = out.sort()
+    torch._foreach_add_([values, low], 1.0)
+    x.clone().zero_()
+    return torch.cat([values, low]), [places, torch.where(low > 0, high, -high)]
+
+
+def test_operations_of_every_kind_are_played() -> None:
+    calls = Calls(several)
+    played = recorded(calls)
+    for step in range(5):
+        mine, its = (torch.tensor([3.0, -1.0, 2.0, float(step)]) for _ in range(2))
+        (first, others), (expected, rest) = played(mine), several(its)
+        assert torch.equal(first, expected)
+        assert all(torch.equal(a, b) for a, b in zip(others, rest, strict=True))
+        assert torch.equal(mine, its)  # `low` is a view of the argument, which is changed in place
+    assert calls.count == 2
+
+
+def test_arguments_of_another_shape_are_never_played() -> None:
+    calls = Calls(lambda x: x.sum() * len(x))
+    played = recorded(calls)
+    for _ in range(3):
+        played(torch.ones(2))
+    assert float(played(torch.ones(3))) == 9.0
+    assert float(played(torch.ones(2))) == 4.0
+    assert calls.count == 3
+
+
+def test_gradients_are_played() -> None:
+    weight = nn.Parameter(torch.tensor(3.0))
+
+    def gradient(x: Tensor) -> Tensor | None:
+        weight.grad = None
+        (weight * weight * x).backward()
+        return weight.grad
+
+    calls = Calls(gradient)
+    played = recorded(calls)
+    assert [float(played(torch.tensor(x))) for x in (1.0, 2.0, 5.0)] == [6.0, 12.0, 30.0]
+    with torch.no_grad():
+        weight.fill_(1.0)
+    assert float(played(torch.tensor(5.0))) == 10.0
+    assert calls.count == 2
+
+
+class Counting:
+    """Functions that follow from something besides tensors, in ways that a recording has to notice."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.before = torch.zeros(())
+
+    def a_number(self, x: Tensor) -> Tensor:
+        """An operation's constant changes."""
+        self.calls += 1
+        return x + self.calls
+
+    def a_tensor(self, x: Tensor) -> Tensor:
+        """A tensor is replaced, not changed in place."""
+        self.before = self.before + x
+        return self.before * 2
+
+    def a_branch(self, x: Tensor) -> Tensor:
+        """A value decides what is done."""
+        return x + 1 if float(x) > 2 else -x
+
+    def later(self, x: Tensor) -> Tensor:
+        """The count matters only after the recordings: the state tells."""
+        self.calls += 1
+        return x if self.calls < 4 else -x
+
+
+@pytest.mark.parametrize("name", ["a_number", "a_tensor", "a_branch", "later"])
+def test_what_follows_from_something_else_is_never_played(name: str) -> None:
+    mine, its = Counting(), Counting()
+    calls = Calls(getattr(mine, name))
+    watched = Recorded(calls, lambda: mine.calls)
+    for x in (1.0, 2.0, 3.0, 4.0, 5.0):
+        assert float(watched(torch.tensor(x))) == float(getattr(its, name)(torch.tensor(x)))
+    assert calls.count == 5
+
+
+def unrecorded(function: Callable[..., Any], state: Callable[[], object]) -> Callable[..., Any]:
+    """A recorder that records nothing."""
+    del state
+    return function
+
+
+@pytest.mark.parametrize("batching", ["stacked", "looped"])
+@pytest.mark.parametrize("name", SIZES)
+def test_a_played_training_equals_one_that_is_not_bit_for_bit(
+    name: str, batching: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> tuple[dict[str, Tensor], list[Any]]:
+        replicates = stack(name, (0, 1), batching)
+        state = trained(replicates, task_for(name), config(12, 5), half_masks(replicates))
+        return replicates.tensors(), state.looks
+
+    tensors, looks = run()
+    monkeypatch.setattr(training.differentiation, "Recorded", unrecorded)
+    plain, seen = run()
+    assert all(torch.equal(tensor, plain[key]) for key, tensor in tensors.items())
+    assert looks == seen
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_training_calls_its_network_twice(accumulation: int) -> None:
+    calls: list[bool] = []
+    network = nn.Sequential(Dropout(0.5), nn.Flatten(), nn.Linear(64, 3))
+    replicates = Replicates([network] * 2, [0, 1], "stacked")
+    replicates.network.register_forward_hook(lambda module, *_: calls.append(module.training))
+    trained(replicates, image_task(), dataclasses.replace(config(8, 4), accumulation=accumulation))
+    assert calls.count(True) == 2

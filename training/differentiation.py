@@ -1,0 +1,90 @@
+"""From a batch to losses and gradients: the part of a step that repeats, recorded once and then played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from training.configs import TrainingConfig
+from training.device import backward_precision, matrix_precision
+from training.recording import Recorded
+from training.replicates import Replicates, has_torch_recurrence
+from training.tasks.parts import cut, join
+from training.tasks.task import Batch, Carry, Task
+
+Gradients = list[Tensor | None]
+Part = Callable[[Carry, Batch], tuple[Tensor, Carry, Gradients]]
+Differentiate = Callable[[Carry, Batch, Tensor, float], tuple[Tensor, Carry]]
+
+
+def differentiator(replicates: Replicates, task: Task, config: TrainingConfig) -> Differentiate:
+    """The function that leaves a batch's gradients, the mean over its parts, where the optimizer finds them.
+
+    It takes what is carried in, the batch, the number of the draw (int32, raised in place at each part: parts repeat no
+    noise), and the share of training that is done, which scheduled drop-path follows. It returns the losses `[R]` and
+    what is carried on.
+    """
+    trained = [parameter for parameter in replicates.parameters() if parameter.requires_grad]
+    of_part = _of_part(replicates, trained, task, config)
+
+    def differentiate(
+        carry: Carry, batch: Batch, now: Tensor, progress: float
+    ) -> tuple[Tensor, Carry]:
+        for parameter in trained:
+            parameter.grad = None
+        losses, carries, total = [], [], list[Tensor | None]()
+        for before, part in cut(carry, batch, task.example_dimension, config.accumulation):
+            replicates.advance(now, progress)
+            loss, after, gradients = of_part(before, part)
+            total = _sum(total, gradients)
+            losses.append(loss)
+            carries.append(after)
+            now += 1
+        for parameter, gradient in zip(trained, total, strict=True):
+            parameter.grad = gradient
+        return losses[0] if len(losses) == 1 else torch.stack(losses).mean(0), join(carries)
+
+    return differentiate
+
+
+def _of_part(
+    replicates: Replicates, trained: Sequence[nn.Parameter], task: Task, config: TrainingConfig
+) -> Part:
+    def of_part(carry: Carry, part: Batch) -> tuple[Tensor, Carry, Gradients]:
+        for parameter in trained:
+            parameter.grad = None
+        with matrix_precision(config.precision, task.device):
+            loss, after = replicates(task.loss, carry, *part)
+        with backward_precision(config.precision):
+            (loss.sum() / config.accumulation).backward()
+        return loss.detach(), after, [parameter.grad for parameter in trained]
+
+    # torch's own recurrent modules choose other kernels, that round otherwise, while they are recorded.
+    if has_torch_recurrence(replicates):
+        return of_part
+    return Recorded(of_part, lambda: _plain_attributes(replicates))
+
+
+def _plain_attributes(network: nn.Module) -> list[dict[str, Any]]:
+    """What modules hold besides tensors, such as a count of their calls."""
+    plain = (bool, int, float, str)
+    return [
+        {name: value for name, value in vars(module).items() if isinstance(value, plain)}
+        for module in network.modules()
+    ]
+
+
+def _sum(total: Gradients, gradients: Gradients) -> Gradients:
+    """The sum of the parts' gradients, in place in the first ones; a parameter that a loss passes by has none."""
+    if not total:
+        return gradients
+    pairs = [
+        (one, other)
+        for one, other in zip(total, gradients, strict=True)
+        if one is not None and other is not None
+    ]
+    torch._foreach_add_([one for one, _ in pairs], [other for _, other in pairs])
+    return total
