@@ -10,6 +10,7 @@ from torch import nn
 
 from lottery.controls import NEED_PRUNED_WEIGHTS, Draw, contestant, control
 from lottery.criteria import criterion
+from lottery.disk_use import KeepWeights, drop_weights_before, what_to_keep
 from lottery.experiments import Experiment
 from lottery.levels import Replicate, Stack
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
@@ -41,6 +42,8 @@ class Setting:
         at_once: how many replicates are trained in one stack; None for all.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
+        keep_weights: whether every level's trained weights stay on disk, or the newest one's; None for all, unless
+            that is much.
     """
 
     task: Task
@@ -48,6 +51,7 @@ class Setting:
     at_once: int | None = None
     watcher: Watcher = field(default_factory=Watcher)
     factory: Factory | None = None
+    keep_weights: KeepWeights | None = None
 
 
 def check(experiment: Experiment, setting: Setting) -> None:
@@ -110,9 +114,13 @@ def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Rec
         LotteryError: stopped on request (exit code 75), or a file of the run is damaged.
     """
     setting.watcher.begin(run.name, replicate_steps(experiment))
+    network = new_network(experiment, setting, experiment.seeds[0])
+    keep = what_to_keep(experiment, network, setting.keep_weights)
     for level in range(experiment.levels + 1):
         arms = (TICKET, *(experiment.arms if level > 0 else ()))
         train_level(experiment, run, setting, level=level, arms=arms, place=run.level(level))
+        if keep == "newest":
+            drop_weights_before(run, level)
     return read_records(run.root)
 
 
@@ -135,9 +143,13 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
         )
     total = len(levels) * len(experiment.seeds) * level_steps(experiment, 1)
     setting.watcher.begin(f"{run.name}, {arm}", total)
+    network = new_network(experiment, setting, experiment.seeds[0])
+    keep = what_to_keep(experiment, network, setting.keep_weights)
     for level in levels:
         place = run.level(level, arm)
         train_level(experiment, run, setting, level=level, arms=(arm,), place=place)
+        if keep == "newest":
+            drop_weights_before(run, levels[-1])
     return [record for record in read_records(run.root) if record.arm == arm]
 
 

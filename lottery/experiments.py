@@ -94,11 +94,21 @@ class RewindingConfig:
         step: the rewind step of the dense training; 0 is initialisation.
         weights: start (rewound to that step) or keep (as trained).
         schedule: rewind (the learning rates from that step on, again) or continue (the last one, for as many steps).
+        optimizer_state: fresh, or rewind (the momenta of that step, those of pruned weights 0; for the controls too).
     """
 
     step: Steps = field(default_factory=Steps)
     weights: Literal["start", "keep"] = "start"
     schedule: Literal["rewind", "continue"] = "rewind"
+    optimizer_state: Literal["fresh", "rewind"] = "fresh"
+
+    def __post_init__(self) -> None:
+        require(
+            self.optimizer_state == "fresh" or self.weights == "start",
+            "optimizer_state",
+            self.optimizer_state,
+            "fresh unless weights is start, as momenta belong to the weights of the same step",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,8 @@ from lottery.records import GateCount, LayerCount, Record, Value, records_to_jso
 from lottery.runs import Run, write_progress
 from nas.catalog import entry
 from nas.gates import Rows, gate_rows
-from training.checkpoints import (
-    tensors_from_bytes,
-    tensors_to_bytes,
-)
+from training.checkpoints import tensors_from_bytes, tensors_to_bytes
+from training.errors import LotteryError
 from training.metrics import Metric
 from training.replicates import Batching
 from training.tasks.task import Task
@@ -163,7 +161,16 @@ def read_masks(run: Run, place: str) -> dict[tuple[str, int], Mask]:
 
 
 def read_weights(run: Run, place: str) -> dict[tuple[str, int], Tensors]:
-    """A level's trained tensors by (arm, seed)."""
+    """A level's trained tensors by (arm, seed).
+
+    Raises:
+        LotteryError: they were removed since a newer level was done, or the file is damaged.
+    """
     name = run.weights(place)
+    if run.is_done(place) and name not in run.folder.names():
+        raise LotteryError(
+            f"{run.root / name} was removed, as only the newest level's trained weights were to be kept; "
+            "a run with --keep-weights all keeps those of every level."
+        )
     tensors, facts = tensors_from_bytes(run.folder.read(name), run.root / name)
     return {(arm, seed): row(tensors, r) for r, (arm, seed) in enumerate(facts["replicates"])}

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 
 from lottery.cycle import Setting, dense_tickets, level_steps, new_network
+from lottery.disk_use import KeepWeights, run_bytes, what_to_keep
 from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.pruning import count_at
@@ -41,10 +42,19 @@ class LevelPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run to come: its levels, and the bytes that it will take on disk."""
+    """A run to come.
+
+    Attributes:
+        levels: from the dense one on.
+        keep_weights: whether every level's trained weights will stay on disk, or the newest one's.
+        bytes: that it will take on disk in the end.
+        bytes_with_all: that it would take if every level's trained weights stayed.
+    """
 
     levels: tuple[LevelPlan, ...]
+    keep_weights: KeepWeights
     bytes: int
+    bytes_with_all: int
 
 
 def plan(experiment: Experiment, setting: Setting) -> Plan:
@@ -56,7 +66,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
     """
     seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
     tickets = dense_tickets(experiment, setting)
-    mask, tensors = tickets[experiment.seeds[0]]
+    mask, _ = tickets[experiment.seeds[0]]
     each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
     levels = []
     for level in range(experiment.levels + 1):
@@ -71,10 +81,14 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
                 seconds=each * replicates * steps,
             )
         )
-    stored = sum(tensor.nbytes for tensor in tensors.values())
-    masks = -(-count(mask) // 8)
-    total = sum(level.replicates for level in levels)
-    return Plan(levels=tuple(levels), bytes=total * (stored + masks) + seeds * stored)
+    network = new_network(experiment, setting, experiment.seeds[0])
+    keep = what_to_keep(experiment, network, setting.keep_weights)
+    return Plan(
+        levels=tuple(levels),
+        keep_weights=keep,
+        bytes=run_bytes(experiment, network, keep),
+        bytes_with_all=run_bytes(experiment, network, "all"),
+    )
 
 
 def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count: int) -> float:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
 
 from lottery.experiments import RewindingConfig
 from lottery.masks import Tensors
+
+# What Adam counts for each parameter of a stack; it is the same for all replicates.
+STEPS = "step"
 
 
 def rewind(start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:
@@ -14,6 +20,31 @@ def rewind(start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:
     A ticket is this times its mask. Controls that keep other weights need what the ticket loses.
     """
     return start if config.weights == "start" else final
+
+
+def momenta_of(state: Mapping[str, Tensor], r: int) -> Tensors:
+    """Replicate r's part of what an optimizer remembers, see `training.optimizers.optimizer_state`."""
+    return {key: tensor[r] if tensor.dim() else tensor for key, tensor in state.items()}
+
+
+def rewound_momenta(held: Sequence[Tensors], masks: Mapping[str, Tensor]) -> Tensors:
+    """What the optimizer of a stack begins with: each replicate's part, with nothing of pruned weights.
+
+    A pruned weight without momentum never moves, as its gradient is 0.
+
+    Args:
+        held: what `momenta_of` gave, one for each replicate.
+        masks: bool `[R, ...]` by parameter.
+    """
+    momenta = {}
+    for key, tensor in held[0].items():
+        kind, name = key.split("/", 1)
+        if kind == STEPS:
+            momenta[key] = tensor
+            continue
+        stacked = torch.stack([one[key] for one in held])
+        momenta[key] = stacked * masks[name].to(stacked.device) if name in masks else stacked
+    return momenta
 
 
 def schedule_step(config: RewindingConfig, level: int, last_step: int) -> Callable[[int], int]:

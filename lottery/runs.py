@@ -42,6 +42,10 @@ class Run:
         """The file of a seed's tensors at the rewind step."""
         return f"start/seed-{seed}.safetensors"
 
+    def start_optimizer(self, seed: int) -> str:
+        """The file of what a seed's optimizer remembers at the rewind step, where that is rewound too."""
+        return f"start/seed-{seed}-optimizer.safetensors"
+
     def level(self, level: int, added: str = "") -> str:
         """The folder of a level, or of an arm that was added to it later."""
         return f"level-{level:02d}/{added}".rstrip("/")
@@ -82,6 +86,14 @@ class Run:
     def is_done(self, place: str) -> bool:
         """Whether a level's records exist."""
         return self.folder.holds(self.records(place))
+
+    def finished(self, level: int) -> list[str]:
+        """The folders of a level that are done: its own, then those of arms that were added to it."""
+        names = [name for name in self.folder.names() if name.startswith(f"{self.level(level)}/")]
+        places = [
+            name.removesuffix(f"/{RECORDS}") for name in names if name.endswith(f"/{RECORDS}")
+        ]
+        return sorted(filter(self.is_done, places))
 
 
 def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> Run:

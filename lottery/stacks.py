@@ -11,17 +11,16 @@ import torch
 from lottery.levels import Outcome, Stack, write_level
 from lottery.masks import Tensors, row, stack_tensors
 from lottery.records import HistoryRow, Value
-from lottery.rewinding import schedule_step
+from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.runs import append_history, keep_history, write_progress
-from training.checkpoints import (
-    checkpoint_to_bytes,
-    restore_checkpoint,
-    tensors_to_bytes,
-)
+from lottery.starts import read_start_optimizer
+from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision
+from training.differentiation import saved_bytes
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
+from training.optimizers import load_optimizer_state, optimizer_state
 from training.replicates import Replicates, default_batching
 from training.state import Look, TrainingState, trained_tensors
 from training.tasks.task import Evaluation, Task
@@ -46,12 +45,13 @@ def train_stack(stack: Stack) -> None:
 
 
 def fitting(stack: Stack) -> int:
-    """How many replicates fit into a quarter of the device's memory, at least 1."""
+    """How many replicates fit into a quarter of the device's memory, at least 1; what they save to go back counts."""
     device = stack.task.device
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-    each = COPIES_IN_MEMORY * 4 * stack.parameters
+    saved = saved_bytes(stack.network, stack.task, stack.experiment.training)
+    each = COPIES_IN_MEMORY * 4 * stack.parameters + saved
     return max(1, int(memory * SHARE_OF_MEMORY / each))
 
 
@@ -65,6 +65,10 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     masks = _on(task.device, stack_tensors(r.mask for r in members))
     first = experiment.rewinding.step.iterations if stack.level > 0 else 0
     state = begin(replicates, task, experiment.training, first)
+    if stack.level > 0 and experiment.rewinding.optimizer_state == "rewind":
+        held = [read_start_optimizer(stack.run, member.seed) for member in members]
+        momenta = rewound_momenta(held, masks)
+        load_optimizer_state(state.optimizer, replicates.weights(), momenta)
     saved = stack.run.checkpoints(stack.place, chunk)
     if saved:
         data = stack.run.folder.read(saved[-1])
@@ -133,10 +137,14 @@ class _Hook:
         """At the rewind step of the dense training, write each seed's tensors, never averaged ones."""
         if self.stack.level > 0 or state.step != self.stack.experiment.rewinding.step.iterations:
             return
+        run, weights = self.stack.run, state.replicates.weights()
         tensors = state.replicates.tensors()
+        momenta = optimizer_state(state.optimizer, weights)
         for r, replicate in enumerate(self.members):
-            data = tensors_to_bytes(row(tensors, r))
-            self.stack.run.folder.write(self.stack.run.start(replicate.seed), data)
+            run.folder.write(run.start(replicate.seed), tensors_to_bytes(row(tensors, r)))
+            if self.stack.experiment.rewinding.optimizer_state == "rewind":
+                name = run.start_optimizer(replicate.seed)
+                run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 
     def _rows(self, look: Look) -> Iterator[HistoryRow]:
         names = (("loss", look.loss), (self.stack.task.metric.name, look.metric))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from torch import nn
 
 from lottery.criteria import Evidence, criterion
@@ -20,19 +23,31 @@ from training.storage import damaged
 def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
     """A level above 0 by seed: the ticket's mask, and the whole network that it is taken from.
 
-    Each is pruned from the ticket that was trained at the level before; that level's files must be there.
+    A level that is done knows its masks. Else each is pruned from the ticket that was trained at the level before.
+
+    Raises:
+        LotteryError: a file of the run is damaged, or the trained weights that this needs were removed.
     """
-    pruning = experiment.pruning
-    before = run.level(level - 1)
-    masks, finals = read_masks(run, before), read_weights(run, before)
+    here, before = run.level(level), run.level(level - 1)
+    if not run.is_done(here):
+        return _newly_pruned(experiment, run, level)
+    masks = _tickets(read_masks(run, here), experiment, run.root / here)
+    if experiment.rewinding.weights == "start":
+        return {seed: (mask, read_start(run, seed)) for seed, mask in masks.items()}
+    finals = _tickets(read_weights(run, before), experiment, run.root / before)
+    return {seed: (mask, finals[seed]) for seed, mask in masks.items()}
+
+
+def _newly_pruned(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
+    pruning, before = experiment.pruning, run.level(level - 1)
+    masks = _tickets(read_masks(run, before), experiment, run.root / before)
+    finals = _tickets(read_weights(run, before), experiment, run.root / before)
     tickets = {}
     for seed in experiment.seeds:
-        if (TICKET, seed) not in masks or (TICKET, seed) not in finals:
-            raise damaged(run.root / before, f"it has no ticket of seed {seed}")
         evidence = Evidence(
             start=read_start(run, seed),
-            final=finals[TICKET, seed],
-            mask=masks[TICKET, seed],
+            final=finals[seed],
+            mask=masks[seed],
             generator=generator(seed, "criterion", level),
         )
         scores = criterion(pruning.criterion)(evidence)
@@ -41,9 +56,25 @@ def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tu
     return tickets
 
 
+def _tickets(
+    held: Mapping[tuple[str, int], Tensors], experiment: Experiment, path: Path
+) -> dict[int, Tensors]:
+    """The tickets' part of what a level holds of each arm and seed, by seed."""
+    missing = [seed for seed in experiment.seeds if (TICKET, seed) not in held]
+    if missing:
+        raise damaged(path, f"it has no ticket of seed {missing[0]}")
+    return {seed: held[TICKET, seed] for seed in experiment.seeds}
+
+
 def read_start(run: Run, seed: int) -> Tensors:
     """A seed's tensors at the rewind step."""
     name = run.start(seed)
+    return tensors_from_bytes(run.folder.read(name), run.root / name)[0]
+
+
+def read_start_optimizer(run: Run, seed: int) -> Tensors:
+    """What a seed's optimizer remembered at the rewind step."""
+    name = run.start_optimizer(seed)
     return tensors_from_bytes(run.folder.read(name), run.root / name)[0]
 
 

@@ -243,6 +243,62 @@ def test_late_rewinding_learning_rate_rewinding_and_fine_tuning(
     assert files(tmp_path / "b" / "tiny") == files(run.root)
 
 
+MOMENTA = {
+    "sgd": OptimizerConfig(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=1e-3),
+    "adam": OptimizerConfig(name="adam", learning_rate=1e-2),
+}
+
+
+@pytest.mark.parametrize("step", [0, 7])
+@pytest.mark.parametrize("optimizer", MOMENTA)
+def test_rewound_momenta_with_nothing_pruned_are_the_dense_run_bit_for_bit(
+    tmp_path: Path, optimizer: str, step: int
+) -> None:
+    training = dataclasses.replace(TINY.training, optimizer=MOMENTA[optimizer])
+    rewinding = dataclasses.replace(rewinding_to(step), optimizer_state="rewind")
+    same = dataclasses.replace(
+        TINY,
+        training=training,
+        rewinding=rewinding,
+        pruning=PruningConfig(rate=0.0),
+        arms=(),
+        levels=1,
+    )
+    fresh = dataclasses.replace(same, rewinding=rewinding_to(step))
+    finals = []
+    for name, experiment in (("rewound", same), ("fresh", fresh)):
+        carry_out(experiment, tmp_path / name)
+        run = Run(tmp_path / name)
+        finals.append([read_weights(run, run.level(n))["ticket", 1] for n in (0, 1)])
+    for dense, again in finals:
+        equal = all(torch.equal(tensor, again[name]) for name, tensor in dense.items())
+        # Nothing is remembered at initialisation, so that there a fresh optimizer is the rewound one.
+        assert equal is (dense is finals[0][0] or step == 0)
+
+
+@pytest.mark.parametrize("optimizer", MOMENTA)
+def test_pruned_weights_stay_zero_with_rewound_momenta_also_after_a_stop(
+    tmp_path: Path, optimizer: str
+) -> None:
+    rewinding = dataclasses.replace(rewinding_to(7), optimizer_state="rewind")
+    training = dataclasses.replace(TINY.training, optimizer=MOMENTA[optimizer])
+    experiment = dataclasses.replace(TINY, training=training, rewinding=rewinding)
+    carry_out(experiment, tmp_path / "a" / "tiny")
+    run = Run(tmp_path / "a" / "tiny")
+    masks, finals = (read(run, run.level(2)) for read in (read_masks, read_weights))
+    for key, mask in masks.items():
+        assert all(not finals[key][name][~m].any() for name, m in mask.items())
+    carry_out_in_pieces(experiment, tmp_path / "b" / "tiny", every=5)
+    assert files(tmp_path / "b" / "tiny") == files(run.root)
+
+
+def test_momenta_are_not_rewound_to_other_weights() -> None:
+    with pytest.raises(
+        LotteryError, match="optimizer_state = rewind .* must be fresh unless weights is start"
+    ):
+        override(TINY, "rewinding.weights=keep", "rewinding.optimizer_state=rewind")
+
+
 def test_fine_tuning_goes_on_from_the_trained_weights_at_the_last_rate(tmp_path: Path) -> None:
     # The cosine's last rate is 0.6 % of the first: Adam moves no weight further than 5 x 6e-5.
     experiment = dataclasses.replace(

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from lottery.cycle import Setting, find_tickets
+from lottery.disk_use import KeepWeights
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
 from lottery.progress import Watcher
 from lottery.records import ENVIRONMENT, Record
@@ -112,11 +113,14 @@ def carry_out(
     *,
     watcher: Watcher | None = None,
     at_once: int | None = None,
+    keep_weights: KeepWeights | None = None,
 ) -> list[Record]:
     """Begin a run, or go on with it."""
     task = digits() if task is None else task
     run = open_run(root, experiment, task.facts())
-    setting = Setting(task=task, at_once=at_once, watcher=watcher or Watcher())
+    setting = Setting(
+        task=task, at_once=at_once, watcher=watcher or Watcher(), keep_weights=keep_weights
+    )
     return find_tickets(experiment, run, setting)
 
 

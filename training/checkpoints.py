@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from training.optimizers import load_optimizer_state, optimizer_state
 from training.replicates import copy_tensors
 from training.state import Look, TrainingState
 from training.storage import damaged
@@ -45,16 +46,11 @@ def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
 
 def checkpoint_to_bytes(state: TrainingState) -> bytes:
     """Weights, buffers, best weights, optimizer, averages, carry, step, divergence and every look so far."""
-    optimizer = state.optimizer.state_dict()["state"]
+    optimizer = optimizer_state(state.optimizer, state.replicates.weights())
     tensors = {f"now/{name}": tensor for name, tensor in state.replicates.tensors().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     tensors |= {f"mean/{name}": tensor for name, tensor in state.averages.means.items()}
-    tensors |= {
-        f"optimizer/{index}/{name}": tensor
-        for index, averages in optimizer.items()
-        for name, tensor in averages.items()
-        if tensor is not None
-    }
+    tensors |= {f"optimizer/{name}": tensor for name, tensor in optimizer.items()}
     tensors |= {f"carry/{i}": tensor for i, tensor in enumerate(_leaves(state.carry))}
     if state.recent:
         tensors["recent"] = torch.stack(state.recent)
@@ -89,7 +85,7 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         state.replicates.load(groups["now"])
         copy_tensors(state.best, groups["best"])
         copy_tensors(state.averages.means, groups["mean"])
-        _restore_optimizer(state, groups["optimizer"])
+        load_optimizer_state(state.optimizer, state.replicates.weights(), groups["optimizer"])
         device = next(iter(state.best.values())).device
         carried = (groups["carry"][str(i)].to(device) for i in range(len(groups["carry"])))
         state.carry = _fill(state.carry, carried)
@@ -108,21 +104,6 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         ]
     except (IndexError, KeyError, ValueError, RuntimeError, StopIteration) as error:
         raise damaged(path, f"it is no checkpoint of this network ({error})") from None
-
-
-def _restore_optimizer(state: TrainingState, tensors: Mapping[str, Tensor]) -> None:
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    averages: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        index, name = key.split("/")
-        averages.setdefault(int(index), {})[name] = _laid_out(tensor, parameters[int(index)])
-    held = state.optimizer.state_dict()
-    state.optimizer.load_state_dict({**held, "state": averages})
-
-
-def _laid_out(tensor: Tensor, like: Tensor) -> Tensor:
-    """An average with its parameter's order in memory, in which fused optimizers walk both."""
-    return torch.empty_like(like).copy_(tensor) if tensor.shape == like.shape else tensor
 
 
 def _leaves(value: Any) -> Iterator[Tensor]:

@@ -68,6 +68,28 @@ def _of_part(
     return Recorded(of_part, lambda: _plain_attributes(replicates))
 
 
+def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
+    """Bytes that one replicate's forward pass keeps for its backward pass, besides its own tensors."""
+    replicates = Replicates([network], [0], "looped").train()
+    replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
+    whole = task.first_carry(replicates), task.batches([0])(0)
+    carry, part = cut(*whole, task.example_dimension, config.accumulation)[0]
+    held: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    saving = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with saving, matrix_precision(config.precision, task.device):
+        outputs = replicates(task.loss, carry, *part)
+    for tensor in (*replicates.parameters(), *replicates.buffers()):
+        held.pop(tensor.untyped_storage().data_ptr(), None)
+    del outputs  # Until here it kept what was saved, so that no two have one address.
+    return sum(held.values())
+
+
 def _plain_attributes(network: nn.Module) -> list[dict[str, Any]]:
     """What modules hold besides tensors, such as a count of their calls."""
     plain = (bool, int, float, str)

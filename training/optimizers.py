@@ -51,6 +51,35 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     return OPTIMIZERS[config.name](trained, config)
 
 
+def optimizer_state(optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+    """What an optimizer remembers, by `kind/parameter`: averages `[R, ...]`, and Adam's count of steps, a scalar."""
+    return {
+        f"{kind}/{name}": tensor
+        for name, weight in weights.items()
+        for kind, tensor in optimizer.state.get(weight, {}).items()
+        if tensor is not None
+    }
+
+
+def load_optimizer_state(
+    optimizer: Optimizer, weights: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]
+) -> None:
+    """Have an optimizer remember what `optimizer_state` gave.
+
+    Each average gets its parameter's order in memory, in which fused optimizers walk both.
+
+    Raises:
+        KeyError, RuntimeError: it is of other parameters, or of other shapes.
+    """
+    for key, tensor in state.items():
+        kind, name = key.split("/", 1)
+        weight = weights[name]
+        held = (
+            torch.empty_like(weight, requires_grad=False) if tensor.dim() else tensor.new_empty(())
+        )
+        optimizer.state[weight][kind] = held.copy_(tensor)
+
+
 def schedule_factor(
     schedule: ScheduleConfig, step: int, last_step: int, steps_per_epoch: int
 ) -> float:

@@ -84,6 +84,12 @@ machine_options = _together(
     quiet,
 )
 
+keep_weights_option = click.option(
+    "--keep-weights",
+    type=click.Choice(["all", "newest"]),
+    help="Whose trained weights stay on disk: every level's, or the newest one's; beyond 2 GB the newest one's.",
+)
+
 network_option = click.option(
     "--network",
     metavar="NAME",

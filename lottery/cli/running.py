@@ -47,6 +47,7 @@ class Machine:
         replicates_at_once: trained in one stack; None for as many as fit.
         quiet: no display.
         network: the one that the command line names, if it does: only then is a user's own code imported.
+        keep_weights: all, newest or None.
     """
 
     device: str
@@ -55,6 +56,7 @@ class Machine:
     replicates_at_once: int | None
     quiet: bool
     network: str | None = None
+    keep_weights: Any = None
 
 
 def named_experiment(target: str, rank: int | None = None) -> Experiment:
@@ -181,6 +183,7 @@ def prepared(
         # Not every network of others can be mapped by vmap.
         batching=machine.batching or (None if is_known(experiment.network.name) else "looped"),
         at_once=machine.replicates_at_once,
+        keep_weights=machine.keep_weights,
         watcher=watcher,
         factory=factory_of(machine.network, experiment),
     )

@@ -12,6 +12,7 @@ import click
 from lottery.cli.options import (
     as_json,
     experiment_options,
+    keep_weights_option,
     machine_options,
     network_option,
     rank_option,
@@ -87,6 +88,7 @@ def retrain(target: str, **options: Any) -> None:
 @rank_option
 @experiment_options
 @machine_options
+@keep_weights_option
 def prune(target: str, levels: int | None, **options: Any) -> None:
     """Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
 
@@ -109,6 +111,7 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
 @click.argument("arm")
 @network_option
 @machine_options
+@keep_weights_option
 @as_json
 def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     """Train one more control beside every level of a finished RUN.

@@ -11,7 +11,7 @@ from lottery.experiments import Experiment
 from lottery.levels import read_weights
 from lottery.masks import Tensors, stack_tensors
 from lottery.measurements.continuous_cache import Cache, cached_losses
-from lottery.records import RECORDS, read_records
+from lottery.records import read_records
 from lottery.runs import Run
 from training.datasets.text import MOST_NATS
 from training.errors import ExitCode, LotteryError
@@ -91,15 +91,12 @@ def measure_pointer(
 
 def _trained(run: Run, level: int) -> Iterator[tuple[tuple[str, int], Tensors]]:
     """The trained tensors of a level's replicates, also of the arms that were added to it, by (arm, seed)."""
-    ending = f"/{RECORDS}"
-    names = [n for n in run.folder.names() if n.startswith(f"{run.level(level)}/")]
-    places = [name.removesuffix(ending) for name in names if name.endswith(ending)]
-    if not any(map(run.is_done, places)):
+    places = run.finished(level)
+    if not places:
         raise LotteryError(
             f"{run.root} has no finished level {level}; lottery show {run.root} lists those that it has."
         )
-    # The level itself comes before the arms that were added to it.
-    for place in sorted(filter(run.is_done, places)):
+    for place in places:
         yield from read_weights(run, place).items()
 
 
