@@ -13,14 +13,14 @@ import argparse
 import json
 import platform
 import resource
-import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from turns import Step, one_step_at_a_time
+from turns import Hook, Step, in_turns
 
 from nas.networks import build
 from training.configs import OptimizerConfig, TrainingConfig
@@ -34,8 +34,6 @@ from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 
 BATCH = 64
-# Steps before the timed ones: the loop records two.
-WARM = 3
 SPEC = ImageSpec(channels=3, height=32, width=32, classes=10)
 SIZE = {"channels": 20, "normal_cells": 2, "reductions": 2, "drop_path": 0.4, "auxiliary": 1}
 OPTIMIZER = OptimizerConfig(
@@ -79,13 +77,12 @@ def network() -> nn.Module:
     return build("enas-micro", SIZE, SPEC, generator(0, "benchmark")).train()
 
 
-def ours(work: ImageClassification) -> Step:
-    """A step of the project's loop."""
+def ours(work: ImageClassification) -> Callable[[Hook], None]:
+    """The project's loop."""
     model = network()
     replicates = Replicates([model], [0], default_batching(model, work.spec, work.device, 1))
     state = begin(replicates, work, CONFIG, 0)
-
-    return one_step_at_a_time(lambda hook: train(state, work, CONFIG, 10**9, {}, hook))
+    return lambda hook: train(state, work, CONFIG, 10**9, {}, hook)
 
 
 def plain(work: ImageClassification, layout: torch.memory_format) -> Step:
@@ -117,18 +114,12 @@ def measure(steps: int) -> dict[str, object]:
     """Milliseconds per step of each, in turns."""
     keep_freed_memory()
     work = task()
-    runs = {
-        "ours": ours(work),
+    others = {
         "plain NCHW": plain(work, torch.contiguous_format),
         "plain channels-last": plain(work, torch.channels_last),
     }
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(steps + WARM):
-        for name, step in runs.items():
-            began = time.perf_counter()
-            step()
-            if turn >= WARM:
-                times[name].append(time.perf_counter() - began)
+    own, theirs = in_turns(ours(work), others, steps)
+    times = {"ours": own, **theirs}
     each = {name: median(values) for name, values in times.items()}
     return {
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",

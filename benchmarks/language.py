@@ -3,7 +3,7 @@
     python benchmarks/language.py [--steps 5] [--only awd-lstm,enas-rnn-300] [--json FILE]
 
 For each network the project's loop in bf16 and in fp32, and the same network in the loop that one would write by hand,
-in fp32. The three take turns, so that their ratios hold on any machine. Each is a whole training step, with dropouts,
+in fp32. They take turns, so that their ratios hold on any machine. Each is a whole training step, with dropouts,
 clipping and the optimizer, over a vocabulary of 10,000; its floating-point operations are those of its matrix products,
 and its bound is the rate at which the machine multiplies matrices of 2048 by 2048. Run it on a quiet machine.
 """
@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from plain_language import plain_model
 from torch import nn
-from turns import Step, one_step_at_a_time
+from turns import WARM, Hook, Step, in_turns
 
 from nas.networks import build
 from training.configs import OptimizerConfig, TrainingConfig
@@ -44,8 +44,8 @@ from training.tasks.language_modelling import LanguageModelling
 VOCABULARY = 10_000
 SPEC = TextSpec(vocabulary=VOCABULARY)
 RATE, CLIP = 1.0, 0.25
-# Steps before the timed ones: the loop records two.
-WARM = 3
+Precision = Literal["bf16", "fp32"]
+PRECISIONS: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +124,8 @@ def network(case: Case) -> nn.Module:
     return build(case.name, dict(case.sizes), SPEC, generator(0, "benchmark"))
 
 
-def ours(case: Case, precision: Any) -> Step:
-    """A step of the project's loop."""
+def ours(case: Case, precision: Precision) -> Callable[[Hook], None]:
+    """The project's loop."""
     work, model = text_task(case), network(case)
     config = TrainingConfig(
         steps=Steps(iterations=10**9),
@@ -137,7 +137,7 @@ def ours(case: Case, precision: Any) -> Step:
     replicates = Replicates([model], [0], default_batching(model, work.spec, work.device, 1))
     state = begin(replicates, work, config, 0)
 
-    return one_step_at_a_time(lambda hook: train(state, work, config, 10**9, {}, hook))
+    return lambda hook: train(state, work, config, 10**9, {}, hook)
 
 
 def plain(case: Case) -> Step:
@@ -160,44 +160,47 @@ def plain(case: Case) -> Step:
     return step
 
 
-WAYS: dict[str, Callable[[Case], Step]] = {
-    "bf16": partial(ours, precision="bf16"),
-    "fp32": partial(ours, precision="fp32"),
-    "plain fp32": plain,
-}
-
-
-def peak_memory(case: Case, way: str) -> int:
-    """The high-water mark, in MB, of a process that takes three steps and does nothing else.
+def peak_memory(case: Case, precision: Precision | None) -> int:
+    """The high-water mark, in MB, of a process that takes some steps and does nothing else.
 
     A process begins with its parent's high-water mark, so the parent measures this while it is small.
+
+    Args:
+        case: which network.
+        precision: of the project's loop; None for the plain one.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_three_steps, case, way).result()
+        return pool.submit(_some_steps, case, precision).result()
 
 
-def _three_steps(case: Case, way: str) -> int:
+def _some_steps(case: Case, precision: Precision | None) -> int:
     keep_freed_memory()
-    step = WAYS[way](case)
-    for _ in range(3):
-        step()
+    if precision is None:
+        step = plain(case)
+        for _ in range(WARM + 1):
+            step()
+    else:
+        in_turns(ours(case, precision), {}, 1)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _note_rate(precision: torch.dtype, rates: list[float]) -> None:
+    rates.append(matrix_rate(precision))
 
 
 def measure(case: Case, steps: int) -> dict[str, object]:
     """The least milliseconds of each, in turns, and their ratios."""
-    runs = {way: make(case) for way, make in WAYS.items()}
-    precisions = {"bf16": torch.bfloat16, "fp32": torch.float32}
-    rates = dict.fromkeys(precisions, 0.0)
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(steps + WARM):
-        for name, precision in precisions.items():
-            rates[name] = max(rates[name], matrix_rate(precision))
-        for name, step in runs.items():
-            began = time.perf_counter()
-            step()
-            if turn >= WARM:
-                times[name].append(time.perf_counter() - began)
+    rates: dict[str, float] = {}
+    times: dict[str, list[float]] = {"plain fp32": []}
+    for name, kind in PRECISIONS.items():
+        found: list[float] = []
+        others: dict[str, Step] = {
+            "matrix products": partial(_note_rate, kind, found),
+            "plain fp32": plain(case),
+        }
+        times[name], theirs = in_turns(ours(case, name), others, steps)
+        times["plain fp32"] += theirs["plain fp32"]
+        rates[name] = max(found)
     least = {name: min(values) for name, values in times.items()}
     tokens = case.batch * case.window
     count = operations(network(case), tokens)
@@ -226,7 +229,8 @@ def main() -> None:
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
         "peak_memory_mb": {
-            name: {way: peak_memory(case, way) for way in WAYS} for name, case in cases.items()
+            name: {p or "plain fp32": peak_memory(case, p) for p in (*PRECISIONS, None)}
+            for name, case in cases.items()
         },
     }
     keep_freed_memory()

@@ -1,42 +1,49 @@
-"""A training that is let go one step at a time, so that it can take turns with others."""
+"""A training that takes turns with other steps, so that the ratios of their times hold on any machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from threading import Semaphore, Thread
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-Step = Callable[[], None]
+Step = Callable[[], object]
+Hook = Callable[[object], None]
+# Turns before the timed ones: a training records its first two steps.
+WARM = 3
 
 
-def one_step_at_a_time(run: Callable[[Callable[[object], None]], None]) -> Step:
-    """What takes the next step of a training and comes back.
+class _EnoughError(Exception):
+    """Ends a timed training."""
 
-    The training stays inside its loop, in a thread of its own that waits between steps: the loop records its first
-    steps and plays them from then on, and one that was entered anew for each step would only ever record.
+
+def in_turns(
+    training: Callable[[Hook], None], others: Mapping[str, Step], turns: int
+) -> tuple[list[float], dict[str, list[float]]]:
+    """The seconds of a training's steps, and of each of the others, which are taken between them.
+
+    All stay in one thread and one call of the training's loop: a second thread's workers slow down the first one's, and
+    a loop that is entered anew for each step only ever records.
 
     Args:
-        run: the training; takes the hook that is called after every step.
+        training: begins to train; takes the hook that is called after every step.
+        others: each takes a step.
+        turns: that count, after the first `WARM`.
     """
-    go, done = Semaphore(0), Semaphore(0)
-    faults: list[BaseException] = []
+    own: list[float] = []
+    times: dict[str, list[float]] = {name: [] for name in others}
+    began = time.perf_counter()
 
     def hook(_: object) -> None:
-        done.release()
-        go.acquire()
+        nonlocal began
+        own.append(time.perf_counter() - began)
+        for name, step in others.items():
+            began = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - began)
+        if len(own) == turns + WARM:
+            raise _EnoughError
+        began = time.perf_counter()
 
-    def body() -> None:
-        go.acquire()
-        try:
-            run(hook)
-        except BaseException as fault:
-            faults.append(fault)
-        done.release()
-
-    def step() -> None:
-        go.release()
-        done.acquire()
-        if faults:
-            raise faults[0]
-
-    Thread(target=body, daemon=True).start()
-    return step
+    with suppress(_EnoughError):
+        training(hook)
+    return own[WARM:], {name: values[WARM:] for name, values in times.items()}

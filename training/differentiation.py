@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
-from training.recording import Recorded
+from training.playing import Recorded
 from training.replicates import Replicates, has_torch_recurrence
 from training.tasks.parts import cut, join
 from training.tasks.task import Batch, Carry, Task

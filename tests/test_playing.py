@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import training.differentiation
 from tests.tiny_tasks import SIZES, config, half_masks, image_task, stack, task_for, trained
 from training.noise import Dropout
-from training.recording import Recorded
+from training.playing import Recorded
 from training.replicates import Replicates
 
 

@@ -1,0 +1,135 @@
+"""A function of tensors that is recorded while it runs and then played, without the program that chose its operations.
+
+Much of a small network's step goes by in Python: modules, `vmap` and autograd choose the same few hundred operations
+again at every step. A recording holds those alone, in their order, and playing it repeats them bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from training.recording import Operation, Recording, Variable, leaves_of, record, replaced
+
+
+class Recorded:
+    """A function that is recorded at its first two calls, and played from then on if both recordings are the same.
+
+    What it returns, tensors in tuples or lists of any depth, has to follow from its tensor arguments and from tensors
+    that stand elsewhere and are only ever changed in place, such as weights. Where it also follows from something
+    else, such as a count of its calls, the two recordings differ, and it is called as ever; so it is with arguments of
+    other shapes than the first. What it does besides, such as printing, is not played.
+
+    Args:
+        function: what to record.
+        state: gives what else the function may follow from; if a call changes that, nothing is played.
+    """
+
+    def __init__(self, function: Callable[..., Any], state: Callable[[], object]) -> None:
+        self._function = function
+        self._state = state
+        self._before = state()
+        self._form: object = None
+        self._first: Recording | None = None
+        self._play: Callable[[Sequence[Tensor]], Any] | None = None
+        self._differs = False
+
+    def __call__(self, *inputs: Any) -> Any:
+        """What the function returns."""
+        tensors, structure = tree_flatten(inputs)
+        form = structure, [(t.shape, t.stride(), t.dtype) for t in tensors]
+        if self._form is None:
+            self._form = form
+        if self._differs or form != self._form:
+            return self._function(*inputs)
+        if self._play is not None:
+            return self._play(tensors)
+        outputs, recording = record(self._function, inputs)
+        if self._first is None:
+            self._first = recording
+            return outputs
+        if recording.is_like(self._first) and self._state() == self._before:
+            self._play = _player(recording)
+        else:
+            self._differs = True
+        self._first = None
+        return outputs
+
+
+def _player(recording: Recording) -> Callable[[Sequence[Tensor]], Any]:
+    """The operations as a function of the flattened arguments; views of constants are taken once, here."""
+    known: dict[str, Any] = {_name(v): tensor for v, tensor in recording.constants.items()}
+    operations = []
+    for operation in recording.operations:
+        if operation.target.is_view and _names((operation.args, operation.kwargs)) <= known.keys():
+            known |= _taken(operation, known)
+        else:
+            operations.append(operation)
+    forward = _compiled(recording, operations, known)
+
+    def play(tensors: Sequence[Tensor]) -> Any:
+        with torch.no_grad():
+            return tree_unflatten(forward(tensors), recording.structure)
+
+    return play
+
+
+def _taken(operation: Operation, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What comes of an operation whose arguments are known, by name."""
+
+    def value(variable: Variable) -> Any:
+        return known[_name(variable)]
+
+    args, kwargs = (replaced(a, Variable, value) for a in (operation.args, operation.kwargs))
+    result = operation.target(*args, **kwargs)
+    return dict(zip(_ordered_names(operation.result), leaves_of(result), strict=True))
+
+
+def _compiled(
+    recording: Recording, operations: Sequence[Operation], known: Mapping[str, Any]
+) -> Callable[[Sequence[Tensor]], list[Tensor]]:
+    """A Python function of operations, one line for each, that lets go of every tensor after its last use."""
+    bound = dict(known)
+
+    def text(value: Any) -> str:
+        if isinstance(value, Variable):
+            return _name(value)
+        if isinstance(value, list):
+            return f"[{', '.join(map(text, value))}]"
+        bound[f"c{len(bound)}"] = value
+        return f"c{len(bound) - 1}"
+
+    alive = _names(recording.outputs) | known.keys()
+    lines = []
+    for operation in reversed(operations):
+        named = [f"{key}={text(value)}" for key, value in operation.kwargs.items()]
+        call = f"{text(operation.target)}({', '.join([*map(text, operation.args), *named])})"
+        results = _ordered_names(operation.result)
+        last = ({*results} | _names((operation.args, operation.kwargs))) - alive
+        alive |= last
+        target = text(operation.result) if results else "_"
+        lines.append(
+            f"    {target} = {call}" + (f"; del {', '.join(sorted(last))}" if last else "")
+        )
+    names = "".join(f"{_name(v)}, " for v in recording.inputs)
+    head = ["def forward(inputs):", *([f"    {names}= inputs"] if names else []), "    del inputs"]
+    source = "\n".join([*head, *reversed(lines), f"    return {text(recording.outputs)}"])
+    exec(compile(source, "<a recording>", "exec"), bound)
+    forward: Callable[[Sequence[Tensor]], list[Tensor]] = bound["forward"]
+    return forward
+
+
+def _name(variable: Variable) -> str:
+    return f"v{variable.number}"
+
+
+def _ordered_names(value: Any) -> list[str]:
+    return [_name(leaf) for leaf in leaves_of(value) if isinstance(leaf, Variable)]
+
+
+def _names(value: Any) -> set[str]:
+    return {*_ordered_names(value)}
