@@ -40,7 +40,18 @@ def test_the_stored_form_is_pinned() -> None:
         "convolution_rate": None,
         "embeddings": False,
     }
-    assert stored["rewinding"] == {"step": "0it", "weights": "start", "schedule": "rewind"}
+    assert stored["rewinding"] == {
+        "step": "0it",
+        "weights": "start",
+        "schedule": "rewind",
+        "optimizer_state": "fresh",
+    }
+
+
+def test_a_run_from_before_momenta_could_be_rewound_is_read() -> None:
+    stored = to_plain(TINY)
+    del stored["rewinding"]["optimizer_state"]
+    assert from_plain(Experiment, stored) == TINY
 
 
 def test_equal_meanings_are_equal_once_resolved() -> None:
