@@ -10,7 +10,7 @@ from torch import nn
 
 from lottery.controls import NEED_PRUNED_WEIGHTS, Draw, contestant, control
 from lottery.criteria import criterion
-from lottery.disk_use import KeepWeights, drop_weights_before, what_to_keep
+from lottery.disk_use import KeepWeights, drop_weights, what_to_keep
 from lottery.experiments import Experiment
 from lottery.levels import Replicate, Stack
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
@@ -114,13 +114,14 @@ def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Rec
         LotteryError: stopped on request (exit code 75), or a file of the run is damaged.
     """
     setting.watcher.begin(run.name, replicate_steps(experiment))
-    network = new_network(experiment, setting, experiment.seeds[0])
-    keep = what_to_keep(experiment, network, setting.keep_weights)
+    lean = keeps(experiment, setting) == "newest"
     for level in range(experiment.levels + 1):
-        arms = (TICKET, *(experiment.arms if level > 0 else ()))
-        train_level(experiment, run, setting, level=level, arms=arms, place=run.level(level))
-        if keep == "newest":
-            drop_weights_before(run, level)
+        place, arms = run.level(level), (TICKET, *(experiment.arms if level > 0 else ()))
+        # What an earlier call has finished is left as that left it.
+        new = not run.is_done(place)
+        train_level(experiment, run, setting, level=level, arms=arms, place=place)
+        if lean and new and level > 0:
+            drop_weights(run, run.level(level - 1))
     return read_records(run.root)
 
 
@@ -143,13 +144,13 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
         )
     total = len(levels) * len(experiment.seeds) * level_steps(experiment, 1)
     setting.watcher.begin(f"{run.name}, {arm}", total)
-    network = new_network(experiment, setting, experiment.seeds[0])
-    keep = what_to_keep(experiment, network, setting.keep_weights)
+    lean = keeps(experiment, setting) == "newest"
     for level in levels:
         place = run.level(level, arm)
+        new = not run.is_done(place)
         train_level(experiment, run, setting, level=level, arms=(arm,), place=place)
-        if keep == "newest":
-            drop_weights_before(run, levels[-1])
+        if lean and new and level < levels[-1]:
+            drop_weights(run, place)
     return [record for record in read_records(run.root) if record.arm == arm]
 
 
@@ -241,6 +242,12 @@ def replicate_steps(experiment: Experiment) -> int:
     seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
     pruned = experiment.levels * arms * level_steps(experiment, 1)
     return seeds * (level_steps(experiment, 0) + pruned)
+
+
+def keeps(experiment: Experiment, setting: Setting) -> KeepWeights:
+    """Whose trained weights a run keeps on disk."""
+    network = new_network(experiment, setting, experiment.seeds[0])
+    return what_to_keep(experiment, network, setting.keep_weights)
 
 
 def _stack(

@@ -52,9 +52,6 @@ def what_to_keep(
     return "all" if run_bytes(experiment, network, "all") <= MUCH else "newest"
 
 
-def drop_weights_before(run: Run, newest: int) -> None:
-    """Remove the trained weights of the finished levels before the newest."""
-    for level in range(newest):
-        for place in run.finished(level):
-            if run.folder.holds(run.weights(place)):
-                run.folder.remove(run.weights(place))
+def drop_weights(run: Run, place: str) -> None:
+    """Remove the trained weights of a finished level, or of an arm that was added to one."""
+    run.folder.remove(run.weights(place))

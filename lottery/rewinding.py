@@ -10,9 +10,6 @@ from torch import Tensor
 from lottery.experiments import RewindingConfig
 from lottery.masks import Tensors
 
-# What Adam counts for each parameter of a stack; it is the same for all replicates.
-STEPS = "step"
-
 
 def rewind(start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:
     """The whole network that survivors are taken from: the tensors of the rewind step, or the trained ones.
@@ -24,7 +21,7 @@ def rewind(start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:
 
 def momenta_of(state: Mapping[str, Tensor], r: int) -> Tensors:
     """Replicate r's part of what an optimizer remembers, see `training.optimizers.optimizer_state`."""
-    return {key: tensor[r] if tensor.dim() else tensor for key, tensor in state.items()}
+    return {key: tensor if _is_count(key) else tensor[r] for key, tensor in state.items()}
 
 
 def rewound_momenta(held: Sequence[Tensors], masks: Mapping[str, Tensor]) -> Tensors:
@@ -38,13 +35,21 @@ def rewound_momenta(held: Sequence[Tensors], masks: Mapping[str, Tensor]) -> Ten
     """
     momenta = {}
     for key, tensor in held[0].items():
-        kind, name = key.split("/", 1)
-        if kind == STEPS:
+        if _is_count(key):
             momenta[key] = tensor
             continue
-        stacked = torch.stack([one[key] for one in held])
-        momenta[key] = stacked * masks[name].to(stacked.device) if name in masks else stacked
+        stacked, name = torch.stack([one[key] for one in held]), key.split("/", 1)[1]
+        if name in masks:
+            stacked = torch.where(
+                masks[name].to(stacked.device), stacked, torch.zeros_like(stacked)
+            )
+        momenta[key] = stacked
     return momenta
+
+
+def _is_count(key: str) -> bool:
+    """Whether it is Adam's count of steps, which is the same for all replicates of a stack."""
+    return key.startswith("step/")
 
 
 def schedule_step(config: RewindingConfig, level: int, last_step: int) -> Callable[[int], int]:

@@ -139,10 +139,11 @@ class _Hook:
             return
         run, weights = self.stack.run, state.replicates.weights()
         tensors = state.replicates.tensors()
-        momenta = optimizer_state(state.optimizer, weights)
+        rewound = self.stack.experiment.rewinding.optimizer_state == "rewind"
+        momenta = optimizer_state(state.optimizer, weights) if rewound else {}
         for r, replicate in enumerate(self.members):
             run.folder.write(run.start(replicate.seed), tensors_to_bytes(row(tensors, r)))
-            if self.stack.experiment.rewinding.optimizer_state == "rewind":
+            if rewound:
                 name = run.start_optimizer(replicate.seed)
                 run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 

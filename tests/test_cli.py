@@ -134,7 +134,6 @@ def test_a_dry_run_writes_nothing(here: Path) -> None:
     assert "MB on disk, about " in text
     assert "newest" not in text
     lean = done("prune", "tiny.toml", "--dry-run", "--keep-weights", "newest")
-    # 14 networks' masks, and the weights of the last level's 6 and of 2 starts, see test_disk_use.
     assert "will be kept; with --keep-weights all it is 0.0 MB" in lean
     assert [path.name for path in here.iterdir()] == ["tiny.toml"]
 

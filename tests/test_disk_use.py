@@ -85,6 +85,21 @@ def test_a_control_is_added_where_weights_were_removed(tmp_path: Path) -> None:
     assert weights(lean) == [arm, own]
 
 
+@pytest.mark.parametrize("kept", ["start", "keep"])
+def test_a_lean_control_beside_a_whole_run_takes_nothing_from_it(tmp_path: Path, kept: str) -> None:
+    whole = dataclasses.replace(TINY, rewinding=rewinding_to(12, kept), arms=())
+    root = tmp_path / "tiny"
+    carry_out(whole, root)
+    before = weights(root)
+    lean = Setting(task=digits(), keep_weights="newest")
+    add_control(whole, Run(root), lean, "reinitialised")
+    assert weights(root) == sorted([*before, "level-02/reinitialised/weights.safetensors"])
+    # Done is done: nothing is trained, and nothing goes.
+    assert len(add_control(whole, Run(root), lean, "reinitialised")) == 4
+    carry_out(whole, root, keep_weights="newest")
+    assert weights(root) == sorted([*before, "level-02/reinitialised/weights.safetensors"])
+
+
 def test_what_needs_removed_weights_says_so(tmp_path: Path) -> None:
     kept = dataclasses.replace(TINY, rewinding=rewinding_to(12, "keep"), arms=())
     carry_out(kept, tmp_path / "tiny", keep_weights="newest")

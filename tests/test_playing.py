@@ -124,13 +124,33 @@ class Counting:
         """A value decides what is done."""
         return x + 1 if float(x) > 2 else -x
 
+    def a_value(self, x: Tensor) -> Tensor:
+        """A value decides, without an operation."""
+        return x + 1 if x.view(1).tolist()[0] > 2 else -x
+
+    def an_array(self, x: Tensor) -> Tensor:
+        """The same through an array."""
+        return x + 1 if x.numpy() > 2 else -x
+
+    def a_shape(self, x: Tensor) -> Tensor:
+        """How many elements there are decides."""
+        return x + len((x > 2).nonzero())
+
+    def a_mask(self, x: Tensor) -> Tensor:
+        """How many elements a mask keeps decides."""
+        row = x.repeat(3)
+        return x + len(row[row > 2])
+
     def later(self, x: Tensor) -> Tensor:
         """The count matters only after the recordings: the state tells."""
         self.calls += 1
         return x if self.calls < 4 else -x
 
 
-@pytest.mark.parametrize("name", ["a_number", "a_tensor", "a_branch", "later"])
+@pytest.mark.parametrize(
+    "name",
+    ["a_number", "a_tensor", "a_branch", "a_value", "an_array", "a_shape", "a_mask", "later"],
+)
 def test_what_follows_from_something_else_is_never_played(name: str) -> None:
     mine, its = Counting(), Counting()
     calls = Calls(getattr(mine, name))
@@ -138,6 +158,28 @@ def test_what_follows_from_something_else_is_never_played(name: str) -> None:
     for x in (1.0, 2.0, 3.0, 4.0, 5.0):
         assert float(watched(torch.tensor(x))) == float(getattr(its, name)(torch.tensor(x)))
     assert calls.count == 5
+
+
+def test_a_view_that_gets_another_shape_in_place_is_never_played() -> None:
+    def function(x: Tensor) -> Tensor:
+        row = x * 2
+        row.view(2).unsqueeze_(0)
+        return row.unsqueeze(0)
+
+    calls = Calls(function)
+    played = recorded(calls)
+    assert [tuple(played(torch.ones(2)).shape) for _ in range(4)] == [(1, 2)] * 4
+    assert calls.count == 4
+
+
+def test_what_is_returned_as_it_was_given_is_never_played() -> None:
+    weight = torch.ones(2)
+    for function in (lambda x: [x, x + 1], lambda x: [weight, x + 1]):
+        calls = Calls(function)
+        played = recorded(calls)
+        for _ in range(4):
+            played(torch.ones(2))
+        assert calls.count == 4
 
 
 def unrecorded(function: Callable[..., Any], state: Callable[[], object]) -> Callable[..., Any]:
@@ -164,7 +206,7 @@ def test_a_played_training_equals_one_that_is_not_bit_for_bit(
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_a_training_calls_its_network_twice(accumulation: int) -> None:
+def test_a_training_on_images_calls_its_network_twice(accumulation: int) -> None:
     calls: list[bool] = []
     network = nn.Sequential(Dropout(0.5), nn.Flatten(), nn.Linear(64, 3))
     replicates = Replicates([network] * 2, [0, 1], "stacked")

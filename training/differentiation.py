@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
@@ -33,6 +35,7 @@ def differentiator(replicates: Replicates, task: Task, config: TrainingConfig) -
     def differentiate(
         carry: Carry, batch: Batch, now: Tensor, progress: float
     ) -> tuple[Tensor, Carry]:
+        # The next gradients can lie where these did, in the cache.
         for parameter in trained:
             parameter.grad = None
         losses, carries, total = [], [], list[Tensor | None]()
@@ -62,14 +65,15 @@ def _of_part(
             (loss.sum() / config.accumulation).backward()
         return loss.detach(), after, [parameter.grad for parameter in trained]
 
-    # torch's own recurrent modules choose other kernels, that round otherwise, while they are recorded.
-    if has_torch_recurrence(replicates):
+    # What is carried from batch to batch, and a text's last window, have several forms; torch's own recurrent modules
+    # choose slower kernels while they are recorded.
+    if task.first_carry(replicates) != () or has_torch_recurrence(replicates):
         return of_part
     return Recorded(of_part, lambda: _plain_attributes(replicates))
 
 
 def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
-    """Bytes that one replicate's forward pass keeps for its backward pass, besides its own tensors."""
+    """Bytes that one replicate's forward pass keeps for its backward pass, besides its own tensors and the batch."""
     replicates = Replicates([network], [0], "looped").train()
     replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
     whole = task.first_carry(replicates), task.batches([0])(0)
@@ -77,36 +81,42 @@ def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
     held: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        held[storage.data_ptr()] = storage.nbytes()
+        if tensor.layout is torch.strided:
+            storage = tensor.untyped_storage()
+            seen = min(tensor.nbytes, storage.nbytes())
+            held[storage.data_ptr()] = max(seen, held.get(storage.data_ptr(), 0))
         return tensor
 
     saving = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
     with saving, matrix_precision(config.precision, task.device):
         outputs = replicates(task.loss, carry, *part)
-    for tensor in (*replicates.parameters(), *replicates.buffers()):
+    for tensor in (*replicates.parameters(), *replicates.buffers(), *tree_leaves(whole)):
         held.pop(tensor.untyped_storage().data_ptr(), None)
     del outputs  # Until here it kept what was saved, so that no two have one address.
     return sum(held.values())
 
 
-def _plain_attributes(network: nn.Module) -> list[dict[str, Any]]:
-    """What modules hold besides tensors, such as a count of their calls."""
-    plain = (bool, int, float, str)
-    return [
-        {name: value for name, value in vars(module).items() if isinstance(value, plain)}
-        for module in network.modules()
-    ]
+def _plain_attributes(network: nn.Module) -> list[Any]:
+    """What modules hold besides tensors, such as a count of their calls, in lists and dicts too."""
+    return [_plain(vars(module)) for module in network.modules()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool | int | float | str | np.generic):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return None
 
 
 def _sum(total: Gradients, gradients: Gradients) -> Gradients:
     """The sum of the parts' gradients, in place in the first ones; a parameter that a loss passes by has none."""
     if not total:
         return gradients
-    pairs = [
-        (one, other)
-        for one, other in zip(total, gradients, strict=True)
-        if one is not None and other is not None
-    ]
-    torch._foreach_add_([one for one, _ in pairs], [other for _, other in pairs])
-    return total
+    pairs = [*zip(total, gradients, strict=True)]
+    both = [(one, other) for one, other in pairs if one is not None and other is not None]
+    if both:
+        torch._foreach_add_([one for one, _ in both], [other for _, other in both])
+    return [other if one is None else one for one, other in pairs]

@@ -69,15 +69,15 @@ def load_optimizer_state(
     Each average gets its parameter's order in memory, in which fused optimizers walk both.
 
     Raises:
-        KeyError, RuntimeError: it is of other parameters, or of other shapes.
+        KeyError, ValueError: it is of other parameters, or of other shapes.
     """
     for key, tensor in state.items():
         kind, name = key.split("/", 1)
         weight = weights[name]
-        held = (
-            torch.empty_like(weight, requires_grad=False) if tensor.dim() else tensor.new_empty(())
-        )
-        optimizer.state[weight][kind] = held.copy_(tensor)
+        if tensor.dim() and tensor.shape != weight.shape:
+            raise ValueError(f"{key} is {list(tensor.shape)}, not {list(weight.shape)}")
+        held = torch.empty_like(weight, requires_grad=False) if tensor.dim() else tensor.clone()
+        optimizer.state[weight][kind] = held.copy_(tensor).to(weight.device)
 
 
 def schedule_factor(

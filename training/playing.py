@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from training.recording import Operation, Recording, Variable, leaves_of, record, replaced
+from training.recording import Observed, Operation, Recording, Variable, leaves_of, record, replaced
 
 
 class Recorded:
@@ -22,7 +22,8 @@ class Recorded:
     What it returns, tensors in tuples or lists of any depth, has to follow from its tensor arguments and from tensors
     that stand elsewhere and are only ever changed in place, such as weights. Where it also follows from something
     else, such as a count of its calls, the two recordings differ, and it is called as ever; so it is with arguments of
-    other shapes than the first. What it does besides, such as printing, is not played.
+    other shapes than the first, and after anything that a recording can't hold, such as reading a tensor's values. What
+    it does besides, such as printing, is not played.
 
     Args:
         function: what to record.
@@ -45,7 +46,8 @@ class Recorded:
         if self._form is None:
             self._form = form
         if self._differs or form != self._form:
-            return self._function(*inputs)
+            with Observed():
+                return self._function(*inputs)
         if self._play is not None:
             return self._play(tensors)
         outputs, recording = record(self._function, inputs)
@@ -60,6 +62,7 @@ class Recorded:
         return outputs
 
 
+@torch.no_grad()
 def _player(recording: Recording) -> Callable[[Sequence[Tensor]], Any]:
     """The operations as a function of the flattened arguments; views of constants are taken once, here."""
     known: dict[str, Any] = {_name(v): tensor for v, tensor in recording.constants.items()}

@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
 _aten = torch.ops.aten
+# Kinds of operations after which a recording does not hold all that was done.
+_ESCAPING = {torch.Tag.data_dependent_output, torch.Tag.inplace_view}
 # Views that often show the whole of a tensor as it is.
 _MERE_NAMES = (
     _aten.alias.default,
@@ -51,7 +54,8 @@ class Recording:
         outputs: what is returned, flattened.
         structure: of what is returned.
         constants: tensors that stood elsewhere.
-        is_whole: whether only tensors came out of the operations; on a number the function may have acted.
+        is_whole: whether it holds all that was done: no value or shape came out of a tensor, on which the function may
+            have acted, and no tensor got another shape in place.
         variables: of the tensors that are alive.
         count: of variables.
     """
@@ -70,6 +74,7 @@ class Recording:
         return (
             self.is_whole
             and other.is_whole
+            and not {*self.outputs} & {*self.inputs, *self.constants}
             and self.operations == other.operations
             and self.outputs == other.outputs
             and self.constants.keys() == other.constants.keys()
@@ -95,9 +100,16 @@ class Recording:
         before = replaced(args, Tensor, self.of), replaced(dict(kwargs), Tensor, self.of)
         after = replaced(result, Tensor, self.new)
         self.operations.append(Operation(target, *before, after))
-        self.is_whole &= all(
-            leaf is None or isinstance(leaf, Variable) for leaf in leaves_of(after)
-        )
+        tensors = all(leaf is None or isinstance(leaf, Variable) for leaf in leaves_of(after))
+        self.is_whole &= tensors and not _ESCAPING & {*target.tags} and not _by_mask(target, args)
+
+
+def _by_mask(target: OpOverload, args: Any) -> bool:
+    """Whether an operation picks as many elements as a mask keeps."""
+    kinds = (torch.bool, torch.uint8)
+    picks = target in (_aten.index.Tensor, _aten.nonzero.default, _aten.masked_select.default)
+    indices = args[1] if target is _aten.index.Tensor else ()
+    return picks and (not indices or any(i is not None and i.dtype in kinds for i in indices))
 
 
 def replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
@@ -126,24 +138,60 @@ def record(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any, Re
     """What a function returns, and how it came to that."""
     recording = Recording()
     recording.inputs = [recording.new(tensor) for tensor in tree_leaves(inputs)]
-    with _Recorder(recording):
+    with _Escapes(recording), _Recorder(recording):
         outputs = function(*inputs)
     leaves, recording.structure = tree_flatten(outputs)
     recording.outputs = [leaf if leaf is None else recording.of(leaf) for leaf in leaves]
     return outputs, recording
 
 
-class _Recorder(TorchDispatchMode):
-    """Writes down every operation that is carried out while it is entered."""
+class _Escapes(TorchFunctionMode):
+    """Notices values that leave a tensor without an operation."""
 
     def __init__(self, recording: Recording) -> None:
-        TorchDispatchMode.__init__(self)
+        TorchFunctionMode.__init__(self)
         self.recording = recording
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call it, and note whether it is such a one."""
+        self.recording.is_whole &= func not in (Tensor.tolist, Tensor.numpy, Tensor.__array__)
+        return func(*args, **(kwargs or {}))
+
+
+class Observed(TorchDispatchMode):
+    """Changes nothing, but has torch take the same kernels as while it is recorded."""
+
+    def __init__(self) -> None:
+        TorchDispatchMode.__init__(self)
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         """No: nothing is compiled here, and skipping means loading the compiler, which takes a second."""
         return False
+
+    def __torch_dispatch__(
+        self,
+        func: OpOverload,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Carry an operation out."""
+        return func(*args, **(kwargs or {}))
+
+
+class _Recorder(Observed):
+    """Writes down every operation that is carried out while it is entered."""
+
+    def __init__(self, recording: Recording) -> None:
+        super().__init__()
+        self.recording = recording
 
     def __torch_dispatch__(
         self,

@@ -183,10 +183,10 @@ class Folder:
         return sorted(self._manifest())
 
     def remove(self, name: str) -> None:
-        """Remove a file; its manifest entry goes first."""
+        """Remove a file, also one that a killed removal left; its manifest entry goes first."""
         manifest = self._manifest()
-        manifest.pop(name, None)
-        write_file(self.path(MANIFEST), to_json(manifest))
+        if manifest.pop(name, None) is not None:
+            write_file(self.path(MANIFEST), to_json(manifest))
         self.path(name).unlink(missing_ok=True)
 
     def _record(self, name: str, data: bytes, before: dict[str, Any] | None = None) -> None:

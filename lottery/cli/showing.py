@@ -109,7 +109,7 @@ def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
     )
     total = sum(level.seconds for level in planned.levels)
     print(f"\n{planned.bytes / 1e6:,.1f} MB on disk, about {_duration(total)} in all.")
-    if planned.keep_weights == "newest":
+    if planned.bytes < planned.bytes_with_all:
         print(
             "Only the newest level's trained weights will be kept; with --keep-weights all it is "
             f"{planned.bytes_with_all / 1e6:,.1f} MB."
