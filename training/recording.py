@@ -101,15 +101,15 @@ class Recording:
         after = replaced(result, Tensor, self.new)
         self.operations.append(Operation(target, *before, after))
         tensors = all(leaf is None or isinstance(leaf, Variable) for leaf in leaves_of(after))
-        self.is_whole &= tensors and not _ESCAPING & {*target.tags} and not _by_mask(target, args)
+        escapes = _ESCAPING & {*target.tags} or _is_sized_by_values(target, args)
+        self.is_whole &= tensors and not escapes
 
 
-def _by_mask(target: OpOverload, args: Any) -> bool:
-    """Whether an operation picks as many elements as a mask keeps."""
-    kinds = (torch.bool, torch.uint8)
-    picks = target in (_aten.index.Tensor, _aten.nonzero.default, _aten.masked_select.default)
-    indices = args[1] if target is _aten.index.Tensor else ()
-    return picks and (not indices or any(i is not None and i.dtype in kinds for i in indices))
+def _is_sized_by_values(target: OpOverload, args: Any) -> bool:
+    """Whether the values of its arguments decide how many elements an operation gives."""
+    if target is _aten.index.Tensor:
+        return any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
+    return torch.Tag.dynamic_output_shape in target.tags
 
 
 def replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
