@@ -114,7 +114,7 @@ def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Rec
         LotteryError: stopped on request (exit code 75), or a file of the run is damaged.
     """
     setting.watcher.begin(run.name, replicate_steps(experiment))
-    lean = keeps(experiment, setting) == "newest"
+    lean = _is_lean(experiment, setting)
     for level in range(experiment.levels + 1):
         place, arms = run.level(level), (TICKET, *(experiment.arms if level > 0 else ()))
         # What an earlier call has finished is left as that left it.
@@ -144,7 +144,7 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
         )
     total = len(levels) * len(experiment.seeds) * level_steps(experiment, 1)
     setting.watcher.begin(f"{run.name}, {arm}", total)
-    lean = keeps(experiment, setting) == "newest"
+    lean = _is_lean(experiment, setting)
     for level in levels:
         place = run.level(level, arm)
         new = not run.is_done(place)
@@ -244,10 +244,10 @@ def replicate_steps(experiment: Experiment) -> int:
     return seeds * (level_steps(experiment, 0) + pruned)
 
 
-def keeps(experiment: Experiment, setting: Setting) -> KeepWeights:
-    """Whose trained weights a run keeps on disk."""
+def _is_lean(experiment: Experiment, setting: Setting) -> bool:
+    """Whether only the newest level's trained weights stay on disk."""
     network = new_network(experiment, setting, experiment.seeds[0])
-    return what_to_keep(experiment, network, setting.keep_weights)
+    return what_to_keep(experiment, network, setting.keep_weights) == "newest"
 
 
 def _stack(

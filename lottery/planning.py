@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import torch
 
-from lottery.cycle import Setting, dense_tickets, keeps, level_steps, new_network
-from lottery.disk_use import KeepWeights, run_bytes
+from lottery.cycle import Setting, dense_tickets, level_steps, new_network
+from lottery.disk_use import KeepWeights, run_bytes, what_to_keep
 from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.pruning import count_at
@@ -82,7 +82,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
             )
         )
     network = new_network(experiment, setting, experiment.seeds[0])
-    keep = keeps(experiment, setting)
+    keep = what_to_keep(experiment, network, setting.keep_weights)
     return Plan(
         levels=tuple(levels),
         keep_weights=keep,

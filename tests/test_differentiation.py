@@ -31,7 +31,6 @@ def test_parts_of_a_batch_save_less() -> None:
 
 
 def test_a_text_saves_no_part_of_its_corpus() -> None:
-    # 7 x 3 places of 5 numbers each, or of a few times as many; the corpus alone has 92 tokens of 8 bytes.
     saved = saved_bytes(network("awd-lstm", 0), text_task(), config())
     longer = dataclasses.replace(some_text(), train=some_text().train.repeat(1000))
     assert saved == saved_bytes(network("awd-lstm", 0), LanguageModelling(longer, 3, 7), config())

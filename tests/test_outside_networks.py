@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torchvision.ops import StochasticDepth
 
 from nas.catalog import entry
 from nas.networks import build
@@ -69,8 +70,6 @@ def test_what_torchvision_does_not_have() -> None:
 
 
 def test_stochastic_depth_draws_as_our_noise_does() -> None:
-    from torchvision.ops import StochasticDepth  # noqa: PLC0415 - takes a second
-
     pair = nn.Sequential(StochasticDepth(0.5, "row"), StochasticDepth(0.5, "batch"))
     replace_stochastic_depth(pair)
     rows, batch = pair
@@ -111,8 +110,6 @@ def test_sizes_may_be_called_as_our_own_arguments() -> None:
 
 
 def test_dropouts_of_everything() -> None:
-    from torchvision.ops import StochasticDepth  # noqa: PLC0415 - takes a second
-
     def network(kind: Callable[[], nn.Module]) -> Factory:
         return lambda spec: nn.Sequential(nn.Linear(3, 2), nn.Sequential(kind()))
 

@@ -39,7 +39,7 @@ class Operation:
     """An operation with variables in the places of tensors, in lists of any depth."""
 
     target: OpOverload
-    args: tuple[Any, ...]
+    args: list[Any]
     kwargs: dict[str, Any]
     result: Any
 

@@ -20,6 +20,7 @@ from training.datasets.raw_images import (
 from training.errors import ExitCode, LotteryError, in_one_line
 
 _REMEDY = "write it again with numpy.savez"
+# What zipfile and numpy raise for a file that is cut, damaged, encrypted or packed in a way that they don't know.
 _UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError)
 
 
