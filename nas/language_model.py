@@ -21,9 +21,10 @@ class Output(NamedTuple):
         logits: `[T, B, V]`, of the token after each one.
         state: after the last token.
         dropped: `[T, B, E]`, what the decoder reads: the last core's output after its dropout, which activation
-            regularisation takes (Merity et al. 2018, section 4.6; awd-lstm-lm, main.py).
-        raw: `[T, B, E]`, the last core's output before its dropout, which temporal activation regularisation takes,
-            and in Ordered-Neurons' main.py both do.
+            regularisation takes (Merity et al. 2018, section 4.6; awd-lstm-lm, main.py), and the slowness of ENAS
+            (melodyguan/enas, ptb_enas_child.py).
+        raw: `[T, B, E]`, the last core's output before its dropout, which temporal activation regularisation takes
+            (awd-lstm-lm, DARTS, NAO), activation regularisation in enas_lm, and both in Ordered-Neurons' main.py.
     """
 
     logits: Tensor

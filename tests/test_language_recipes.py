@@ -74,6 +74,7 @@ def test_the_numbers_of_published_training(name: str) -> None:
     # The releases of AWD-LSTM, DARTS and NAO take the dropped output, the others the raw one.
     raw = name in ("on-lstm-ptb", "enas-lm-ptb")
     assert how.text.activation_of == ("raw" if raw else "dropped")
+    assert how.text.slowness_of == "raw"
 
 
 # Name: hidden units, and the dropouts of embedding, input, hidden and output with DropConnect, or of embedding, input,
@@ -110,6 +111,8 @@ def test_enas_sums_over_the_window_what_is_a_mean_here() -> None:
     assert sgd.weight_decay * sgd.learning_rate == pytest.approx(2 * 5e-7 * 20)
     # 1e-3 times a sum over 34 differences of 748 units, and over the 35 words that the loss sums.
     assert how.text.slowness == pytest.approx(1e-3 * 34 * 748 / 35, abs=1e-4)
+    assert how.text.slowness_of == "dropped"
+    assert recipe("random-rnn-ptb").training == how
     # Where the published rate has fallen half of the way to the next step.
     milestones = [milestone.epochs for milestone in how.schedule.milestones]
     assert milestones[:2] == [14 + 58, 14 + 58 + 117]

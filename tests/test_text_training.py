@@ -9,12 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas.language_model import Output
+from lottery.recipes import recipe
+from nas.language_model import LanguageModel, Output
+from nas.networks import build
 from tests.tiny_tasks import config, image_task, some_text, stack, trained
 from training.checkpoints import checkpoint_to_bytes
 from training.configs import AveragingConfig, DataConfig, OptimizerConfig, TextTraining
 from training.errors import LotteryError
+from training.noise import Dropout, set_noise
 from training.replicates import Replicates
+from training.specs import TextSpec
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling
 
@@ -61,6 +65,10 @@ def penalty(besides: TextTraining, network: nn.Module, rows: int = 3) -> Tensor:
         # Differences (1, 2) and (0, -2): (1 + 4 + 0 + 4) / 4.
         (TextTraining(slowness=1.0), 2.25),
         (TextTraining(activation=2.0, slowness=2.0), 6.5),
+        # Of the dropped outputs (1, -1) and (-2, 0): (1 + 1 + 4 + 0) / 4.
+        (TextTraining(slowness=1.0, slowness_of="dropped"), 1.5),
+        (TextTraining(activation=3.0, slowness=2.0, slowness_of="dropped"), 6.0),
+        (TextTraining(activation=3.0, activation_of="raw", slowness=2.0), 7.5),
     ],
 )
 def test_penalties_are_means_of_squares(besides: TextTraining, value: float) -> None:
@@ -86,6 +94,39 @@ def test_the_dropped_and_the_raw_outputs_are_told_apart() -> None:
 def test_a_window_of_one_token_has_nothing_that_changes() -> None:
     besides = TextTraining(activation=1.0, slowness=5.0)
     assert float(penalty(besides, Written(rows=1), 1).detach()) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_enas_is_regularised_as_in_its_release() -> None:
+    # `_build_train` and `_model` of ptb_enas_child.py: both the cross-entropy and the slowness are sums over the
+    # window, divided by the columns, and the differences are of what is left behind the output mask.
+    besides = recipe("enas-rnn-ptb").training.text
+    spec, rows, columns, units = TextSpec(vocabulary=50), 35, 3, 748
+    size = {"dropout_output": 0.76, "dropout_embedding": 0.0}
+    network = build("enas-rnn", size, spec, torch.Generator().manual_seed(0)).double()
+    assert isinstance(network, LanguageModel)
+    tokens = torch.randint(50, (rows + 1, columns), generator=torch.Generator().manual_seed(1))
+    task = LanguageModelling(some_text(), 3, 7, besides=besides)
+    state = tuple(tensor.double() for tensor in network.initial_state(columns))
+    set_noise(network, seed=0, step=0)
+    with torch.no_grad():
+        loss, _ = task.loss(network, state, tokens[:-1], tokens[1:])
+        all_h = network(tokens[:-1], state).raw
+    above = network.dropouts_above[0]
+    assert isinstance(above, Dropout)
+    kept = above.noise.keep((1, columns, units), 0.76)
+    all_h = all_h * kept / 0.24
+    logits = all_h @ network.embedding.weight.detach().t()
+    surprise = logits.logsumexp(-1) - logits.gather(-1, tokens[1:, :, None])[..., 0]
+    slowness = (all_h[1:] - all_h[:-1]).square().sum()
+    released = surprise.sum() / columns + 1e-3 * slowness / columns
+    assert float(rows * loss) == pytest.approx(float(released), rel=1e-4)
+    # On the raw output it would be less by the share of units that are kept.
+    raw = dataclasses.replace(besides, slowness_of="raw")
+    task = LanguageModelling(some_text(), 3, 7, besides=raw)
+    with torch.no_grad():
+        loss, _ = task.loss(network, state, tokens[:-1], tokens[1:])
+    weaker = (rows * float(loss) * columns - float(surprise.sum())) / (1e-3 * float(slowness))
+    assert weaker == pytest.approx(0.24, rel=0.1)
 
 
 @pytest.mark.parametrize("batching", ["stacked", "looped"])
@@ -135,6 +176,7 @@ def test_with_everything_off_it_is_plain_training() -> None:
         TextTraining(activation=2.0),
         TextTraining(activation=2.0, activation_of="raw"),
         TextTraining(slowness=1.0),
+        TextTraining(slowness=1.0, slowness_of="dropped"),
         TextTraining(varied_windows=True, window_cap=2),
     ],
 )

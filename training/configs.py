@@ -105,7 +105,9 @@ class TextTraining:
     Attributes:
         activation: weight of the mean square of the last core's output.
         activation_of: that output after its dropout (awd-lstm-lm, main.py) or before (Ordered-Neurons, main.py).
-        slowness: weight of the mean squared difference of successive outputs, before the dropout.
+        slowness: weight of the mean squared difference of successive outputs.
+        slowness_of: those outputs before the dropout (awd-lstm-lm, main.py) or after it (melodyguan/enas,
+            ptb_enas_child.py).
         varied_windows: whether windows vary in length around `data.options.sequence`, and learning rates with them.
         window_cap: how many tokens a varied window may have beyond that (awd-lstm-lm, finetune.py).
     """
@@ -113,6 +115,7 @@ class TextTraining:
     activation: float = 0.0
     activation_of: Literal["dropped", "raw"] = "dropped"
     slowness: float = 0.0
+    slowness_of: Literal["dropped", "raw"] = "raw"
     varied_windows: bool = False
     window_cap: int = 10
 

@@ -170,14 +170,15 @@ def _penalty(besides: TextTraining, output: Any) -> Tensor:
             "training.text.activation and training.text.slowness need a network that gives its last "
             "output after its dropout and before, behind logits and state; set both to 0."
         )
-    dropped, raw = output[2].float(), output[3].float()
-    penalty: Tensor = raw.new_zeros(())
+    outputs = {"dropped": output[2].float(), "raw": output[3].float()}
+    penalty: Tensor = outputs["raw"].new_zeros(())
     if besides.activation:
-        shown = raw if besides.activation_of == "raw" else dropped
-        penalty = penalty + besides.activation * shown.square().mean()
+        penalty = penalty + besides.activation * outputs[besides.activation_of].square().mean()
     # A window of one token has no successive outputs.
-    if besides.slowness and len(raw) > 1:
-        penalty = penalty + besides.slowness * (raw[1:] - raw[:-1]).square().mean()
+    changing = outputs[besides.slowness_of]
+    if besides.slowness and len(changing) > 1:
+        changes = changing[1:] - changing[:-1]
+        penalty = penalty + besides.slowness * changes.square().mean()
     return penalty
 
 
