@@ -152,16 +152,16 @@ def _lmc(name: str, network: NetworkConfig, rewind: int, levels: int, own: str) 
 
 def lmc_resnet20() -> Experiment:
     """ResNet-20 on CIFAR-10, rewound to step 2,000, as in Frankle et al. 2020 (arXiv 1912.05671), table 1."""
-    own = "draws the scales of batch norm uniformly; here they start at 1"
+    own = "draws the scales of batch norm and the output layer's bias uniformly; here they start at 1 and 0"
     return _lmc("lmc-resnet20", RESNET_20, 2000, 12, own)
 
 
 def lmc_vgg16() -> Experiment:
     """VGG-16 on CIFAR-10, rewound to step 1,000, as in Frankle et al. 2020 (arXiv 1912.05671), table 1."""
     own = (
-        "draws Kaiming normal weights and the scales of batch norm uniformly, has biases in its convolutions and "
-        "leaves the output layer whole; here weights are Gaussian Glorot, scales start at 1, convolutions have no "
-        "bias and the output layer is ranked with the rest"
+        "draws Kaiming normal weights, and the scales of batch norm and biases uniformly, has biases in its "
+        "convolutions and leaves the output layer whole; here weights are Gaussian Glorot, scales start at 1, the bias "
+        "at 0, convolutions have none and the output layer is ranked with the rest"
     )
     return _lmc("lmc-vgg16", NetworkConfig(name="vgg-16"), 1000, 20, own)
 
@@ -172,7 +172,8 @@ def renda_resnet20() -> Experiment:
         "renda-resnet20",
         "Renda et al. 2020, table 1: SGD with Nesterov momentum 0.9, weight decay 2e-4, 182 epochs, batches of 128, "
         "learning rate 0.1, to a tenth at epochs 91 and 136; section 4: 20 % per level globally, then the whole "
-        "schedule again from the trained weights",
+        "schedule again from the trained weights; the release (lottery-ticket/rewinding-iclr20-public) draws weights "
+        "of variance 1 / inputs, here 2 / inputs",
         RESNET_20,
         _steps_down(
             Steps(epochs=182),

@@ -23,10 +23,10 @@ WINDOW = 35
 ENAS_SOURCE = (
     "melodyguan/enas, scripts/ptb_final.sh and src/ptb/ptb_enas_child.py: batches of 64, windows of 35 words, 2000 "
     "epochs of SGD at 20, times 0.9991 per epoch after 14 (here 0.9 per 117), norm clipped at 0.25, l2_reg 5e-7 "
-    "without the half (before clipping there, after it here), slowness 1e-3, no averaging. Its loss and slowness are "
-    "sums over the window, ours means: so 35 times its rate, 1/35 of its norm and decay, and 1e-3 * 748 * 34 / 35 of "
-    "slowness, which is that of the dropped output. Words are dropped for each sequence there, for the whole batch here. Perplexity there, test: 55.8 "
-    "(Pham et al. 2018, abstract), 56.3 in later versions of the paper"
+    "without the half (before clipping there, after it here), slowness 1e-3 of the dropped output, no averaging. Its "
+    "loss and slowness are sums over the window, ours means: so 35 times its rate, 1/35 of its norm and decay, and "
+    "1e-3 * 748 * 34 / 35 of slowness. Words are dropped for each sequence there, for the whole batch here. Perplexity "
+    "there, test: 55.8 (Pham et al. 2018, abstract), 56.3 in later versions of the paper"
 )
 ENAS_LM_SOURCE = (
     "google-research/enas_lm, src/fixed_lib.py and fixed.py: batches of 64, windows of about 35 words (truncated "

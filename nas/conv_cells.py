@@ -21,8 +21,7 @@ class Cell(AssembledCell):
 
     The older input is halved by a factorized reduction after a ReLU where a reduction lies between
     the two inputs; else both pass ReLU-1x1-BN where their channels differ from the cell's, or as
-    the wiring says. An input that is part of a reduction cell's output is reduced too. Pooling pads
-    symmetrically, where TensorFlow's "SAME", in ENAS, pads only below and to the right at stride 2.
+    the wiring says. An input that is part of a reduction cell's output is reduced too.
 
     Args:
         graph: the nodes.
@@ -140,8 +139,7 @@ class CellNetwork(AssembledCellNetwork):
             auxiliary_cell=behind,
             rectified=way.rectified,
         )
-        if way.he_normal:
-            initialise(self, "he")
+        initialise(self, way.start)
 
 
 def check_cell_sizes(spec: ImageSpec, reductions: int, auxiliary: int) -> None:

@@ -155,7 +155,7 @@ class LayerNetwork(AssembledLayerNetwork):
     After the layers L // 3 and 2 (L // 3) of L, counted from 1, each output that a later layer
     reads passes a factorized reduction of its own, to half the size and twice the channels
     (`general_child.py` of melodyguan/enas). Fewer than three layers are never halved. Initial
-    weights are He normal (He et al. 2015).
+    weights are drawn as there (`nas.initialisation`).
 
     Args:
         spec: of the images.
@@ -198,7 +198,7 @@ class LayerNetwork(AssembledLayerNetwork):
             dropout=Dropout(dropout) if dropout else nn.Identity(),
             classifier=nn.Linear(channels, spec.classes, bias=False),
         )
-        initialise(self, "he")
+        initialise(self, "enas")
 
 
 def layer_stem(spec: ImageSpec, channels: int) -> nn.Module:

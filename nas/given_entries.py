@@ -81,7 +81,7 @@ GIVEN: dict[str, NetworkEntry] = {
         _given(
             "searched-rnn",
             "recurrent cell that you give as a genotype",
-            f"your genotype; sizes and dropouts of enas-rnn: {ENAS}; melodyguan/enas, ptb_final.sh",
+            f"your genotype; sizes, dropouts, start and decoder of enas-rnn: {ENAS}; melodyguan/enas, ptb_final.sh",
             {
                 "hidden": 748,
                 "dropout_embedding": 0.21,

@@ -1,30 +1,87 @@
-"""Initial weights, as the papers of the hand-designed networks draw them."""
+"""Initial weights of networks for images, as each source draws them.
+
+Of a weight with n inputs and m outputs, which for a convolution count the pixels of its kernel:
+
+| word | weights | biases | scales of batch norm |
+|---|---|---|---|
+| glorot | Gaussian, variance 2 / (n + m) | 0 | 1 |
+| he | Gaussian, variance 2 / n | 0 | 1 |
+| enas | Gaussian, standard deviation sqrt(2 / N), cut at twice that | 0 | 1 |
+| nao | Gaussian, variance 2 / n | uniform within 1 / sqrt(n) | 1 |
+| darts | uniform within 1 / sqrt(N) | uniform within 1 / sqrt(n) | uniform in [0, 1) |
+
+N is n but for depthwise convolutions, of which the frameworks of ENAS and DARTS count the inputs of all groups: with C
+channels and k x k pixels N is C k k, and n is k k. The shifts of batch norm are 0.
+
+- glorot: Glorot & Bengio 2010, equation 16; Frankle & Carbin 2019, figure 2, whose release also cuts at twice the
+  standard deviation and keeps the variance (google-research/lottery-ticket-hypothesis, foundations/model_fc.py).
+- he: He et al. 2015, equation 10. facebookresearch/open_lth (models/initializers.py) leaves biases as PyTorch draws
+  them and, unless told otherwise, draws the scales of batch norm uniformly.
+- enas: `create_weight` of common_ops.py in melodyguan/enas, which is `he_normal`. The TensorFlow of its time did not
+  correct for the cut, so that the variance is 0.774 * 2 / N (tensorflow/tensorflow, issue 16344).
+- nao: `init_parameters` of NAO_V1/model.py in renqianluo/NAO_pytorch, which leaves biases as PyTorch draws them.
+- darts: PyTorch 0.3.1, which the README of quark0/darts asks for and whose defaults it leaves.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
-Initialisation = Literal["glorot", "he"]
-
-_DRAW: dict[Initialisation, Callable[[Tensor], Tensor]] = {
-    "glorot": nn.init.xavier_normal_,
-    "he": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
-}
+Initialisation = Literal["glorot", "he", "enas", "nao", "darts"]
+Layer = nn.Linear | nn.Conv2d
 
 
 def initialise(network: nn.Module, how: Initialisation) -> None:
-    """Draw the weights of linear and convolutional layers, and put their biases to 0, in place.
+    """Draw the weights of linear and convolutional layers, their biases and the scales of batch norm, in place.
 
     Args:
         network: changed in place.
-        how: "glorot", Gaussian with variance 2 / (inputs + outputs) (Glorot & Bengio 2010, equation 16, whose
-            variance it has), or "he", Gaussian with variance 2 / inputs (He et al. 2015, equation 10).
+        how: a word of the table above.
     """
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d):
-            _DRAW[how](module.weight)
-            if module.bias is not None:
+        if isinstance(module, Layer):
+            _WEIGHTS[how](module)
+            if module.bias is not None and how in ("nao", "darts"):
+                bound = 1.0 / math.sqrt(module.weight[0].numel())
+                nn.init.uniform_(module.bias, -bound, bound)
+            elif module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d) and how == "darts":
+            nn.init.uniform_(module.weight)
+
+
+def _glorot(layer: Layer) -> None:
+    nn.init.xavier_normal_(layer.weight)
+
+
+def _he(layer: Layer) -> None:
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+
+
+def _he_cut(layer: Layer) -> None:
+    deviation = math.sqrt(2.0 / _all_inputs(layer))
+    nn.init.trunc_normal_(layer.weight, 0.0, deviation, -2.0 * deviation, 2.0 * deviation)
+
+
+def _uniform(layer: Layer) -> None:
+    bound = 1.0 / math.sqrt(_all_inputs(layer))
+    nn.init.uniform_(layer.weight, -bound, bound)
+
+
+_WEIGHTS: dict[Initialisation, Callable[[Layer], None]] = {
+    "glorot": _glorot,
+    "he": _he,
+    "enas": _he_cut,
+    "nao": _he,
+    "darts": _uniform,
+}
+
+
+def _all_inputs(layer: Layer) -> int:
+    """Inputs of a weight, those of all groups counted."""
+    groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+    return layer.weight[0].numel() * groups

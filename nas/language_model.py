@@ -34,12 +34,12 @@ class Output(NamedTuple):
 
 
 class LanguageModel(nn.Module):
-    """Embedding, recurrent cores, and a decoder, usually tied to the embedding, with a bias of its own.
+    """Embedding, recurrent cores, and a decoder, usually tied to the embedding.
 
     The dropouts are those of Merity et al. 2018 (arXiv 1708.02182, section 4): whole words of the
     embedding matrix on the way in (the decoder sees the full matrix), and locked masks, constant
-    over time, on the embedded input, between the cores and on the output. The embedding is uniform
-    within 0.1 at first, the bias 0.
+    over time, on the embedded input, between the cores and on the output. The bias of the decoder
+    is 0 at first, as in every source that has one but Zaremba et al. 2014 (`nas.awd_lstm.lstm`).
 
     Args:
         vocabulary: V, how many tokens there are.
@@ -51,6 +51,9 @@ class LanguageModel(nn.Module):
         dropout_output: probability that a unit of the output is dropped.
         locked: whether the masks of the last three are constant over time; else each time step has its own.
         tied: whether the decoder's matrix is the embedding's; else it is one of its own.
+        bias: whether the decoder has one.
+        bound: the embedding, and a decoder's own matrix, are uniform within it at first: 0.1 in awd-lstm-lm and
+            Ordered-Neurons (model.py, `init_weights`); what searched cells have stands at `nas.networks.RELEASES`.
     """
 
     def __init__(
@@ -65,22 +68,24 @@ class LanguageModel(nn.Module):
         dropout_output: float = 0.0,
         locked: bool = True,
         tied: bool = True,
+        bias: bool = True,
+        bound: float = 0.1,
     ) -> None:
         super().__init__()
         if not cores or cores[-1].state_sizes[0] != embedding:
             raise ValueError("a tied decoder needs a last core as wide as the embedding")
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.cores = nn.ModuleList(cores)
-        self.decoder_bias = nn.Parameter(torch.zeros(vocabulary))
+        self.decoder_bias = nn.Parameter(torch.zeros(vocabulary)) if bias else None
         self.dropout_embedding = Dropout(dropout_embedding, shared=(1,))
         shared = (0,) if locked else ()
         self.dropout_input = Dropout(dropout_input, shared)
         above = [dropout_hidden] * (len(cores) - 1) + [dropout_output]
         self.dropouts_above = nn.ModuleList(Dropout(p, shared) for p in above)
-        nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
+        nn.init.uniform_(self.embedding.weight, -bound, bound)
         self.decoder_weight = None if tied else nn.Parameter(torch.empty(vocabulary, embedding))
         if self.decoder_weight is not None:
-            nn.init.uniform_(self.decoder_weight, -0.1, 0.1)
+            nn.init.uniform_(self.decoder_weight, -bound, bound)
 
     def initial_state(self, batch: int) -> State:
         """The zero states of all cores, one after the other, for `batch` sequences."""
@@ -108,7 +113,7 @@ class LanguageModel(nn.Module):
         embedded = F.embedding(tokens, self.embedding.weight)
         if self.training and self.dropout_embedding.p > 0.0:
             # Each word of the vocabulary is drawn for once, and only those that occur are multiplied.
-            words = self.dropout_embedding(torch.ones_like(self.decoder_bias)[:, None])
+            words = self.dropout_embedding(torch.ones_like(self.embedding.weight[:, :1]))
             embedded = embedded * F.embedding(tokens, words)
         dropped: Tensor = self.dropout_input(embedded)
         return dropped

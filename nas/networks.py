@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import nn
 
 from nas.auxiliary import AuxiliaryHead
-from nas.awd_lstm import awd_lstm, lstm_yu
+from nas.awd_lstm import awd_lstm, lstm, lstm_yu
 from nas.catalog import NETWORKS, entry
 from nas.conv_cells import CellNetwork
 from nas.conv_layers import LayerNetwork
@@ -29,6 +30,31 @@ from training.noise import replace_dropout
 from training.specs import ImageSpec, Spec, TextSpec
 
 
+@dataclass(frozen=True)
+class Release:
+    """What a source's language model around a searched cell has its own way.
+
+    Attributes:
+        bound: width of the layers -> every weight, the tied embedding among them, is uniform within it at first.
+        bias: whether the decoder has one, 0 at first.
+    """
+
+    bound: Callable[[int], float]
+    bias: bool
+
+
+RELEASES: dict[str, Release] = {
+    # `_build_params` and `_get_log_probs` of ptb_enas_child.py in melodyguan/enas.
+    "enas": Release(
+        bound=lambda hidden: 0.1 if hidden <= 300 else 0.05 if hidden <= 400 else 0.04, bias=False
+    ),
+    # `child_init_range` and `_forward` of src/fixed_lib.py in google-research/enas_lm.
+    "enas_lm": Release(bound=lambda hidden: 0.05, bias=False),
+    # `INITRANGE` and `init_weights` of rnn/model.py in quark0/darts, and of its copies NAO/rnn and NAO-WS/rnn.
+    "darts": Release(bound=lambda hidden: 0.04, bias=True),
+}
+
+
 def searched_language_model(
     spec: TextSpec,
     *,
@@ -39,14 +65,14 @@ def searched_language_model(
     dropout_cell_input: float,
     dropout_cell_state: float,
     dropout_output: float,
+    release: str = "enas",
 ) -> LanguageModel:
     """A searched recurrent cell between a tied embedding and decoder, all `hidden` wide.
 
     The five dropouts are those of enas_lm (src/fixed_lib.py), DARTS and NAO (rnn/model.py, the same
     in both), each with one mask for all time steps of a forward. ENAS (`ptb_enas_child.py`) has four:
     its `e_keep` drops positions, each for one sequence, and later repetitions of the word with them,
-    where `dropout_embedding` drops a word everywhere. DARTS and NAO give the decoder a bias, as here;
-    ENAS and enas_lm do not.
+    where `dropout_embedding` drops a word everywhere.
 
     Args:
         spec: of the text.
@@ -57,8 +83,13 @@ def searched_language_model(
         dropout_cell_input: one mask on what the cell reads, `drop_x`, `dropoutx`.
         dropout_cell_state: one mask on the states of all nodes, `drop_l`, `dropouth`.
         dropout_output: locked, on the cell's output, `drop_o`, `dropout`.
+        release: whose start and decoder it has, a word of `RELEASES`.
     """
-    cell = SearchedRecurrentCell(genotype, hidden, hidden, dropout_cell_input, dropout_cell_state)
+    way = RELEASES[release]
+    bound = way.bound(hidden)
+    cell = SearchedRecurrentCell(
+        genotype, hidden, hidden, dropout_cell_input, dropout_cell_state, bound
+    )
     return LanguageModel(
         spec.vocabulary,
         hidden,
@@ -66,6 +97,8 @@ def searched_language_model(
         dropout_embedding=dropout_embedding,
         dropout_input=dropout_input,
         dropout_output=dropout_output,
+        bias=way.bias,
+        bound=bound,
     )
 
 
@@ -77,7 +110,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "enas-macro-released": partial(LayerNetwork, separable=False),
     "naonet-a": partial(CellNetwork, wiring="nao"),
     "naonet-b": partial(CellNetwork, wiring="nao"),
-    "nao-ws-cnn": partial(CellNetwork, wiring="nao"),
+    "nao-ws-cnn": partial(CellNetwork, wiring="enas"),
     "nao-v2": partial(CellNetwork, wiring="nao"),
     "darts-v1": partial(CellNetwork, wiring="darts"),
     "darts-v2": partial(CellNetwork, wiring="darts"),
@@ -99,11 +132,11 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "vgg-16": partial(VGG, depth=16),
     "vgg-19": partial(VGG, depth=19),
     "enas-rnn": searched_language_model,
-    "enas-lm": searched_language_model,
-    "nao-rnn": searched_language_model,
-    "nao-ws-rnn": searched_language_model,
-    "darts-rnn-v1": searched_language_model,
-    "darts-rnn-v2": searched_language_model,
+    "enas-lm": partial(searched_language_model, release="enas_lm"),
+    "nao-rnn": partial(searched_language_model, release="darts"),
+    "nao-ws-rnn": partial(searched_language_model, release="darts"),
+    "darts-rnn-v1": partial(searched_language_model, release="darts"),
+    "darts-rnn-v2": partial(searched_language_model, release="darts"),
     "random-rnn": searched_language_model,
     "searched-cells": partial(CellNetwork, wiring="enas"),
     "searched-cells-nao": partial(CellNetwork, wiring="nao"),
@@ -111,7 +144,7 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "searched-layers": partial(LayerNetwork, separable=True),
     "searched-rnn": searched_language_model,
     "awd-lstm": awd_lstm,
-    "lstm": awd_lstm,
+    "lstm": lstm,
     "lstm-yu": lstm_yu,
     "gru": gru,
     "on-lstm": on_lstm,

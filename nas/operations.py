@@ -1,7 +1,9 @@
 """The operations on the edges of convolutional cells and in the layers of macro networks, by word.
 
 Every convolution is preceded by a ReLU and followed by a batch norm. Where images have an odd size,
-a stride of 2 leaves one pixel more than half.
+a stride of 2 leaves one pixel more than half. At stride 2 the sources pad in two ways: PyTorch's
+evenly, TensorFlow's "SAME" as little as it can and the odd pixel below and to the right, so that on
+even sizes a kernel of ENAS stands one pixel further.
 """
 
 from __future__ import annotations
@@ -60,18 +62,77 @@ class Nothing(nn.Module):
         return x[:, :, :: self.stride, :: self.stride] * 0.0
 
 
-def separable_convolution(channels: int, stride: int, kernel: int, times: int = 2) -> nn.Module:
-    """(ReLU, depthwise, pointwise, batch norm), `times` over; only the first has the stride."""
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """What TensorFlow's "SAME" puts before and after `size` pixels: ceil(size / stride) are to come out."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class SameConvolution(nn.Conv2d):
+    """A convolution that pads as TensorFlow's "SAME" does, with zeros."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `[B, C, H, W]` to `[B, C', ceil(H / stride), ceil(W / stride)]`."""
+        sides = zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
+        rows, columns = (same_padding(*side) for side in sides)
+        return super().forward(F.pad(x, (*columns, *rows)))
+
+
+class SamePool(nn.Module):
+    """A pool that pads as TensorFlow's "SAME" does, with pixels that don't count.
+
+    Args:
+        pool: `torch.nn.functional.avg_pool2d` or `max_pool2d`.
+        kernel: its side, odd.
+        stride: 1 or 2.
+    """
+
+    def __init__(self, pool: Callable[..., Tensor], kernel: int, stride: int) -> None:
+        super().__init__()
+        self.pool = pool
+        self.kernel = kernel
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `[B, C, H, W]` to `[B, C, ceil(H / stride), ceil(W / stride)]`."""
+        before = [same_padding(size, self.kernel, self.stride)[0] for size in x.shape[2:]]
+        # With ceil_mode the last window may hang over, as far as "SAME" pads after.
+        return self.pool(x, self.kernel, self.stride, padding=before, ceil_mode=True)
+
+
+def same_average_pool(channels: int, stride: int, kernel: int) -> nn.Module:
+    """The mean of the pixels under an odd kernel, padded as "SAME"."""
+    return SamePool(partial(F.avg_pool2d, count_include_pad=False), kernel, stride)
+
+
+def same_max_pool(channels: int, stride: int, kernel: int) -> nn.Module:
+    """The largest of the pixels under an odd kernel, padded as "SAME"."""
+    return SamePool(F.max_pool2d, kernel, stride)
+
+
+def separable_convolution(
+    channels: int, stride: int, kernel: int, times: int = 2, same: bool = False
+) -> nn.Module:
+    """(ReLU, depthwise, pointwise, batch norm), `times` over; only the first has the stride.
+
+    Args:
+        channels: of input and output.
+        stride: 1 or 2.
+        kernel: side of the depthwise one, odd.
+        times: 1 or 2.
+        same: whether the stride pads as TensorFlow's "SAME"; else evenly.
+    """
     layers: list[nn.Module] = []
     for step in (stride, 1)[:times]:
+        convolution = SameConvolution if same and step > 1 else nn.Conv2d
         layers += [
             nn.ReLU(),
-            nn.Conv2d(
+            convolution(
                 channels,
                 channels,
                 kernel,
                 stride=step,
-                padding=kernel // 2,
+                padding=0 if same and step > 1 else kernel // 2,
                 groups=channels,
                 bias=False,
             ),
@@ -212,6 +273,15 @@ OPERATIONS: Mapping[str, Constructor] = {
     "average-5x5-padded": partial(average_pool, kernel=5, padded=True),
     "identity": _identity,
     "none": _none,
+}
+
+# What melodyguan/enas builds otherwise (`_fixed_layer` and `_fixed_conv` of micro_child.py): the words of its space.
+ENAS_OPERATIONS: Mapping[str, Constructor] = {
+    **OPERATIONS,
+    "separable-3x3": partial(separable_convolution, kernel=3, same=True),
+    "separable-5x5": partial(separable_convolution, kernel=5, same=True),
+    "average-3x3": partial(same_average_pool, kernel=3),
+    "max-3x3": partial(same_max_pool, kernel=3),
 }
 
 # What quark0/darts builds otherwise.

@@ -71,7 +71,7 @@ class LSTMLayer(RecurrentCore):
         self.bias = nn.Parameter(torch.empty(4 * hidden))
         self.bias_hidden = nn.Parameter(torch.empty(4 * hidden)) if second_bias else None
         self.dropconnect = Dropout(dropconnect)
-        _initialise(self, hidden)
+        _initialise(self, 1.0 / math.sqrt(hidden))
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See `RecurrentCore.forward`; the state is (h, c), each `[B, H]`."""
@@ -132,11 +132,8 @@ class SearchedRecurrentCell(RecurrentCore):
     whatever a state's matrix product reads, both drawn once per forward for all time steps and
     different per sequence; the highway itself is not dropped. So do ENAS (`_rhn_fixed` in
     ptb_enas_child.py), enas_lm (`_rnn_fn` in src/fixed_lib.py), DARTS and NAO (`cell` in
-    rnn/model.py). Two things differ from them:
-
-    Each weight is stored as `[2H, inputs]`, candidate rows first; theirs are `[inputs, 2H]`, in
-    DARTS and NAO with the gate first. Initial weights are uniform within 1/sqrt(hidden), which is
-    0.034 to 0.037 at the published 850 to 748 units (enas_lm: 0.05; the others: 0.04).
+    rnn/model.py). Each weight is stored as `[2H, inputs]`, candidate rows first; theirs are
+    `[inputs, 2H]`, in DARTS and NAO with the gate first.
 
     Args:
         genotype: the nodes and the output.
@@ -144,6 +141,7 @@ class SearchedRecurrentCell(RecurrentCore):
         hidden: H, width of every state.
         dropout_input: probability that an input unit is dropped.
         dropout_state: probability that a unit of the states is dropped.
+        bound: every weight is uniform within it at first; for the sources' see `nas.networks.RELEASES`.
     """
 
     def __init__(
@@ -153,6 +151,7 @@ class SearchedRecurrentCell(RecurrentCore):
         hidden: int,
         dropout_input: float = 0.0,
         dropout_state: float = 0.0,
+        bound: float = 0.1,
     ) -> None:
         super().__init__(state_sizes=(hidden,))
         self.genotype = genotype
@@ -163,7 +162,7 @@ class SearchedRecurrentCell(RecurrentCore):
         )
         self.dropout_input = Dropout(dropout_input, shared=(0,))
         self.dropout_state = Dropout(dropout_state)
-        _initialise(self, hidden)
+        _initialise(self, bound)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See `RecurrentCore.forward`; the state is (h,), `[B, H]`."""
@@ -193,7 +192,6 @@ def for_matmul(weight: Tensor) -> Tensor:
     return weight
 
 
-def _initialise(core: RecurrentCore, hidden: int) -> None:
-    bound = 1.0 / math.sqrt(hidden)
+def _initialise(core: RecurrentCore, bound: float) -> None:
     for parameter in core.parameters():
         nn.init.uniform_(parameter, -bound, bound)

@@ -57,14 +57,14 @@ def _layers() -> dict[str, Size]:
 
 _ENAS_MACRO_FIGURES = (
     _error("4.23 %", ENAS_TABLE, how="without cutout"),
-    _weights("21.3 M", ENAS_TABLE),
+    _weights("21.3 M", ENAS_TABLE, how=", of layers that are not in the release"),
     _error("3.87 %", ENAS_TABLE, how="more channels, without cutout"),
-    _weights("38.0 M", ENAS_TABLE, how=", more channels"),
+    _weights("38.0 M", ENAS_TABLE, how=", more channels, of layers that are not in the release"),
 )
 _ENAS_MICRO_FIGURES = (
     _error("3.54 %", ENAS_TABLE, how="without cutout"),
     _error("2.89 %", ENAS_TABLE, how="cutout"),
-    _weights("4.6 M", ENAS_TABLE),
+    _weights("4.6 M", ENAS_TABLE, how="; enas-micro has 4,587,372 with normal_cells 6"),
 )
 
 SEARCHED = (
@@ -114,7 +114,7 @@ SEARCHED = (
         _error("2.48 %", "NAO_pytorch, NAO_V1/README.md", how="36 channels, cutout"),
         _error("1.93 %", "NAO_pytorch, NAO_V1/README.md", how="128 channels, cutout"),
         _error("2.11 %", NAO_TABLE, how="128 channels, cutout"),
-        _weights("128 M", NAO_TABLE, how=", 128 channels"),
+        _weights("128 M", NAO_TABLE, how=", 128 channels; 144,576,394 as released"),
         genotype=NAONET_A,
         encoding="NAO",
     ),
@@ -129,13 +129,12 @@ SEARCHED = (
     ),
     image_entry(
         "nao-ws-cnn",
-        "convolutional cells found by NAO with weight sharing, TensorFlow release, wired as in PyTorch",
-        f"{NAO}; cells: renqianluo/NAO, NAO-WS/cnn/train_final.sh, which wires them as ENAS; wiring here: NAO_pytorch, "
-        "NAO_V1/model.py",
+        "convolutional cells found by NAO with weight sharing, TensorFlow release, wired as ENAS",
+        f"{NAO}; renqianluo/NAO, NAO-WS/cnn/train_final.sh and model.py, a copy of ENAS's",
         _cells(5),
         _error("3.53 %", NAO_TABLE, how="without cutout"),
         _error("2.93 %", NAO_TABLE, how="cutout"),
-        _weights("2.5 M", NAO_TABLE),
+        _weights("2.5 M", NAO_TABLE, how=", with the sizes here"),
         genotype=NAO_WS_CNN,
         encoding="NAO",
     ),

