@@ -1,9 +1,9 @@
 """The operations on the edges of convolutional cells and in the layers of macro networks, by word.
 
 Every convolution is preceded by a ReLU and followed by a batch norm. Where images have an odd size,
-a stride of 2 leaves one pixel more than half. At stride 2 the sources pad in two ways: PyTorch's
-evenly, TensorFlow's "SAME" as little as it can and the odd pixel below and to the right, so that on
-even sizes a kernel of ENAS stands one pixel further.
+a stride of 2 leaves one pixel more than half. At stride 2 the sources pad in two ways: those in
+PyTorch evenly, ENAS as `nas.same_padding` says, so that on even sizes its kernels stand one pixel
+further right and below.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from nas.same_padding import SameConvolution, SamePool
 
 
 def relu_conv_norm(inputs: int, channels: int, kernel: int = 1, stride: int = 1) -> nn.Module:
@@ -60,44 +62,6 @@ class Nothing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From `[B, C, H, W]` to zeros `[B, C, ceil(H / stride), ceil(W / stride)]`."""
         return x[:, :, :: self.stride, :: self.stride] * 0.0
-
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """What TensorFlow's "SAME" puts before and after `size` pixels: ceil(size / stride) are to come out."""
-    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
-    return total // 2, total - total // 2
-
-
-class SameConvolution(nn.Conv2d):
-    """A convolution that pads as TensorFlow's "SAME" does, with zeros."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From `[B, C, H, W]` to `[B, C', ceil(H / stride), ceil(W / stride)]`."""
-        sides = zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
-        rows, columns = (same_padding(*side) for side in sides)
-        return super().forward(F.pad(x, (*columns, *rows)))
-
-
-class SamePool(nn.Module):
-    """A pool that pads as TensorFlow's "SAME" does, with pixels that don't count.
-
-    Args:
-        pool: `torch.nn.functional.avg_pool2d` or `max_pool2d`.
-        kernel: its side, odd.
-        stride: 1 or 2.
-    """
-
-    def __init__(self, pool: Callable[..., Tensor], kernel: int, stride: int) -> None:
-        super().__init__()
-        self.pool = pool
-        self.kernel = kernel
-        self.stride = stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        """From `[B, C, H, W]` to `[B, C, ceil(H / stride), ceil(W / stride)]`."""
-        before = [same_padding(size, self.kernel, self.stride)[0] for size in x.shape[2:]]
-        # With ceil_mode the last window may hang over, as far as "SAME" pads after.
-        return self.pool(x, self.kernel, self.stride, padding=before, ceil_mode=True)
 
 
 def same_average_pool(channels: int, stride: int, kernel: int) -> nn.Module:

@@ -132,6 +132,19 @@ def test_published_sizes() -> None:
     assert count("darts-rnn-v2", wikitext, hidden=700) == 20 * 700**2 + 33_278 * 701 == 33_127_878
 
 
+def test_networks_say_which_has_a_published_number_of_parameters() -> None:
+    cifar = ImageSpec(channels=3, height=32, width=32, classes=10)
+    # 4.6 M (Pham et al. 2018, table 2) and 2.5 M (Luo et al. 2018, table 1).
+    assert count("enas-micro", cifar, normal_cells=6) == 4_587_372
+    assert count("nao-ws-cnn", cifar) == 2_466_252
+    said = {
+        name: [f.what for f in NETWORKS[name].published if f.what.startswith("parameters")]
+        for name in ("enas-micro", "nao-ws-cnn")
+    }
+    assert said["enas-micro"][0] == "parameters; enas-micro has 4,587,372 with normal_cells 6"
+    assert said["nao-ws-cnn"] == ["parameters, with the sizes here"]
+
+
 # Of ENAS the bound follows from the width (`_build_params` of ptb_enas_child.py); of enas_lm it is 0.05
 # (`child_init_range`), of DARTS and NAO 0.04 (`INITRANGE`). Only these two have a bias in the decoder.
 @pytest.mark.parametrize(

@@ -104,10 +104,11 @@ class TextTraining:
 
     Attributes:
         activation: weight of the mean square of the last core's output.
-        activation_of: that output after its dropout (awd-lstm-lm, main.py) or before (Ordered-Neurons, main.py).
+        activation_of: that output after its dropout (awd-lstm-lm, main.py) or before (Ordered-Neurons, main.py;
+            enas_lm, src/fixed_lib.py).
         slowness: weight of the mean squared difference of successive outputs.
-        slowness_of: those outputs before the dropout (awd-lstm-lm, main.py) or after it (melodyguan/enas,
-            ptb_enas_child.py).
+        slowness_of: those outputs before the dropout (awd-lstm-lm and Ordered-Neurons, main.py; DARTS and NAO,
+            rnn/train.py) or after it (melodyguan/enas, ptb_enas_child.py).
         varied_windows: whether windows vary in length around `data.options.sequence`, and learning rates with them.
         window_cap: how many tokens a varied window may have beyond that (awd-lstm-lm, finetune.py).
     """
