@@ -19,7 +19,8 @@ channels and k x k pixels N is C k k, and n is k k. The shifts of batch norm are
   them and, unless told otherwise, draws the scales of batch norm uniformly.
 - enas: `create_weight` of common_ops.py in melodyguan/enas, which is `he_normal`. The TensorFlow of its time did not
   correct for the cut, so that the variance is 0.774 * 2 / N (tensorflow/tensorflow, issue 16344).
-- nao: `init_parameters` of NAO_V1/model.py in renqianluo/NAO_pytorch, which leaves biases as PyTorch draws them.
+- nao: `init_parameters` of NAO_V1/model.py in renqianluo/NAO_pytorch, which leaves the rest as PyTorch draws it: until
+  1.1 with scales uniform in [0, 1), today with ones, as here. It asks for 1.0 or newer.
 - darts: PyTorch 0.3.1, which the README of quark0/darts asks for and whose defaults it leaves.
 """
 
