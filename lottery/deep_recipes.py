@@ -172,8 +172,8 @@ def renda_resnet20() -> Experiment:
         "renda-resnet20",
         "Renda et al. 2020, table 1: SGD with Nesterov momentum 0.9, weight decay 2e-4, 182 epochs, batches of 128, "
         "learning rate 0.1, to a tenth at epochs 91 and 136; section 4: 20 % per level globally, then the whole "
-        "schedule again from the trained weights; the release (lottery-ticket/rewinding-iclr20-public) draws weights "
-        "of variance 1 / inputs, here 2 / inputs",
+        "schedule again from the trained weights; the release (lottery-ticket/rewinding-iclr20-public) has plain "
+        "momentum, and draws convolutions with variance 1 / inputs and the output layer with 1e-4, here 2 / inputs",
         RESNET_20,
         _steps_down(
             Steps(epochs=182),

@@ -290,7 +290,7 @@ def test_a_source_tells_of_sizes_and_optimizer_just_when_they_change(name: str) 
         ("lmc-vgg16", "draws Kaiming normal weights"),
         ("lmc-vgg16", "here weights are Gaussian Glorot"),
         ("lmc-resnet20", "the output layer's bias uniformly; here they start at 1 and 0"),
-        ("renda-resnet20", "draws weights of variance 1 / inputs, here 2 / inputs"),
+        ("renda-resnet20", "draws convolutions with variance 1 / inputs"),
         ("nao-ws-cnn-cifar10", "which wire and train them as ENAS does: melodyguan/enas"),
         ("naonet-a-cifar10", "by a cosine (by the step here, by the epoch there)"),
         ("darts-v2-cifar10", "drop-path to 0.2 (both by the step here, by the epoch there)"),
