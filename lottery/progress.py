@@ -18,6 +18,9 @@ class Watcher:
     def begin(self, run: str, total: int) -> None:
         """A run begins, or goes on, with that many replicate-steps in all."""
 
+    def notice(self, sentence: str) -> None:
+        """Something that whoever reads the results should know."""
+
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """A level's training begins."""
 

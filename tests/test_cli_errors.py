@@ -48,7 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("prune tiny.toml --set rewinding.weights=keep", "random-mask needs values"),
         (
             "prune demo-text-lstm --set pruning.scope=layerwise --set pruning.output_rate=0.1",
-            "output layer of a language model is its embedding",
+            "its output layer, embedding.weight, is not among what is pruned",
         ),
         ("prune tiny.toml --set pruning.rat=0.5", "did you mean pruning.rate"),
         ("prune tiny.toml --set pruning.scope=layers", "global, layerwise"),

@@ -114,6 +114,8 @@ def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
             "Only the newest level's trained weights will be kept; with --keep-weights all it is "
             f"{planned.bytes_with_all / 1e6:,.1f} MB."
         )
+    if planned.notice:
+        print(planned.notice)
 
 
 def _duration(seconds: float) -> str:

@@ -50,6 +50,10 @@ class TerminalWatcher(Watcher):
         self.progress.start()
         self.bar = self.progress.add_task(run, total=total, latest="")
 
+    def notice(self, sentence: str) -> None:
+        """Print it."""
+        self.console.print(f"{self.title}: {sentence}", markup=False, highlight=False)
+
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""
         text = f"{self.title}  level {level}/{levels}, {replicates} networks"
