@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lottery.measurements.multiply_adds import effective, trace
@@ -286,6 +287,7 @@ class Own(nn.Module):
         self.w, self.k = nn.Parameter(torch.rand(E, 6)), nn.Parameter(torch.rand(6, E, 3))
         self.h, self.v = nn.Parameter(torch.rand(1, E)), nn.Parameter(torch.rand(E))
         self.mask = nn.Buffer(torch.ones(E, 6))
+        self.sparse = nn.Buffer(torch.eye(T).to_sparse())
 
     def forward(self, x: Tensor) -> Tensor:
         """Of `x [B, T, E]`."""
@@ -322,6 +324,14 @@ OWN: dict[str, tuple[Callable[[Own, Tensor], Tensor], dict[str, int]]] = {
         {"": 2 * B * T * T * E},
     ),
     "attention by matmul": (lambda n, x: (x @ x.mT).softmax(-1) @ x, {"": 2 * B * T * T * E}),
+    "in inference mode": (
+        lambda n, x: torch.inference_mode()(lambda: F.linear(x, n.w.T))(),
+        {"w": B * T * E * 6},
+    ),
+    "beside a sparse matrix": (
+        lambda n, x: torch.sparse.mm(n.sparse, x[0]) @ n.w,
+        {"w": T * E * 6},
+    ),
     "a learned start": (lambda n, x: (n.h @ n.w) + flat(x) @ n.w, {"w": (1 + B * T) * E * 6}),
     "scaled activations": (lambda n, x: (x * n.h) @ n.w, {"w": B * T * E * 6}),
     "two factors": (lambda n, x: x @ (n.w @ n.w.T), {"w": E * 6 * E, "": B * T * E * E}),
@@ -353,6 +363,11 @@ def test_a_normalised_layer_counts_as_the_layer_by_the_parameter_behind_its_weig
         counts = counts_of(bear_zeros(layer) if safe else layer, tokens(width))
         assert counts == {behind: B * T * width * 6}
         assert effective(counts, {behind: 0.25}) == B * T * width * 6 // 4
+
+
+def test_what_computes_an_orthogonal_weight_is_not_counted() -> None:
+    layer = parametrizations.orthogonal(nn.Linear(E, 6))
+    assert sum(counts_of(layer, tokens()).values()) == B * T * E * 6
 
 
 def test_matrices_that_lie_in_one_memory_are_told_apart() -> None:

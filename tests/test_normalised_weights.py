@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations
 
 from lottery.cycle import Setting, check, find_tickets
 from lottery.experiments import NetworkConfig, PruningConfig
+from lottery.records import Record
 from lottery.runs import Run, open_run
 from lottery.tickets import build_ticket, ticket_of
 from nas.networks import build
@@ -135,15 +136,63 @@ class Normalised(nn.Module):
         return logits
 
 
-def test_a_whole_cycle_down_to_few_weights(tmp_path: Path) -> None:
+class Rows(nn.Module):
+    """A recurrent layer over the rows of an image, and attention to them, with a normalised matrix each."""
+
+    def __init__(self, spec: Spec, core: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(spec, ImageSpec)
+        self.core = core
+        attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.attention = parametrizations.weight_norm(attention, "in_proj_weight")
+        self.last = nn.Linear(6, spec.classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From images to logits."""
+        x = self.core(x[:, 0])[0]
+        logits: Tensor = self.last(self.attention(x, x, x)[0][:, -1])
+        return logits
+
+
+RECURRENT: dict[str, Callable[[Spec], nn.Module]] = {
+    "weight_hh_l0_v": lambda spec: Rows(
+        spec, old_form(nn.utils.weight_norm, nn.LSTM(8, 6, batch_first=True), "weight_hh_l0")
+    ),
+    "parametrizations.weight_hh_l0.original1": lambda spec: Rows(
+        spec, parametrizations.weight_norm(nn.LSTM(8, 6, batch_first=True), "weight_hh_l0")
+    ),
+}
+
+
+def carried_out(factory: Callable[[Spec], nn.Module], root: Path) -> list[Record]:
     experiment = dataclasses.replace(
         TINY, levels=2, network=NetworkConfig(name="m:f"), pruning=PruningConfig(rate=0.8)
     )
-    setting = Setting(task=digits(), batching="looped", factory=Normalised)
+    setting = Setting(task=digits(), batching="looped", factory=factory)
     check(experiment, setting)
-    run = open_run(tmp_path / "own", experiment, digits().facts())
-    records = find_tickets(experiment, run, setting)
+    records = find_tickets(experiment, open_run(root, experiment, digits().facts()), setting)
     assert all(record.diverged_at is None for record in records)
+    return records
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_whole_cycle_of_recurrent_and_attention_layers(name: str, tmp_path: Path) -> None:
+    first = carried_out(RECURRENT[name], tmp_path / "own")[0]
+    assert {layer.name: layer.total for layer in first.layers} == {
+        "core.weight_ih_l0": 24 * 8,
+        f"core.{name}": 24 * 6,
+        "attention.parametrizations.in_proj_weight.original1": 18 * 6,
+        "attention.out_proj.weight": 6 * 6,
+        "last.weight": 60,
+    }
+    gates = {layer.name: layer.gates for layer in first.layers}
+    assert [gate.total for gate in gates[f"core.{name}"]] == [6 * 6] * 4
+    rows = 24 * 8 + 24 * 6 + 18 * 6 + 6 * 6
+    assert first.multiply_adds == 8 * rows + 2 * 8 * 8 * 6 + 60
+
+
+def test_a_whole_cycle_down_to_few_weights(tmp_path: Path) -> None:
+    records = carried_out(Normalised, tmp_path / "own")
     prunable = 27 + 81 + 48 * 6 + 60
     assert {record.prunable for record in records} == {prunable}
     dense = 27 * 36 + 81 * 16 + 48 * 6 + 60

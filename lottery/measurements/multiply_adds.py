@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -70,7 +71,7 @@ class _Tracer(TorchDispatchMode):
         for name, parameter in network.named_parameters():
             is_weight = parameter.dim() >= 2 and name not in scales
             self._store(parameter, {name: 1.0} if is_weight else {})
-        for buffer in network.buffers():
+        for buffer in _strided([*network.buffers()]):
             self._store(buffer, {})
 
     def _store(self, tensor: Tensor, shares: Mapping[str, float]) -> None:
@@ -85,8 +86,14 @@ class _Tracer(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        output = func(*args, **(kwargs or {}))
         multiply = PRODUCTS.get(func.overloadpacket)
+        if multiply is None:
+            # In inference mode operations arrive that are made of others.
+            with self:
+                made_of_others = func.decompose(*args, **(kwargs or {}))
+            if made_of_others is not NotImplemented:
+                return made_of_others
+        output = func(*args, **(kwargs or {}))
         products = [*multiply(args, output)] if multiply else []
         inputs = _strided([args, kwargs])
         before = {_memory(tensor) for tensor in inputs}
@@ -130,7 +137,7 @@ class _Tracer(TorchDispatchMode):
         layers = self._layers([tensor for tensor in inputs if id(tensor) not in operands])
         for product in products:
             origins = [self.origin(operand) for operand in product.operands]
-            # As spectral normalisation has, for the sake of a weight alone.
+            # As spectral normalisation by a hook has it.
             of_vectors = min(operand.dim() for operand in product.operands) < 2
             if of_vectors and not any(origin.from_input for origin in origins):
                 continue
@@ -183,8 +190,8 @@ def trace(network: nn.Module, run: Callable[[nn.Module], int]) -> ForwardPass:
     Matrix products and convolutions are counted, as executed, which is what the literature counts: not what is
     elementwise, looked up or added. A product belongs to the parameter that takes part in it, also through a view of
     it, normalised, or side by side with others; a tied weight counts under its first name. Products of activations, as
-    in attention, belong to none. A matrix by a vector, neither of which follows from the input, is not counted: it is
-    there for the sake of a weight, as in spectral normalisation.
+    in attention, belong to none. What is there for the sake of a weight is not counted: what a parametrization does,
+    and a matrix by a vector neither of which follows from the input, as in spectral normalisation.
 
     The output layer is whose products become the logits, up to operations that multiply no matrices.
 
@@ -197,7 +204,12 @@ def trace(network: nn.Module, run: Callable[[nn.Module], int]) -> ForwardPass:
     tracer = _Tracer(network)
     before = network.register_forward_pre_hook(tracer.enter, with_kwargs=True)
     after = network.register_forward_hook(tracer.leave)
-    with before, after, torch.no_grad(), _attention_in_parts(), tracer:
+    with before, after, torch.no_grad(), _attention_in_parts(), parametrize.cached(), tracer:
+        # Computed once, here, and not counted.
+        for module in filter(parametrize.is_parametrized, network.modules()):
+            for name in cast(nn.ModuleDict, module.parametrizations):
+                getattr(module, name)
+        tracer.counts.clear()
         examples = run(network)
     network.train(training)
     return ForwardPass(
