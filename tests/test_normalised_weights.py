@@ -166,7 +166,12 @@ RECURRENT: dict[str, Callable[[Spec], nn.Module]] = {
 
 def carried_out(factory: Callable[[Spec], nn.Module], root: Path) -> list[Record]:
     experiment = dataclasses.replace(
-        TINY, levels=2, network=NetworkConfig(name="m:f"), pruning=PruningConfig(rate=0.8)
+        TINY,
+        seeds=(0,),
+        levels=2,
+        arms=(),
+        network=NetworkConfig(name="m:f"),
+        pruning=PruningConfig(rate=0.8),
     )
     setting = Setting(task=digits(), batching="looped", factory=factory)
     check(experiment, setting)

@@ -42,7 +42,7 @@ class _Origin:
     """Where the values of a tensor come from.
 
     Attributes:
-        from_input: whether they follow from the network's input, not from parameters and buffers alone.
+        from_input: whether they follow from the network's input, not from parameters and what it makes alone.
         shares: of what follows from parameters alone, the share that belongs to each; none if that is not clear.
         layers: the parameters of the last products on the way from the input.
     """
@@ -69,15 +69,11 @@ class _Tracer(TorchDispatchMode):
         self._origins: dict[StorageWeakRef, _Origin] = {}
         scales = gains(network)
         for name, parameter in network.named_parameters():
-            is_weight = parameter.dim() >= 2 and name not in scales
-            self._store(parameter, {name: 1.0} if is_weight else {})
-        for buffer in _strided([*network.buffers()]):
-            self._store(buffer, {})
-
-    def _store(self, tensor: Tensor, shares: Mapping[str, float]) -> None:
-        first = int(tensor.storage_offset())
-        places = range(first, first + int(tensor.numel()))
-        self._stored[_memory(tensor)].append((places, _Origin(from_input=False, shares=shares)))
+            if parameter.dim() >= 2 and name not in scales:
+                first = int(parameter.storage_offset())
+                places = range(first, first + int(parameter.numel()))
+                origin = _Origin(from_input=False, shares={name: 1.0})
+                self._stored[_memory(parameter)].append((places, origin))
 
     def __torch_dispatch__(
         self,
@@ -113,13 +109,12 @@ class _Tracer(TorchDispatchMode):
         return output
 
     def origin(self, tensor: Tensor) -> _Origin:
-        """Where a tensor's values come from; what was made outside of the network is input."""
-        memory = _memory(tensor)
+        """Where a tensor's values come from."""
+        memory, place = _memory(tensor), tensor.storage_offset()
         if memory in self._origins:
             return self._origins[memory]
-        parts, place = self._stored.get(memory, []), tensor.storage_offset()
-        inside = [origin for places, origin in parts if place in places]
-        return (inside or [_CONSTANT if parts else _INPUT])[0]
+        parts = self._stored.get(memory, [])
+        return next((origin for places, origin in parts if place in places), _CONSTANT)
 
     def enter(self, module: nn.Module, inputs: Any, named: Any) -> None:
         """A hook before the network: what it is called with is its input, wherever that was made."""
@@ -157,11 +152,12 @@ class _Tracer(TorchDispatchMode):
 
     def _joined(self, parts: Sequence[Tensor]) -> Mapping[str, float]:
         """Matrices side by side: a product with them belongs to each by its size."""
-        shares: dict[str, float] = defaultdict(float)
-        for part in parts:
-            for name, share in (self.origin(part).shares or {"": 1.0}).items():
-                shares[name] += share * part.numel() / sum(p.numel() for p in parts)
-        return shares
+        found = [(part.numel(), self.origin(part).shares) for part in parts]
+        joined: dict[str, float] = defaultdict(float)
+        for size, shares in found if any(shares for _, shares in found) else ():
+            for name, share in (shares or {"": 1.0}).items():
+                joined[name] += share * size / sum(size for size, _ in found)
+        return joined
 
     def _shares(self, inputs: Sequence[Tensor], size: int) -> Mapping[str, float]:
         """Whose values a weight has that was made of others: of the one that is as large, such as it is scaled."""
