@@ -50,9 +50,9 @@ class TerminalWatcher(Watcher):
         self.progress.start()
         self.bar = self.progress.add_task(run, total=total, latest="")
 
-    def notice(self, sentence: str) -> None:
+    def notice(self, text: str) -> None:
         """Print it."""
-        self.console.print(f"{self.title}: {sentence}", markup=False, highlight=False)
+        self.console.print(f"Note: {text}", markup=False, highlight=False)
 
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""

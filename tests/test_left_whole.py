@@ -1,4 +1,4 @@
-"""What whoever reads a run's results should know is said when it begins and by --dry-run."""
+"""Which weights stay whole though they may be matrices is said when a run begins and by --dry-run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Kernel(nn.Module):
     def forward(self, x):
         return self.last(nn.functional.conv2d(x, self.kernel).relu().flatten(1))
 """
-NETWORK = "notices_own_code:Kernel"
+NETWORK = "left_whole_own_code:Kernel"
 SENTENCE = "18 weights are never pruned, those of kernel: no layer that torch knows holds them"
 
 
@@ -32,7 +32,7 @@ SENTENCE = "18 weights are never pruned, those of kernel: no layer that torch kn
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "notices_own_code.py").write_text(CODE)
+    (tmp_path / "left_whole_own_code.py").write_text(CODE)
     (tmp_path / "tiny.toml").write_text(TOML.replace("widths = [8, 6]", ""))
     return tmp_path
 
