@@ -89,7 +89,8 @@ def _zero_safe(
 def bear_zeros(network: nn.Module) -> nn.Module:
     """Make every weight and spectral normalisation of torch's bear pruned weights, in place.
 
-    A weight that a hook computes is taken out of its first graph besides, so that the network can be copied.
+    What is computed anew at every call is not kept from the time of building, when it had another graph and other
+    weights: a weight that a hook computes is there from the first call on.
     """
     for module in [*network.modules()]:
         if isinstance(module, ParametrizationList):
@@ -100,11 +101,15 @@ def bear_zeros(network: nn.Module) -> nn.Module:
         for key, hook in module._forward_pre_hooks.items():
             if type(hook) is WeightNorm:
                 module._forward_pre_hooks[key] = _ZeroSafeWeightNorm(hook.name, hook.dim)
-                setattr(module, hook.name, getattr(module, hook.name).detach())
+                delattr(module, hook.name)
             elif type(hook) is SpectralNorm:
                 module._forward_pre_hooks[key] = _ZeroSafeSpectralNorm(
                     hook.name, hook.n_power_iterations, hook.dim, hook.eps
                 )
+                delattr(module, hook.name)
+        if isinstance(module, nn.RNNBase):
+            own = {id(parameter) for parameter in module.parameters(recurse=False)}
+            module._flat_weights = [w if id(w) in own else None for w in module._flat_weights]
     return network
 
 
