@@ -50,7 +50,7 @@ class Replicates(nn.Module):
             raise ValueError(f"{len(networks)} networks but {len(noise_seeds)} noise seeds")
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
-        self.network = _copied(networks[0])
+        self.network = copied(networks[0])
         parameters = _aligned(networks, nn.Module.named_parameters)
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
@@ -166,7 +166,7 @@ def has_torch_recurrence(network: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _copied(network: nn.Module) -> nn.Module:
+def copied(network: nn.Module) -> nn.Module:
     """A copy of a network, also where a recurrent layer of torch remembers weights that were computed from others."""
     for module in network.modules():
         if isinstance(module, nn.RNNBase):
