@@ -29,7 +29,16 @@ FOUND = "found"
 RANDOM = "random"
 ARCHITECTURES = (
     *("search", "method", "space", "origin", "rank", "round", "parameters", "score", "standalone"),
-    *("predicted", "score_metric", "standalone_metric", "metric", "unit", "encoding", "genotype"),
+    *(
+        "lost",
+        "predicted",
+        "score_metric",
+        "standalone_metric",
+        "metric",
+        "unit",
+        "encoding",
+        "genotype",
+    ),
 )
 HISTORY = ("search", "epoch", "step", "name", "value")
 STEPS = ("search", "epoch", "step_size", "promised", "predicted", "real", "count")
@@ -42,7 +51,8 @@ class SearchStudy:
 
     Attributes:
         architectures: one row per architecture that a search ended with (`ARCHITECTURES`). Scores are rewards, higher
-            is better; the columns of a metric are in its own terms.
+            is better; the columns of a metric are in its own terms. `lost` counts the seeds that diverged when it was
+            trained alone, whose reward is 0.
         history: one row per number of a phase (`HISTORY`); rollbacks are named so.
         steps: of NAO, one row per renewal of the pool and step size (`STEPS`): mean gains over the parents.
         facts: per search, what it says of itself.
@@ -109,6 +119,7 @@ def _row(name: str, record: SearchRecord, result: SearchResult) -> dict[str, obj
     return {
         **shared,
         "search": name,
+        "lost": record.standalone_by_seed.count(0.0),
         "predicted": record.facts.get("predicted"),
         "score_metric": in_metric(record.score),
         "standalone_metric": in_metric(record.standalone),

@@ -14,6 +14,7 @@ from analysis.search_tables import SearchStudy, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
+from analysis.verdicts import Answer
 from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
@@ -86,6 +87,27 @@ def test_answers_say_whether_a_search_beats_chance(study: SearchStudy) -> None:
         "at least 20 are needed"
         in answers["Do the scores by shared weights of text rank architectures?"].answer
     )
+
+
+def test_architectures_that_diverged_rank_worst(study: SearchStudy) -> None:
+    rows = study.architectures[study.architectures["search"] == "enas"]
+    alone = rows["standalone"].notna()
+    question = "Does enas find better architectures than chance?"
+
+    def answer(origin: str, number: int) -> Answer:
+        lost = rows[alone & (rows["origin"] == origin)].index[:number]
+        table = rows.assign(lost=rows["lost"].where(~rows.index.isin(lost), 1))
+        found = search_answers(dataclasses.replace(study, architectures=table))
+        return {a.question: a for a in found}[question]
+
+    assert answer("found", 0).verdict == "yes"
+    assert "; rank test" not in answer("found", 0).answer
+    assert answer("found", 2).verdict == "undecided"
+    assert (
+        "(diverged: its own 2 of 5, the others 0 of 20; rank test p =" in answer("found", 2).answer
+    )
+    assert answer("random", 4).verdict == "yes"
+    assert "its own 0 of 5, the others 4 of 20" in answer("random", 4).answer
 
 
 def test_an_advantage_that_size_explains_is_none_at_equal_parameters(study: SearchStudy) -> None:
@@ -227,6 +249,15 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
             "Does enas beat random search on mnist at equal retraining?": "yes",
             "Does enas beat random search on ptb at equal retraining?": "no",
         }
+    lost = read_study([*runs, retrained(tmp_path / "enas-3", "enas", 5.0)])
+    of_one = (lost.table["run"] == "enas-3") & (lost.table["seed"] == 1)
+    table = lost.table.assign(diverged=lost.table["diverged"] | of_one)
+    (answer,) = retraining_answers(dataclasses.replace(lost, table=table))
+    # One seed of the fourth diverged, so that 3 of 4 are above all 3 of random search and one below: (20 + 1) / 35
+    # of the ways to rank them are as good.
+    assert answer.verdict == "undecided"
+    assert "4 architectures against 3" in answer.answer
+    assert "(diverged: its own 1 of 4, the others 0 of 3; rank test p =" in answer.answer
     (few,) = retraining_answers(read_study([*runs[:2], runs[3]]))
     assert few.verdict == "undecided"
     assert "at least 3 of each are needed" in few.answer

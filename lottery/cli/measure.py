@@ -128,7 +128,7 @@ def _print_results(
     import pandas as pd
 
     from analysis.summaries import summarise
-    from analysis.wording import interval, number
+    from analysis.wording import counted, interval, number
 
     rows = pd.DataFrame([dataclasses.asdict(one) for one in results])
     rows["diverged"] = rows["plain"].isna()
@@ -145,7 +145,7 @@ def _print_results(
                 "plain, 95 % interval": interval(one["low"], one["high"]),
                 "pointer": number(other["mean"]),
                 "pointer, 95 % interval": interval(other["low"], other["high"]),
-                "n": str(one["n"]),
+                "n": counted(one["n"], one["diverged"]),
             }
             for (_, one), (_, other) in zip(plain.iterrows(), pointer.iterrows(), strict=True)
         ]

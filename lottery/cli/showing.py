@@ -63,7 +63,7 @@ def print_text_table(table: Table) -> None:
 def print_levels(runs: Sequence[Path]) -> None:
     """The levels of some runs: density, size, metric per arm, verdicts."""
     from analysis.tables import read_study
-    from analysis.text_tables import divergence_notes, levels_table, metric_title, run_line
+    from analysis.text_tables import levels_table, metric_title, run_line
 
     study = read_study(runs)
     for run in map(str, study.table["run"].unique()):
@@ -71,8 +71,6 @@ def print_levels(runs: Sequence[Path]) -> None:
         title = metric_title(study.table[study.table["run"] == run])
         columns = ("level", "density", "arm", title, "95 % interval", "n", "verdict")
         print_text_table(levels_table(study.table, run).select(*columns))
-        for note in divergence_notes(study.table, run):
-            print(note)
 
 
 def print_gates(run: Path) -> None:
