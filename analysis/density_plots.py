@@ -20,6 +20,7 @@ from analysis.theme import (
     density_axis,
     handle,
     legend,
+    lost_note,
     panel_title,
     panels,
     paper,
@@ -77,7 +78,7 @@ def metric_vs_density(
             higher = bool(of_run["higher_is_better"].iloc[0])
             value_axis(ax, values, value_label(of_run, split), may_be_log=not higher)
             note = _baseline_note(ax, str(run), baselines, split, values)
-            ax.set_title(panel_title(str(run), note))
+            ax.set_title(panel_title(str(run), note, _lost(levels)))
         entries["dense mean and margin"] = Line2D([], [], color=GREY, linestyle=(0, (3, 2)))
         legend(figure, entries)
     return figure
@@ -106,9 +107,14 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
             density_axis(ax, of_run["density"])
             sound = of_run[~of_run["diverged"].astype(bool)]
             value_axis(ax, sound["early_stop_step"], "early-stop step", may_be_log=False)
-            ax.set_title(panel_title(str(run)))
+            ax.set_title(panel_title(str(run), _lost(levels)))
         legend(figure, entries)
     return figure
+
+
+def _lost(levels: pd.DataFrame) -> str:
+    lost = int(levels["diverged"].sum())
+    return lost_note(lost, lost + int(levels["n"].sum()))
 
 
 def _draw_arms(

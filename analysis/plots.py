@@ -21,7 +21,7 @@ from analysis.frontier import frontier
 from analysis.frontier_plots import searched_vs_pruned
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.structure_plots import gate_densities, layer_densities
-from analysis.tables import LOSS, Study, sound_results
+from analysis.tables import Study, sound_histories, sound_results
 from analysis.theme import paper
 from training.errors import LotteryError, unknown
 
@@ -71,7 +71,7 @@ FIGURES: dict[str, FigureKind] = {
             "Validation metric during training of the dense network, a middle and the last level: "
             "mean and 95 % interval (band); tickets solid, controls dashed."
         ),
-        data=lambda study: study.histories[study.histories["metric"] != LOSS],
+        data=lambda study: sound_histories(study.histories),
         draw=lambda study: learning_curves(study.histories),
     ),
     "density-per-layer": FigureKind(

@@ -147,6 +147,12 @@ def sound_results(table: pd.DataFrame) -> pd.DataFrame:
     return rows if any_sound(rows) else rows.iloc[:0]
 
 
+def sound_histories(histories: pd.DataFrame) -> pd.DataFrame:
+    """The evaluations of the task's own metric; none where every network diverged before the first."""
+    rows = histories[histories["metric"] != LOSS]
+    return rows if rows["value"].notna().any() else rows.iloc[:0]
+
+
 def any_sound(rows: pd.DataFrame) -> bool:
     """Whether any network of some rows did not diverge."""
     return bool((~rows["diverged"].astype(bool) & rows["value"].notna()).any())

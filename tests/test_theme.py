@@ -14,6 +14,7 @@ from analysis.theme import (
     panels,
     paper,
     size_axis,
+    value_axis,
 )
 
 
@@ -72,6 +73,30 @@ def test_sizes_have_some_round_labels(sizes: list[float], ticks: list[float]) ->
     _, axes = panels(1)
     size_axis(axes[0], sizes, "parameters")
     assert list(axes[0].get_xticks()) == ticks
+
+
+def test_a_size_of_0_stands_behind_a_break() -> None:
+    _, axes = panels(1)
+    size_axis(axes[0], [0, 60e3, 160e3], "parameters")
+    assert list(axes[0].get_xticks()) == [0, 60e3, 80e3, 100e3, 150e3]
+    size_axis(axes[0], [0, 0], "parameters")
+    assert axes[0].get_xticks()[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "ticks"),
+    [
+        ([1.5, 30], [2, 5, 10, 20]),
+        ([1e-30, 1e40], [1e-19, 1e-7, 1e5, 1e17, 1e29]),
+        ([90.0, 1e300], [1e51, 1e101, 1e151, 1e201, 1e251]),
+    ],
+)
+def test_a_logarithmic_value_has_a_few_round_labels(
+    values: list[float], ticks: list[float]
+) -> None:
+    _, axes = panels(1)
+    value_axis(axes[0], values, "perplexity", may_be_log=True)
+    assert [float(f"{tick:.3g}") for tick in axes[0].get_yticks()] == pytest.approx(ticks)
 
 
 def test_unused_panels_are_not_there() -> None:
