@@ -31,6 +31,8 @@ FORMATS: dict[str, dict[str, str | None]] = {  # format -> metadata that would h
     "pdf": {"CreationDate": None},
 }
 
+FORMULA = ("=", "+", "-", "@")  # how a formula begins in spreadsheets
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureKind:
@@ -125,12 +127,28 @@ def save_figure(
             path.write_bytes(render(figure, name, salt=path_without_suffix.name))
             written.append(path)
         path = path_without_suffix.with_name(f"{path_without_suffix.name}.csv")
-        path.write_text(data.to_csv(index=False), encoding="utf-8")
+        path.write_text(csv_text(data), encoding="utf-8")
     except OSError as error:
         raise LotteryError(
             f"{path_without_suffix}: {error.strerror}; choose another --out."
         ) from error
     return [*written, path]
+
+
+def csv_text(data: pd.DataFrame) -> str:
+    r"""A table as CSV; a text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    >>> csv_text(pd.DataFrame({"name": ["=1+1", "a"], "value": [-1.5, 2.0]}))
+    "name,value\n'=1+1,-1.5\na,2.0\n"
+    """
+    texts = data.select_dtypes(exclude=["number", "bool"])
+    formulas = {
+        value: f"'{value}"
+        for column in texts
+        for value in texts[column].unique()
+        if isinstance(value, str) and value.startswith(FORMULA)
+    }
+    return (data.replace(formulas) if formulas else data).to_csv(index=False)
 
 
 def render(figure: Figure, file_format: str, *, salt: str) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.tables import visible_facts, visible_names
 from nas.search.records import (
     SEARCH,
     SearchHistoryRow,
@@ -23,7 +24,7 @@ from nas.search.records import (
     read_result,
     read_search_history,
 )
-from training.errors import LotteryError
+from training.errors import LotteryError, visible
 
 FOUND = "found"
 RANDOM = "random"
@@ -74,7 +75,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     shared = Counter(path.name for path in paths)
-    names = {path: str(path) if shared[path.name] > 1 else path.name for path in paths}
+    names = {path: visible(str(path) if shared[path.name] > 1 else path.name) for path in paths}
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(
@@ -82,7 +83,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         history=_history(histories),
         steps=_steps(histories),
         facts={
-            name: {"search": _settings(path), "data": read_data_facts(path)}
+            name: visible_facts({"search": _settings(path), "data": read_data_facts(path)})
             for path, name in names.items()
         },
     )
@@ -90,7 +91,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
 
 def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
     """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it."""
-    drawings = {run.resolve().name: read_drawing(run) for run in runs}
+    drawings = {visible(run.resolve().name): read_drawing(run) for run in runs}
     return {name: svg for name, svg in drawings.items() if svg}
 
 
@@ -103,7 +104,7 @@ def _settings(path: Path) -> dict[str, Any]:
 
 def _architectures(results: dict[str, SearchResult]) -> pd.DataFrame:
     rows = [_row(name, r, result) for name, result in results.items() for r in result.records]
-    table = pd.DataFrame(rows, columns=list(ARCHITECTURES))
+    table = visible_names(pd.DataFrame(rows, columns=list(ARCHITECTURES)))
     numbers = ["score", "standalone", "predicted", "score_metric", "standalone_metric"]
     return table.astype({**dict.fromkeys(numbers, float), "rank": "Int64"})
 
@@ -135,7 +136,7 @@ def _history(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
         for row in history
         for figure, value in _figures(row).items()
     ]
-    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"value": float})
+    return visible_names(pd.DataFrame(rows, columns=list(HISTORY))).astype({"value": float})
 
 
 def _figures(row: SearchHistoryRow) -> dict[str, float]:

@@ -23,6 +23,7 @@ MINIMUM_N = 3
 ROUNDING = 1e-9
 # Up to this many ways to split the replicates over the sides, all are counted: 8 against 8 have 12,870.
 SPLITS = 20_000
+ALTERNATIVES: tuple[Literal["greater", "less"], ...] = ("greater", "less")
 NAN = float("nan")
 
 
@@ -298,17 +299,14 @@ def _rank_test(mine: Values, other: Values) -> tuple[float, float]:
     """P and its opposite for samples with NaN, higher is better; NaN where nothing is known of either."""
     if np.isnan(mine).all() and np.isnan(other).all():
         return NAN, NAN
-    few = math.comb(mine.size + other.size, mine.size) <= SPLITS
-    worst = [np.where(np.isnan(side), -np.inf, side) for side in (mine, other)]
+    exact = math.comb(mine.size + other.size, mine.size) <= SPLITS
+    method: Literal["asymptotic"] | stats.PermutationMethod = (
+        stats.PermutationMethod(n_resamples=SPLITS) if exact else "asymptotic"
+    )
+    ours, theirs = (np.where(np.isnan(side), -np.inf, side) for side in (mine, other))
     p, opposite = (
-        float(
-            stats.mannwhitneyu(
-                *worst,
-                alternative=alternative,
-                method=stats.PermutationMethod(n_resamples=SPLITS) if few else "asymptotic",
-            ).pvalue
-        )
-        for alternative in ("greater", "less")
+        float(stats.mannwhitneyu(ours, theirs, alternative=alternative, method=method).pvalue)
+        for alternative in ALTERNATIVES
     )
     return p, opposite
 

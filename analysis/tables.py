@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lottery.records import Record, read_facts, read_history, read_records
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, visible
 
 LOSS = "loss"
 TABLE = (
@@ -67,7 +67,7 @@ def read_study(runs: Sequence[Path]) -> Study:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
     """
     loaded = _load(runs)
-    facts = {run.name: read_facts(run.path) for run in loaded}
+    facts = {run.name: visible_facts(read_facts(run.path)) for run in loaded}
     return Study(
         table=_table(loaded),
         histories=_histories(loaded),
@@ -88,6 +88,7 @@ def read_published(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise LotteryError(f"{path} can't be read as CSV ({error}).", ExitCode.BAD_DATA) from None
+    table = visible_names(table)
     missing = [name for name in PUBLISHED if name not in table.columns]
     if missing:
         raise LotteryError(
@@ -171,6 +172,27 @@ def check_any_sound(rows: pd.DataFrame) -> None:
         )
 
 
+def visible_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in which no text acts on a terminal, a page or a figure: the border for all that files may hold."""
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    known = {
+        value: visible(value)
+        for column in texts
+        for value in texts[column].unique()
+        if isinstance(value, str) and not value.isprintable()
+    }
+    return table.replace(known) if known else table
+
+
+def visible_facts(value: Any) -> Any:
+    """Plain JSON values with the texts in them made visible, as those of `visible_names`."""
+    if isinstance(value, dict):
+        return {visible(key): visible_facts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [visible_facts(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
+
+
 def _load(runs: Sequence[Path]) -> list[_Run]:
     if not runs:
         raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")
@@ -185,7 +207,7 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
     shared = Counter(records[0].run for _, records in found)
     return [
         _Run(
-            name=str(path) if shared[records[0].run] > 1 else records[0].run,
+            name=visible(str(path) if shared[records[0].run] > 1 else records[0].run),
             path=path,
             records=records,
         )
@@ -195,7 +217,7 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
 
 def _table(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = [row for run in runs for record in run.records for row in _rows(run.name, record)]
-    table = pd.DataFrame(rows, columns=list(TABLE))
+    table = visible_names(pd.DataFrame(rows, columns=list(TABLE)))
     return table.astype({"value": float, "margin": float})
 
 
@@ -244,7 +266,7 @@ def _histories(runs: Sequence[_Run]) -> pd.DataFrame:
             unit = record.metric.unit if of_task else ""
             better = of_task and record.metric.higher_is_better
             rows.append((*place, row.step, row.metric, row.value, unit, better))
-    table = pd.DataFrame(rows, columns=list(HISTORIES)).astype({"value": float})
+    table = visible_names(pd.DataFrame(rows, columns=list(HISTORIES))).astype({"value": float})
     # A resumed level evaluates again what came after its last checkpoint.
     key = ["run", "arm", "seed", "level", "step", "metric"]
     return table.drop_duplicates(key, keep="last", ignore_index=True)
@@ -260,7 +282,7 @@ def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
         for record in run.records
         for layer in record.layers
     ]
-    return pd.DataFrame(rows, columns=list(LAYERS))
+    return visible_names(pd.DataFrame(rows, columns=list(LAYERS)))
 
 
 def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
@@ -274,7 +296,7 @@ def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
         for layer in record.layers
         for gate in layer.gates
     ]
-    return pd.DataFrame(rows, columns=list(GATES))
+    return visible_names(pd.DataFrame(rows, columns=list(GATES)))
 
 
 def _baselines(facts: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -145,8 +146,12 @@ def network_styles(labels: Iterable[str]) -> dict[str, Style]:
 
 @contextlib.contextmanager
 def paper() -> Iterator[None]:
-    """Draw and save with this theme, and leave matplotlib's settings as they were."""
-    with mpl.rc_context(PAPER):
+    """Draw and save with this theme, and leave matplotlib's settings as they were.
+
+    A letter that the font lacks is drawn as a box, and stays itself in SVG, whose text is text.
+    """
+    with mpl.rc_context(PAPER), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
@@ -278,7 +283,8 @@ def legend(figure: Figure, entries: Mapping[str, Line2D]) -> None:
     inches = 0.6 + 0.055 * max(len(label) for label in entries)
     figure.legend(
         handles=list(entries.values()),
-        labels=list(entries),
+        # Matplotlib leaves out what begins with an underscore.
+        labels=[f" {label}" if label.startswith("_") else label for label in entries],
         loc="outside lower center",
         ncols=max(1, min(int(WIDTH / inches), len(entries))),
     )

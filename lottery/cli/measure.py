@@ -12,6 +12,7 @@ from lottery.cli.options import as_json, machine_options, network_option, run_ar
 from lottery.cli.running import print_json
 from lottery.cli.runs import check_same_network, machine_of
 from lottery.cli.showing import print_table
+from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.records import read_facts, read_records
 from training.errors import LotteryError
@@ -133,9 +134,10 @@ def _print_results(
     rows = pd.DataFrame([dataclasses.asdict(one) for one in results])
     rows["diverged"] = rows["plain"].isna()
     plain, pointer = (summarise(rows, ["arm"], value) for value in ("plain", "pointer"))
-    click.echo(
-        f"\n{run.resolve().name}, level {level}: {split} perplexity with a cache of {cache.window:,} tokens "
-        f"(share {cache.share:g}, flatness {cache.flatness:g})"
+    say(
+        "",
+        f"{run.resolve().name}, level {level}: {split} perplexity with a cache of {cache.window:,} tokens "
+        f"(share {cache.share:g}, flatness {cache.flatness:g})",
     )
     print_table(
         [
@@ -152,4 +154,4 @@ def _print_results(
     )
     for baseline in read_facts(run)["data"].get("baselines", []):
         if baseline["split"] == split:
-            click.echo(f"{baseline['name']} {number(baseline['value'])}")
+            say(f"{baseline['name']} {number(baseline['value'])}")

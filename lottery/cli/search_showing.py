@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from lottery.cli.running import print_json
-from lottery.cli.showing import print_table, print_text_table, to_plain_rows
+from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
+from lottery.cli.terminal import say
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
-from training.errors import LotteryError
+from training.errors import LotteryError, visible
 
 SHOWN = 10
 DRAWN = 3
@@ -38,9 +37,7 @@ def list_searches(as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(rows)
-        click.echo(
-            "\nAlso enas, nao and random, with --space cell, layers or recurrent and --data."
-        )
+        say("", "Also enas, nao and random, with --space cell, layers or recurrent and --data.")
 
 
 def print_search_plan(config: SearchConfig, as_json: bool) -> None:
@@ -100,14 +97,15 @@ def print_ranking(roots: Sequence[Path]) -> None:
 
     study = read_searches(roots)
     for name in study.facts:
-        click.echo(f"\n{name}")
+        say("", name)
         print_text_table(architectures_table(study.architectures, name, SHOWN))
     for answer in search_answers(study):
-        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
-    click.echo(
-        f"\nlottery retrain {roots[0]} --rank 1    train the best as published\n"
-        f"lottery prune {roots[0]} --rank 1      find its winning tickets\n"
-        f"lottery report {' '.join(map(str, roots))}    one page with figures and verdicts"
+        say_answer(answer)
+    say(
+        "",
+        f"lottery retrain {roots[0]} --rank 1    train the best as published",
+        f"lottery prune {roots[0]} --rank 1      find its winning tickets",
+        f"lottery report {' '.join(map(str, roots))}    one page with figures and verdicts",
     )
 
 
@@ -126,7 +124,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
         if all(folder.holds(name) for name in names.values()):
             continue
         genotype = PARSERS[record.encoding](record.genotype)
-        figure = draw_genotype(f"{record.run}, rank {record.rank}", genotype)
+        figure = draw_genotype(visible(f"{record.run}, rank {record.rank}"), genotype)
         for kind, name in names.items():
             folder.write(name, render(figure, kind, salt=name))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.progress import Watcher
 from lottery.records import Record
+from training.errors import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -46,9 +47,9 @@ class TerminalWatcher(Watcher):
 
     def begin(self, run: str, total: int) -> None:
         """Draw a new bar."""
-        self.title = run
+        self.title = visible(run)
         self.progress.start()
-        self.bar = self.progress.add_task(run, total=total, latest="")
+        self.bar = self.progress.add_task(self.title, total=total, latest="")
 
     def notice(self, text: str) -> None:
         """Print it."""
