@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 
 from analysis.tables import visible_facts, visible_names
 from nas.search.records import (
+    DRAWING,
     SEARCH,
     SearchHistoryRow,
     SearchRecord,
@@ -25,6 +27,7 @@ from nas.search.records import (
     read_search_history,
 )
 from training.errors import LotteryError, visible
+from training.storage import damaged
 
 FOUND = "found"
 RANDOM = "random"
@@ -43,6 +46,12 @@ ARCHITECTURES = (
 )
 HISTORY = ("search", "epoch", "step", "name", "value")
 STEPS = ("search", "epoch", "step_size", "promised", "predicted", "real", "count")
+SVG = "{http://www.w3.org/2000/svg}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+DRAWN = (  # the elements of a drawing
+    *("svg", "defs", "style", "g", "path", "use", "text", "tspan", "clipPath", "rect"),
+    *("circle", "line"),
+)
 CURVES = ("loss", "reward", "baseline", "entropy", "score", "best")
 
 
@@ -90,9 +99,41 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
 
 
 def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
-    """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it."""
-    drawings = {visible(run.resolve().name): read_drawing(run) for run in runs}
-    return {name: svg for name, svg in drawings.items() if svg}
+    """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it.
+
+    Raises:
+        LotteryError: one is damaged, or holds more than drawings do.
+    """
+    drawings = {run.resolve(): read_drawing(run) for run in runs}
+    return {visible(run.name): _drawing(svg, run) for run, svg in drawings.items() if svg}
+
+
+def _drawing(svg: str, run: Path) -> str:
+    """A drawing written anew, without what acts or loads something in the page that it becomes a part of."""
+    path = run / DRAWING.format(rank=1, format="svg")
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise damaged(path, f"it is no SVG ({error})") from None
+    for element in list(root.iter()):
+        for metadata in element.findall(f"{SVG}metadata"):
+            element.remove(metadata)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(SVG)
+        element.attrib = {key.replace(XLINK, "xlink:"): value for key, value in element.items()}
+        if element.tag not in DRAWN or _acts(element):
+            raise damaged(path, f"its {element.tag} is none of a drawing")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _acts(element: ElementTree.Element) -> bool:
+    """Whether an element has code, or names anything outside of its drawing."""
+    if any(key.startswith(("on", "{")) for key in element.keys()):  # noqa: SIM118 - an element is no dict
+        return True
+    if not all(value.startswith("#") for key, value in element.items() if key.endswith("href")):
+        return True
+    texts = [element.text or "" if element.tag == "style" else "", *element.attrib.values()]
+    return any("@" in text or "url(" in text.replace("url(#", "") for text in texts)
 
 
 def _settings(path: Path) -> dict[str, Any]:

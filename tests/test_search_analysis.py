@@ -10,7 +10,7 @@ import pytest
 
 from analysis.search_plots import SEARCH_FIGURES, ranked, search_figure
 from analysis.search_report import render_search_report
-from analysis.search_tables import SearchStudy, read_searches
+from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
@@ -18,7 +18,7 @@ from analysis.verdicts import Answer
 from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
-from training.errors import LotteryError
+from training.errors import ExitCode, LotteryError
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 from training.plain import to_plain
 from training.storage import Folder, to_json
@@ -190,7 +190,43 @@ def test_the_report_shows_the_best_architecture_that_was_drawn(tmp_path: Path) -
     Folder(path).write(name, b'<svg viewBox="0 0 1 1"><circle id="dot"/></svg>')
     page = render_search_report([path], "One")
     assert "The best of enas." in page
-    assert '<circle id="best-0-dot"/>' in page
+    assert '<circle id="best-0-dot" />' in page
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        b"<svg><script>alert(1)</script></svg>",
+        b"<svg><g onload='alert(1)'/></svg>",
+        b"<svg><foreignObject/></svg>",
+        b"<svg xmlns:x='http://www.w3.org/1999/xlink'><use x:href='http://a.b/c.svg#d'/></svg>",
+        b"<svg><use href='javascript:alert(1)'/></svg>",
+        b"<svg><style>@import 'http://a.b/c.css';</style></svg>",
+        b"<svg><rect style='fill: url(http://a.b/c)'/></svg>",
+        b"<svg><rect fill='url(http://a.b/c)'/></svg>",
+        b"<svg><image/></svg>",
+        b"<svg><script xmlns='http://www.w3.org/1999/xhtml'>alert(1)</script></svg>",
+        b"<svg><g></svg>",
+        b"\xff\x00",
+    ],
+)
+def test_a_drawing_that_does_more_than_show_is_refused(tmp_path: Path, svg: bytes) -> None:
+    path = write_search(tmp_path / "enas", random=0)
+    name = DRAWING.format(rank=1, format="svg")
+    Folder(path).write(name, svg)
+    with pytest.raises(LotteryError, match="rank-1.svg is damaged: it") as raised:
+        read_drawings([path])
+    assert raised.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_comments_of_a_drawing_open_no_way_for_code(tmp_path: Path) -> None:
+    # To XML all of it is a comment; to HTML the comment ends at once.
+    path = write_search(tmp_path / "enas", random=0)
+    name = DRAWING.format(rank=1, format="svg")
+    Folder(path).write(
+        name, b"<svg><!--><script>alert(1)</script>--><g><![CDATA[<script>]]></g></svg>"
+    )
+    assert read_drawings([path]) == {"enas": "<svg><g>&lt;script&gt;</g></svg>"}
 
 
 def test_an_unfinished_search_says_so(tmp_path: Path) -> None:
