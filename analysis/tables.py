@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lottery.records import Record, read_facts, read_history, read_records
@@ -82,7 +83,7 @@ def read_published(path: Path) -> pd.DataFrame:
     """Published figures to draw over ours, from a CSV file with the columns `PUBLISHED`.
 
     Raises:
-        LotteryError: it can't be read, or a column is missing.
+        LotteryError: it can't be read, a column is missing, or a row has no density from 0 to 1 or no value.
     """
     try:
         table = pd.read_csv(path)
@@ -95,7 +96,16 @@ def read_published(path: Path) -> pd.DataFrame:
             f"{path} has no column {missing[0]}; it needs {', '.join(PUBLISHED)}.",
             ExitCode.BAD_DATA,
         )
-    return table
+    numbers = table[["density", "value"]].apply(pd.to_numeric, errors="coerce").astype(float)
+    fits = numbers["density"].between(0, 1) & np.isfinite(numbers["value"])
+    bad = ~fits | table[["arm", "source"]].isna().any(axis=1)
+    if bad.any():
+        raise LotteryError(
+            f"{path}, row {int(bad.to_numpy().argmax()) + 1}: it needs an arm, a density from 0 to 1, a value and a "
+            "source.",
+            ExitCode.BAD_DATA,
+        )
+    return table.assign(**numbers, **table[["arm", "source"]].astype(str))
 
 
 def read_table(runs: Sequence[Path]) -> pd.DataFrame:

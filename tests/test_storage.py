@@ -326,3 +326,15 @@ def test_a_replaced_file_is_never_lost_between_its_hash_and_itself(
     (tmp_path / "a.json").write_bytes(b"first")
     with pytest.raises(LotteryError, match="bytes"):
         folder.read("a.json")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(LotteryError, match="is a folder or a device") as raised:
+            write_file(path, b"x")
+        assert raised.value.exit_code == ExitCode.DISK
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [folder, pipe]

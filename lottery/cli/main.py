@@ -51,6 +51,8 @@ class Group(click.Group):
         except MemoryError:
             stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
         except RuntimeError as error:
+            if str(error).startswith("Symlink loop"):  # of pathlib before Python 3.13
+                stop(f"{error}; name another file or folder.", ExitCode.DISK)
             if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
                 raise
             stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)

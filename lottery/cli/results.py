@@ -22,6 +22,7 @@ from training.errors import LotteryError, visible
 HOW_COMPARED = (
     "The level of each network within a budget is chosen on validation; the front is drawn on test."
 )
+OVERLAID = "metric-vs-density"
 
 
 @click.command()
@@ -99,6 +100,11 @@ def plot(
     from analysis.search_plots import SEARCH_FIGURES
     from analysis.tables import read_published, read_study
 
+    formats = tuple(dict.fromkeys(formats))
+    if published is not None and figure != OVERLAID:
+        raise LotteryError(
+            f"--published is drawn over {OVERLAID}, not over {figure}; leave it out."
+        )
     if of_searches(runs):
         for path in plot_searches(figure, runs, out, formats):
             say(str(path))
@@ -177,6 +183,8 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
 
     name = "-".join(run.resolve().name for run in runs)[:100]
     path = out or runs[0].resolve().parent / f"report-{name}.html"
+    if path.suffix != ".html":
+        raise LotteryError(f"--out {path} does not end in .html; name a page, such as report.html.")
     if of_searches(runs):
         html = render_search_report(runs, visible(title or "Architecture search"))
     else:

@@ -201,12 +201,31 @@ def carry_out(
     from training.device import environment
     from training.storage import locked, to_json
 
+    check_folder(root, "run")
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
         run = open_run(root, resolved, setting.task.facts())
         if not run.folder.holds(ENVIRONMENT):
             used = environment(setting.task.device, resolved.training.precision)
             run.folder.write(ENVIRONMENT, to_json(used))
         return find_tickets(resolved, run, setting)
+
+
+def check_folder(root: Path, what: str) -> None:
+    """Refuse a folder that is taken: by a run or a search, where the other is to go, or around it.
+
+    Args:
+        root: where it is to go.
+        what: "run" or "search".
+
+    Raises:
+        LotteryError: it can't go there.
+    """
+    for folder in (root, *root.absolute().parents):
+        kinds = {"run": is_run(folder), "search": is_search(folder)}
+        found = [kind for kind, is_there in kinds.items() if is_there]
+        if found and (folder != root or found != [what]):
+            where = "is" if folder == root else f"would be inside {folder}, which is"
+            raise LotteryError(f"{root} {where} a {found[0]}; choose another --out for the {what}.")
 
 
 @contextmanager

@@ -40,8 +40,18 @@ def list_searches(as_json: bool) -> None:
         say("", "Also enas, nao and random, with --space cell, layers or recurrent and --data.")
 
 
-def print_search_plan(config: SearchConfig, as_json: bool) -> None:
-    """What a search would do."""
+def print_search_plans(configs: Sequence[SearchConfig], as_json: bool) -> None:
+    """What searches would do: a table for each; in JSON one object, or a list where there are several."""
+    plans = [_plan(config) for config in configs]
+    if as_json:
+        told = [{row["what"]: row["how much"] for row in rows} for rows in plans]
+        print_json(told if len(told) > 1 else told[0])
+        return
+    for rows in plans:
+        print_table(rows)
+
+
+def _plan(config: SearchConfig) -> list[dict[str, str]]:
     derive = config.derive
     rows = [
         {"what": "search", "how much": config.name},
@@ -72,10 +82,7 @@ def print_search_plan(config: SearchConfig, as_json: bool) -> None:
         number = (derive.random + derive.alone_best) * derive.alone_seeds
         text = f"{number} ({derive.random * derive.alone_seeds} of them random), {derive.alone.steps} each"
         rows.append({"what": "networks trained alone at the end", "how much": text})
-    if as_json:
-        print_json({row["what"]: row["how much"] for row in rows})
-    else:
-        print_table(rows)
+    return rows
 
 
 def _trained(config: SearchConfig) -> int:
