@@ -84,7 +84,7 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
     if is_run(path):
         return stored_experiment(Run(path))
     if path.exists():
-        raise LotteryError(f"{target} is neither a run nor a .toml file.")
+        raise LotteryError(f"{path} is neither a run nor a .toml file.")
     if target in SEARCHES:
         raise LotteryError(
             f"{target} is a search; run lottery search {target}, and name its folder, such as "

@@ -83,7 +83,7 @@ def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
     if is_search(path):
         return read_config(path)
     if path.exists():
-        raise LotteryError(f"{target} is neither a search nor a .toml file.")
+        raise LotteryError(f"{path} is neither a search nor a .toml file.")
     return search_recipe(target)
 
 
