@@ -26,8 +26,7 @@ from nas.search.records import (
     read_result,
     read_search_history,
 )
-from training.errors import LotteryError, visible
-from training.storage import damaged
+from training.errors import ExitCode, LotteryError, visible
 
 FOUND = "found"
 RANDOM = "random"
@@ -114,7 +113,7 @@ def _drawing(svg: str, run: Path) -> str:
     try:
         root = ElementTree.fromstring(svg)
     except ElementTree.ParseError as error:
-        raise damaged(path, f"it is no SVG ({error})") from None
+        raise _no_drawing(path, f"it is no SVG ({error})") from None
     for element in list(root.iter()):
         for metadata in element.findall(f"{SVG}metadata"):
             element.remove(metadata)
@@ -122,8 +121,15 @@ def _drawing(svg: str, run: Path) -> str:
         element.tag = element.tag.removeprefix(SVG)
         element.attrib = {key.replace(XLINK, "xlink:"): value for key, value in element.items()}
         if element.tag not in DRAWN or _acts(element):
-            raise damaged(path, f"its {element.tag} is none of a drawing")
+            raise _no_drawing(path, f"its {element.tag} is none of a drawing")
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _no_drawing(path: Path, fault: str) -> LotteryError:
+    return LotteryError(
+        f"{path} is no drawing of a search: {fault}; remove it, and repeat the search's command to draw it again.",
+        ExitCode.BAD_DATA,
+    )
 
 
 def _acts(element: ElementTree.Element) -> bool:

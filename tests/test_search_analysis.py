@@ -214,7 +214,7 @@ def test_a_drawing_that_does_more_than_show_is_refused(tmp_path: Path, svg: byte
     path = write_search(tmp_path / "enas", random=0)
     name = DRAWING.format(rank=1, format="svg")
     Folder(path).write(name, svg)
-    with pytest.raises(LotteryError, match="rank-1.svg is damaged: it") as raised:
+    with pytest.raises(LotteryError, match="rank-1.svg is no drawing of a search: it") as raised:
         read_drawings([path])
     assert raised.value.exit_code == ExitCode.BAD_DATA
 

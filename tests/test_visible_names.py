@@ -62,7 +62,12 @@ def test_what_acts_is_shown_as_python_writes_it() -> None:
 
 
 def test_the_terminal_shows_names_and_obeys_none(runs: list[Path]) -> None:
-    for words in (("show", runs[0]), ("compare", *runs), ("show", runs[0], "--json")):
+    commands: list[tuple[str | Path, ...]] = [
+        ("show", runs[0]),
+        ("compare", *runs),
+        ("show", runs[0], "--json"),
+    ]
+    for words in commands:
         text = done(*words)
         assert acts(text) == set()
         assert "[red]" in text
