@@ -11,20 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.axes import density_axis, value_axis
 from analysis.summaries import summarise_levels
 from analysis.tables import check_any_sound, results_at
 from analysis.theme import (
     GREY,
     Style,
     arm_styles,
-    density_axis,
     handle,
     legend,
     lost_note,
     panel_title,
     panels,
     paper,
-    value_axis,
     value_label,
 )
 from analysis.wording import number

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.axes import size_axis, value_axis
 from analysis.theme import (
     Style,
     handle,
@@ -17,8 +18,6 @@ from analysis.theme import (
     panel_title,
     panels,
     paper,
-    size_axis,
-    value_axis,
     value_label,
 )
 

@@ -13,13 +13,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import BREAK
 from analysis.curve_plots import learning_curves
 from analysis.density_plots import metric_vs_density
 from analysis.frontier import frontier
 from analysis.plots import FIGURES, save_figure
 from analysis.structure_plots import gate_densities, layer_densities
 from analysis.tables import Study, read_study, results_at
-from analysis.theme import BREAK
 from tests.fake_runs import perplexity_curve, write_run
 from training.errors import LotteryError
 from training.metrics import ACCURACY, PERPLEXITY, Metric
