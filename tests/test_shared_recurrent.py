@@ -106,6 +106,20 @@ def test_initial_matrices_lie_within_one_over_the_root_of_the_width() -> None:
     assert 0.99 * bound < float(matrices.abs().max()) <= bound
 
 
+@pytest.mark.parametrize("initial", [0.04, 0.1])
+def test_all_matrices_begin_as_in_the_releases(initial: float) -> None:
+    # INITRANGE of NAO-WS/rnn; `_build_params` of ptb_enas_child.py, by the width.
+    network = shared_network(
+        RecurrentSpace(nodes=12), {"hidden": 6}, SPEC, generator(0, "initial weights"), initial
+    )
+    for name, parameter in network.named_parameters():
+        largest = float(parameter.detach().abs().max())
+        assert largest == 0.0 if name == "decoder_bias" else 0.9 * initial < largest <= initial
+    names = [name for name, p in network.named_parameters() if p.dim() > 1]
+    assert {"embedding.weight", "cores.0.weight_input", "cores.0.weight_hidden"} < {*names}
+    assert len(names) == 3 + 66
+
+
 def test_memory_does_not_grow_with_the_architectures() -> None:
     network = shared(dropouts=DROPOUTS)
 

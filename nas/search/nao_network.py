@@ -116,7 +116,11 @@ class Predictor(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Encoder states back to tokens: one LSTM layer with dot attention (decoder.py of both releases).
+    """Encoder states back to tokens: one LSTM layer with dot attention, as in decoder.py of renqianluo/NAO_pytorch.
+
+    The other releases differ. NAO without sharing and NAO-WS for cells (TensorFlow, decoder.py of renqianluo/NAO) have
+    additive attention with a normalised weight, whose mean is read with the next token, while tokens come from the
+    LSTM's output alone; NAO-WS for recurrent cells has dot attention without `query`, and a bias in `joined`.
 
     Args:
         tokens: V, how many there are.

@@ -29,9 +29,16 @@ class SharedLanguageModel(SharedNetwork):
         spec: of the text.
         space: of the cells.
         sizes: of the language model, by name.
+        initial: embedding and matrices are uniform within this at first; None for what a stand-alone one begins with.
     """
 
-    def __init__(self, spec: TextSpec, space: RecurrentSpace, sizes: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        spec: TextSpec,
+        space: RecurrentSpace,
+        sizes: Mapping[str, Any],
+        initial: float | None = None,
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.sizes = sizes
@@ -51,6 +58,10 @@ class SharedLanguageModel(SharedNetwork):
                 for previous in range(node)
             }
         )
+        if initial is not None:
+            for parameter in self.parameters():
+                if parameter.dim() > 1:
+                    nn.init.uniform_(parameter, -initial, initial)
 
     def select(self, genotype: RecurrentGenotype) -> Selection:
         """See `SharedNetwork.select`."""
