@@ -101,6 +101,7 @@ def test_genotypes_are_written_in_an_encoding_that_reads_them(space: str, words:
         ({"reward_batch": 0}, "reward_batch = 0 is out of range"),
         ({"initial": 0.1}, "initial = 0.1 is out of range; it must be left out for images"),
         ({"initial": -0.1, "space": "recurrent"}, "initial = -0.1 is out of range"),
+        ({"nao": NaoConfig(split_operations=True)}, "nao.split_operations = True is out of range"),
         ({"nao": NaoConfig(target="loss")}, "nao.target = loss is out of range; it must be reward"),
         ({"phase": Steps()}, "phase = 0it is out of range"),
         ({"name": "a/b"}, "name = 'a/b' is out of range"),

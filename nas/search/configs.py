@@ -124,6 +124,9 @@ class SearchConfig:
         require(recurrent or self.initial is None, "initial", self.initial, "left out for images")
         target = self.nao_in_use.target
         require(recurrent or target == "reward", "nao.target", target, "reward for images")
+        cells = self.space == "cell"
+        split = self.nao_in_use.split_operations
+        require(cells or not split, "nao.split_operations", split, "false but for cells")
         if self.shared is not None:
             parts = self.shared.accumulation
             require(parts == 1, "shared.accumulation", parts, "1 in a search")

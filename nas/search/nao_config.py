@@ -26,8 +26,9 @@ class NaoConfig:
             `max_step_size` of 50 is compared after a step was taken.
         target: what is predicted of a language model: its reward, or its loss or its perplexity, from the worst of the
             pool, 0, to the best, 1. NAO-WS takes the loss, NAO the perplexity. Of images all are the accuracy.
-        tokens_per_step: decisions that the encoder reads at once. NAO without sharing writes an operation as two
-            tokens, its kind and its kernel, and reads an edge's three at once; here an edge has two.
+        split_operations: whether an operation of cells is two tokens, its kind and its kernel, as in NAO without
+            sharing.
+        tokens_per_step: tokens that the encoder reads at once: an edge's in the releases for cells.
         embedding: width of a token's embedding in the encoder.
         hidden: width of the encoder's and the decoder's states, and of an architecture's embedding.
         predictor_layers: hidden layers of the predictor; 0 for a linear one.
@@ -59,6 +60,7 @@ class NaoConfig:
     step: int = 1
     largest_step: int = 51
     target: Literal["reward", "loss", "perplexity"] = "reward"
+    split_operations: bool = False
     tokens_per_step: int = 2
     embedding: int = 48
     hidden: int = 96
@@ -129,6 +131,8 @@ _ALONE_CELL = NaoConfig(  # NAO/cnn/epd/train.sh, generate.sh and generate_data.
     rounds=3,
     step=10,
     largest_step=30,
+    split_operations=True,
+    tokens_per_step=3,
     embedding=32,
     predictor_layers=0,
     predictor_width=100,
