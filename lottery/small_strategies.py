@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from nas.search.configs import SearchConfig
 from nas.search.controller_config import ControllerConfig, SpaceName
@@ -14,17 +13,6 @@ NAO_CHANGES = (
     "a pool of {pool}, {new} new architectures in each of {rounds} rounds, and 150 epochs of encoder, predictor and "
     "decoder with 48 units, of which a fifth of the pool is held out"
 )
-# A fifth is held out, as NAO never does, so that the searches say how good the predictor is.
-_NAO_SIZES: dict[str, Any] = {
-    "top": 10,
-    "rounds": 3,
-    "embedding": 16,
-    "hidden": 48,
-    "predictor_width": 48,
-    "epochs": 150,
-    "batch_size": 20,
-    "hold_out": 0.2,
-}
 
 
 def small_controller(full: SearchConfig) -> ControllerConfig:
@@ -39,8 +27,20 @@ def small_controller(full: SearchConfig) -> ControllerConfig:
 def small_nao(space: SpaceName, *, sharing: bool, every: int = 1) -> NaoConfig:
     """The published settings of a space, with a smaller pool, fewer rounds and narrower networks."""
     published = NAO_DEFAULTS[space, sharing]
-    pool = {"pool": 40, "new": 12, "random": 4} if sharing else {"pool": 24, "new": 8, "random": 0}
-    layers = min(1, published.predictor_layers)
     return dataclasses.replace(
-        published, **_NAO_SIZES, **pool, every=every, predictor_layers=layers
+        published,
+        pool=40 if sharing else 24,
+        top=10,
+        new=12 if sharing else 8,
+        random=4 if sharing else 0,
+        rounds=3,
+        every=every,
+        embedding=16,
+        hidden=48,
+        predictor_layers=min(1, published.predictor_layers),
+        predictor_width=48,
+        epochs=150,
+        batch_size=20,
+        # NAO never holds any out; so the searches say how good the predictor is.
+        hold_out=0.2,
     )

@@ -12,6 +12,7 @@ import torch
 from nas.search import nao
 from nas.search.nao import Nao
 from nas.search.nao_config import NaoConfig
+from nas.search.nao_training import quality, train_surrogate
 from nas.search.spaces import Choices, Space
 from tests.tiny_nao import CELLS, RECURRENT, third_operations, tiny
 
@@ -60,15 +61,14 @@ def test_the_surrogate_goes_on_with_what_it_learned() -> None:
 def test_what_is_held_out_is_never_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     config = tiny(epochs=1, rounds=3, continued="weights", hold_out=0.3)
     search, known, out = Nao(CELLS, config, seed=0, sharing=True), set(), set()
-    train, judge = nao.train_surrogate, nao.quality
 
     def trained(space: Space, config: NaoConfig, rows: list[Choices], *others: Any) -> Any:
         known.update(rows)
-        return train(space, config, rows, *others)
+        return train_surrogate(space, config, rows, *others)
 
     def judged(network: Any, rows: list[Choices], performance: list[float]) -> Any:
         out.update(rows)
-        return judge(network, rows, performance)
+        return quality(network, rows, performance)
 
     monkeypatch.setattr(nao, "train_surrogate", trained)
     monkeypatch.setattr(nao, "quality", judged)

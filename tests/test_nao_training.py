@@ -158,7 +158,7 @@ def seen(config: NaoConfig, rows: list[Choices], monkeypatch: pytest.MonkeyPatch
 
 
 def test_edges_are_exchanged_as_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [(0, 0, 1, 1, 0, 2, 2, 3) * 2]  # each of 2 nodes has two different edges
+    rows: list[Choices] = [(0, 0, 1, 1, 0, 2, 2, 3) * 2]  # each of 2 nodes has two different edges
     plain = {"epochs": 12, "swaps": 0}
     assert seen(tiny(**plain), rows, monkeypatch) == [12, 12, 1]
     # A copy beside the original, the same in every epoch.

@@ -53,8 +53,10 @@ class Vocabulary:
             for place in range(len(codes[0])):
                 after = torch.zeros(self.size, self.size, dtype=torch.bool)
                 for code in codes:
-                    before = slice(None) if place == 0 else code[place - 1]
-                    after[before, code[place]] = True
+                    if place:
+                        after[code[place - 1], code[place]] = True
+                    else:
+                        after[:, code[0]] = True
                 places.append(after)
         return torch.stack(places)
 
@@ -72,11 +74,12 @@ def vocabulary(space: Space, *, split: bool = False) -> Vocabulary:
     def most(kind: str) -> int:
         return max((d.choices for d in decisions if d.kind == kind), default=0)
 
-    parts = _parts(space) if split else [(number,) for number in range(most("operation"))]
+    whole: list[Code] = [(number,) for number in range(most("operation"))]
+    parts = _parts(space) if split else whole
     inputs = START + 1
     operations = inputs + most("input")
     skips = operations + max((max(part) + 1 for part in parts), default=0)
-    codes = {
+    codes: dict[str, list[Code]] = {
         "input": [(inputs + choice,) for choice in range(most("input"))],
         "operation": [tuple(operations + number for number in part) for part in parts],
         "skip": [(skips + choice,) for choice in range(most("skip"))],
