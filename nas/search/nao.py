@@ -165,10 +165,10 @@ class Nao(Strategy):
         What goes on into the next round has otherwise been trained on what is held out there. At least two are trained
         on.
         """
-        drawn = [draws(self.seed, "nao hold-out", *row).random() for row in rows]
+        drawn = (draws(self.seed, "nao hold-out", *row).random() for row in rows)
         out = [place for place, value in enumerate(drawn) if value < self.config.hold_out]
         out = out[: max(0, len(rows) - FEWEST)]
-        return out, [place for place in range(len(rows)) if place not in set(out)]
+        return out, sorted({*range(len(rows))} - {*out})
 
     def _scored(self) -> tuple[list[Choices], list[float]]:
         """The architectures of the pool that were scored, and their scores."""
