@@ -34,8 +34,6 @@ from training.steps import Steps
 CIFAR_10 = DataConfig(name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1})
 WINDOW = 35
 PENN_TREEBANK = DataConfig(name="ptb", options={"sequence": WINDOW})
-# `_build_params` of ptb_enas_child.py for more than 400 units, and INITRANGE of NAO-WS/rnn.
-RECURRENT_INITIAL = 0.04
 
 
 def _sgd(
@@ -146,7 +144,6 @@ def enas_rnn_search() -> SearchConfig:
         },
         data=PENN_TREEBANK,
         shared=shared,
-        initial=RECURRENT_INITIAL,
         controller=CONTROLLERS["recurrent"],
         derive=_derive(shared, ScheduleConfig(), epochs=5),
         retraining="enas-rnn-ptb",
@@ -234,7 +231,7 @@ def nao_rnn_search() -> SearchConfig:
         },
         data=PENN_TREEBANK,
         shared=shared,
-        initial=RECURRENT_INITIAL,
+        initial=0.04,  # INITRANGE
         nao=NAO_DEFAULTS["recurrent", True],
         derive=_derive(shared, ScheduleConfig(), epochs=20),
         retraining="nao-rnn-ptb",

@@ -50,5 +50,5 @@ NAO_RNN_SOURCE = (
     "of SGD at learning rate 0.25, norm clipped at 10, weight decay 5e-7, slowness 1e-3, dropouts 0.2 (input), 0.75 "
     "(cell's input), 0.25 (states) and 0.75 (output), each architecture scored on a window of 256 columns; that "
     "search averages the first state too, as the network that is retrained does not, and has a matrix for each "
-    "activation of a node"
+    "activation of a node and a bias of the decoder"
 )

@@ -39,8 +39,6 @@ RECURRENT: Sizes = {
     "dropout_cell_state": 0.0,
     "dropout_output": 0.0,
 }
-# `_build_params` of ptb_enas_child.py in melodyguan/enas for up to 300 units.
-SMALL_INITIAL = 0.1
 DIGITS = DataConfig(name="digits")
 PYDOC = DataConfig(name="pydoc", options={"least_count": 5, "sequence": 20})
 _SOURCE = (
@@ -97,8 +95,7 @@ def _small(
         controller: of ENAS.
         nao: of NAO.
     """
-    recurrent = full.space == "recurrent"
-    optimizer = TEXT if recurrent else IMAGES
+    optimizer = TEXT if full.space == "recurrent" else IMAGES
     text = TextTraining() if full.shared is None else full.shared.text
     shared = _training(Steps(epochs=epochs), optimizer, text)
     return dataclasses.replace(
@@ -118,7 +115,7 @@ def _small(
         layers=layers,
         shared=None if full.shared is None else shared,
         phase=Steps(epochs=phase),
-        initial=SMALL_INITIAL if recurrent else None,
+        initial=None,
         shown=5,
         controller=controller,
         nao=nao or full.nao,

@@ -44,9 +44,8 @@ class SearchConfig:
         phase: steps of theirs between two phases of the strategy.
         samples: architectures per step of the shared weights; the paper's M (Pham et al. 2018, section 2.2), which is 1
             there.
-        initial: the shared weights of a recurrent space, embedding and matrices, are uniform within this at first: 0.04
-            for the 720 units of ENAS's search, which has 0.1 up to 300, and in NAO-WS's; None for what the stand-alone
-            network begins with.
+        initial: the shared weights of a recurrent space are uniform within this at first: 0.04 in NAO-WS; None for what
+            ENAS's release and the stand-alone network begin with, 0.1 up to 300 units and 0.04 beyond 400.
         unread_weights: whether momentum and weight decay move the weights that no architecture of a step reads, as in
             ENAS, NAO_pytorch and NAO-WS, or these stay as they are, as in enas_lm, whose weight decay covers the
             sampled path only.

@@ -179,7 +179,7 @@ class SharedCells(SharedNetwork):
         self.auxiliary: AuxiliaryHead | None = (
             auxiliary_head(spec, behind, reductions, WIRING) if auxiliary else None
         )
-        initialise(self, "he")
+        initialise(self, WIRING.start)
 
     def select(self, genotype: ConvCellGenotype) -> Selection:
         """See `SharedNetwork.select`."""
