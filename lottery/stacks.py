@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 
@@ -16,7 +15,7 @@ from lottery.runs import append_history, keep_history, write_progress
 from lottery.starts import read_start_optimizer
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
-from training.device import matrix_precision
+from training.device import matrix_precision, physical_memory
 from training.differentiation import saved_bytes
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
@@ -47,7 +46,7 @@ def train_stack(stack: Stack) -> None:
 def fitting(stack: Stack) -> int:
     """How many replicates fit into a quarter of the device's memory, at least 1; what they save to go back counts."""
     device = stack.task.device
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    memory = physical_memory()
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     saved = saved_bytes(stack.network, stack.task, stack.experiment.training)

@@ -12,12 +12,13 @@ from PIL import Image
 
 from tests.bad_data import check_bad_data
 from training.configs import DataConfig
+from training.datasets import images, raw_images
 from training.datasets.catalog import load_data
-from training.datasets.image_folders import read_folder
+from training.datasets.image_folders import folder_paths, read_folder
 from training.datasets.images import ImageData
 from training.errors import LotteryError
 
-SIDE = {"side": 4}
+SIDE = {"side": 4, "black_background": 0}
 
 
 def paint(path: Path, value: int, mode: str = "RGB", size: tuple[int, int] = (4, 4)) -> None:
@@ -33,8 +34,8 @@ def three_classes(top: Path, each: int) -> None:
             paint(top / name / f"{number}.png", 10 * label + number)
 
 
-def values(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[int]:
-    return [int(image.flat[0]) for image in images]
+def values(split: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> list[int]:
+    return [int(image.flat[0]) for image in split]
 
 
 def test_train_and_test_folders(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_absurd_sizes_are_refused(tmp_path: Path) -> None:
         read_folder(tmp_path, SIDE)
     check_bad_data(caught.value, "wide.png")
     with pytest.raises(LotteryError, match=r"data\.options\.side = 5000 is out of range"):
-        read_folder(tmp_path, {"side": 5000})
+        read_folder(tmp_path, {**SIDE, "side": 5000})
 
 
 def test_folders_that_hold_no_classes(tmp_path: Path) -> None:
@@ -138,3 +139,134 @@ def test_test_folders_have_the_classes_of_the_training_folders(tmp_path: Path) -
     with pytest.raises(LotteryError, match="there is no training folder of that name") as caught:
         read_folder(tmp_path, SIDE)
     check_bad_data(caught.value, "dog")
+
+
+# --- what is data, and what is not
+
+
+def test_what_is_hidden_is_no_data(tmp_path: Path) -> None:
+    """A notebook's copies of test images are neither trained on nor a class, nor is what systems leave behind."""
+    for split in ("train", "test"):
+        three_classes(tmp_path / split, 2)
+    right = read_folder(tmp_path, SIDE)
+    paths = folder_paths(tmp_path)
+    for name in (".ipynb_checkpoints", "__MACOSX", "@eaDir", "$RECYCLE.BIN"):
+        for top in (tmp_path, tmp_path / "train", tmp_path / "train" / "ape"):
+            paint(top / name / "leak.png", 99)
+    for name in (".hidden.png", "._0.png", "Thumbs.db"):
+        (tmp_path / "train" / "ape" / name).write_bytes(b"no image")
+    raw = read_folder(tmp_path, SIDE)
+    assert values(raw.train.images) == values(right.train.images) == [0, 1, 10, 11, 20, 21]
+    assert raw.classes == 3
+    assert folder_paths(tmp_path) == paths
+    # A data root that is hidden itself is what was asked for.
+    three_classes(tmp_path / ".cache", 4)
+    assert len(read_folder(tmp_path / ".cache", SIDE).train.labels) == 10
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    three_classes(tmp_path / "elsewhere", 4)
+    root = tmp_path / "root"
+    root.mkdir()
+    for name in ("ape", "bee"):
+        (root / name).symlink_to(tmp_path / "elsewhere" / name)
+    (root / "cat").mkdir()
+    (root / "cat" / "deep").symlink_to(tmp_path / "elsewhere" / "cat")
+    direct, linked = read_folder(tmp_path / "elsewhere", SIDE), read_folder(root, SIDE)
+    assert np.array_equal(direct.train.images, linked.train.images)
+    assert np.array_equal(direct.test.labels, linked.test.labels)
+    (root / "cat" / "one.png").symlink_to(tmp_path / "elsewhere" / "cat" / "0.png")
+    assert len(folder_paths(root)) == 13
+
+
+@pytest.mark.parametrize("target", ["..", ".", "../..", "nowhere", "loop"])
+def test_links_that_lead_back_or_nowhere_are_named(tmp_path: Path, target: str) -> None:
+    three_classes(tmp_path, 2)
+    (tmp_path / "bee" / "loop").symlink_to(target)
+    with pytest.raises(
+        LotteryError, match="it leads to a folder that|a link that leads nowhere"
+    ) as caught:
+        read_folder(tmp_path, SIDE)
+    check_bad_data(caught.value, "loop")
+
+
+# --- splits
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "dev", "Testing")])
+def test_a_validation_folder_is_what_is_validated_with(
+    tmp_path: Path, names: tuple[str, str, str]
+) -> None:
+    for name, each in zip(names, (4, 1, 2), strict=True):
+        three_classes(tmp_path / name, each)
+    data = load_data(DataConfig(name="folder", options={"side": 4}), tmp_path)
+    assert isinstance(data, ImageData)
+    assert (len(data.train), len(data.validation), len(data.test)) == (12, 3, 6)
+    assert data.validation.labels.tolist() == [0, 1, 2]
+    raw = data.validation.images * data.deviation[0] + data.mean[0]
+    assert [round(255 * float(image[0, 0, 0])) for image in raw] == [0, 10, 20]
+    less = load_data(DataConfig(name="folder", options={"side": 4, "train": 5}), tmp_path)
+    assert isinstance(less, ImageData)
+    assert (len(less.train), len(less.validation)) == (5, 3)
+    with pytest.raises(
+        LotteryError, match="folder has a validation split of its own: leave it out"
+    ):
+        load_data(DataConfig(name="folder", options={"validation": 2}), tmp_path)
+    paint(tmp_path / names[1] / "ape" / "0.png", 77)
+    changed = load_data(DataConfig(name="folder", options={"side": 4}), tmp_path)
+    assert changed.fingerprint != data.fingerprint
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("train", "val"), ("train", "valid"), ("val", "test"), ("train", "val", "dev", "test")],
+)
+def test_splits_that_are_not_all_there_are_no_classes(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        three_classes(tmp_path / name, 2)
+    with pytest.raises(LotteryError, match="call what is tested with in the end test") as caught:
+        read_folder(tmp_path, SIDE)
+    check_bad_data(caught.value, f"it is divided into {', '.join(sorted(names))}, and one train")
+
+
+def test_images_beside_splits_and_splits_below_classes_are_named(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        three_classes(tmp_path / name, 2)
+    (tmp_path / "notes").mkdir()
+    assert read_folder(tmp_path, SIDE).classes == 3
+    three_classes(tmp_path / "extra", 1)
+    with pytest.raises(LotteryError, match="it lies beside test, train and would not be") as caught:
+        read_folder(tmp_path, SIDE)
+    check_bad_data(caught.value, "extra")
+    for name in ("ape", "bee"):
+        for split in ("train", "test"):
+            paint(tmp_path / "mixed" / name / split / "0.png", 1)
+    with pytest.raises(LotteryError, match="put folders train and test above those of") as caught:
+        read_folder(tmp_path / "mixed", SIDE)
+    check_bad_data(caught.value, "ape")
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    three_classes(tmp_path, 2)
+    paint(tmp_path / "train" / "0.png", 30)
+    assert read_folder(tmp_path, SIDE).classes == 4
+
+
+def test_more_than_fits_into_memory_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_classes(tmp_path, 2)
+    monkeypatch.setattr(raw_images, "physical_memory", lambda: 287)
+    with pytest.raises(
+        LotteryError, match="holds 288 bytes once it is read, and .* has 287"
+    ) as caught:
+        read_folder(tmp_path, SIDE)
+    check_bad_data(caught.value, str(tmp_path))
+    monkeypatch.setattr(raw_images, "physical_memory", lambda: 288)
+    monkeypatch.setattr(images, "physical_memory", lambda: 1151)
+    with pytest.raises(LotteryError, match="folder takes 1,152 bytes in memory") as caught:
+        load_data(DataConfig(name="folder", options={"side": 4}), tmp_path)
+    check_bad_data(caught.value, "data.options.train=N")
+    load_data(DataConfig(name="folder", options={"side": 4, "train": 3}), tmp_path)

@@ -150,7 +150,8 @@ DATASETS: dict[str, DataEntry] = {
     "folder": DataEntry(
         summary="your own images, a folder per class",
         place=OWN_ROOT,
-        options={**OWN_OPTIONS, "side": 32},
+        # Pixels of a side, and whether black (1) or white (0) is behind what is transparent.
+        options={**OWN_OPTIONS, "side": 32, "black_background": 0},
         load=lambda root, options: image_data(read_folder(root, options), options),
         paths=folder_paths,
     ),

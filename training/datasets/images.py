@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from training.datasets.raw_images import Array, Normalisation, RawImages, RawSplit
-from training.errors import LotteryError
+from training.device import physical_memory
+from training.errors import ExitCode, LotteryError
 from training.noise import generator
 from training.specs import ImageSpec
 
@@ -90,26 +91,30 @@ class ImageData:
 def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:
     """Hold out validation images, keep as many as are wanted, normalise.
 
-    Validation images are the first `validation` of a fixed permutation of the training images, a tenth of them (at most
-    5,000) where that is 0. `train` and `test` keep only the first so many of a fixed permutation; 0 keeps all.
+    Validation images are the source's own. Where it has none, they are the first `validation` of a fixed permutation of
+    the training images, a tenth of them (at most 5,000) where that is 0. `train` and `test` keep only the first so many
+    of a fixed permutation; 0 keeps all.
     The constants that a source does not publish are those of the images that are trained on, to four decimals.
 
     Raises:
-        LotteryError: an option that these images do not allow.
+        LotteryError: an option that these images do not allow, or more images than fit into memory.
     """
     count = len(raw.train.labels)
     held_out = options["validation"] or max(1, min(5000, count // 10))
-    _check(raw, {**options, "validation": held_out})
+    if raw.validation is not None:
+        held_out = 0
+    _check(raw, options, held_out)
     order = torch.randperm(count, generator=generator(0, "validation split"))
     train = order[held_out:][: options["train"] or count]
     validation, test = order[:held_out], torch.arange(len(raw.test.labels))
     if options["test"]:
         test = torch.randperm(len(test), generator=generator(0, "test limit"))[: options["test"]]
+    if raw.validation is not None:
+        validation = torch.arange(len(raw.validation.labels))
+    chosen = (raw.train, train), (raw.validation or raw.train, validation), (raw.test, test)
+    _check_memory(raw, sum(len(index) for _, index in chosen))
     fingerprint = _fingerprint(raw, order, (options["train"], options["test"]))
-    splits = [
-        _pixels(split, index, raw.white)
-        for split, index in ((raw.train, train), (raw.train, validation), (raw.test, test))
-    ]
+    splits = [_pixels(split, index, raw.white) for split, index in chosen]
     constants = raw.normalisation or _normalisation(splits[0].images)
     for split in splits:
         _normalise(split.images, constants)
@@ -126,10 +131,15 @@ def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:
     )
 
 
-def _check(raw: RawImages, options: Mapping[str, int]) -> None:
+def _check(raw: RawImages, options: Mapping[str, int], held_out: int) -> None:
     """Refuse options that don't fit the images."""
-    count, held_out = len(raw.train.labels), options["validation"]
-    if not 1 <= held_out < count:
+    count = len(raw.train.labels)
+    if raw.validation is not None and options["validation"]:
+        raise LotteryError(
+            f"data.options.validation = {options['validation']} is out of range; {raw.name} has a "
+            "validation split of its own: leave it out."
+        )
+    if raw.validation is None and not 1 <= held_out < count:
         raise LotteryError(
             f"data.options.validation = {held_out} is out of range; "
             f"{raw.name} has {count:,} training images: hold out at least 1 and leave 1."
@@ -150,10 +160,21 @@ def _check(raw: RawImages, options: Mapping[str, int]) -> None:
             )
 
 
+def _check_memory(raw: RawImages, count: int) -> None:
+    """Refuse more images than fit into memory as fp32."""
+    size, memory = 4 * count * int(np.prod(raw.train.images.shape[1:])), physical_memory()
+    if size > memory:
+        raise LotteryError(
+            f"{raw.name} takes {size:,} bytes in memory, and this machine has {memory:,}; read fewer "
+            "images with --set data.options.train=N and data.options.test=N, or smaller ones.",
+            ExitCode.BAD_DATA,
+        )
+
+
 def _fingerprint(raw: RawImages, order: Tensor, limits: tuple[int, int]) -> str:
     """SHA-256 of pixels in [0, 1], labels, the permutation and the limits, if there are any."""
     digest = hashlib.sha256()
-    for split in (raw.train, raw.test):
+    for split in filter(None, (raw.train, raw.validation, raw.test)):
         for first in range(0, len(split.labels), _HASHED_AT_ONCE):
             piece = split.images[first : first + _HASHED_AT_ONCE]
             digest.update(_unit(piece, raw.white).numpy().tobytes())

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.errors import ExitCode, LotteryError
+from training.device import physical_memory
+from training.errors import ExitCode, LotteryError, in_one_line
 
 Array = npt.NDArray[Any]
 # Pixels of a side that an image may have.
@@ -59,6 +60,7 @@ class RawImages:
         train: what is trained on and validated with.
         test: what is tested with.
         classes: how many there are, whether or not each occurs.
+        validation: what is validated with; None where that is held out of `train`.
         white: the value of a white pixel: 255 for bytes, 1 for fp32.
         normalisation: published constants; None for those of the training images.
     """
@@ -67,6 +69,7 @@ class RawImages:
     train: RawSplit
     test: RawSplit
     classes: int
+    validation: RawSplit | None = None
     white: float = 255.0
     normalisation: Normalisation | None = None
 
@@ -74,6 +77,31 @@ class RawImages:
 def bad_file(path: Path, fault: str, remedy: str = "fetch the file again") -> LotteryError:
     """The error for a file that is not what it should be."""
     return LotteryError(f"{path}: {fault}; {remedy}.", ExitCode.BAD_DATA)
+
+
+def check_fits(path: Path, size: int) -> None:
+    """Refuse to read what can't fit into memory, before anything is read; `size` is in bytes.
+
+    Raises:
+        LotteryError: this machine has less.
+    """
+    memory = physical_memory()
+    if size > memory:
+        fault = f"it holds {size:,} bytes once it is read, and this machine has {memory:,}"
+        raise bad_file(path, fault, "use a part of it or a larger machine")
+
+
+def read_whole(path: Path) -> bytes:
+    """The bytes of a file, which must fit into memory.
+
+    Raises:
+        LotteryError: they don't, or the file can't be read.
+    """
+    try:
+        check_fits(path, path.stat().st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise bad_file(path, f"it can't be read ({in_one_line(error)})") from None
 
 
 def missing_file(path: Path, place: str) -> LotteryError:
