@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import random
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from tests.bad_data import check_bad_data
 from training.configs import DataConfig
+from training.datasets import raw_images
 from training.datasets.catalog import load_data
 from training.datasets.images import ImageData
 from training.errors import ExitCode, LotteryError
@@ -51,7 +54,7 @@ def mnist_files() -> dict[str, bytes]:
 
 def write_mnist(root: Path, files: Mapping[str, bytes]) -> Path:
     folder = root / "MNIST" / "raw"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
     return root
@@ -161,6 +164,41 @@ def test_a_damaged_archive_is_named(tmp_path: Path, damage: str) -> None:
     with pytest.raises(LotteryError) as caught:
         mnist(write_mnist(tmp_path, files | {f"{TEST_IMAGES}.gz": packed}))
     check_bad_data(caught.value, f"{TEST_IMAGES}.gz")
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_no_damage_is_worse_than_a_clear_error(tmp_path: Path, ending: str) -> None:
+    files, draw = mnist_files(), random.Random(0)
+    whole = files.pop(TEST_LABELS)
+    whole = gzip.compress(whole, mtime=0) if ending else whole
+    root = write_mnist(tmp_path, files)
+    for _ in range(60):
+        damaged = bytearray(whole[: draw.randrange(1, len(whole) + 1)])
+        damaged[draw.randrange(len(damaged))] = draw.randrange(256)
+        write_mnist(tmp_path, {TEST_LABELS + ending: bytes(damaged)})
+        try:
+            mnist(root)
+        except LotteryError as error:
+            check_bad_data(error, f"{TEST_LABELS}{ending}")
+
+
+def test_what_a_small_archive_grows_to_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = mnist_files()
+    labels = files.pop(TEST_LABELS)
+    bomb = gzip.compress(labels + bytes(3 * 10**7))
+    root = write_mnist(tmp_path, files | {f"{TEST_LABELS}.gz": bomb})
+    tracemalloc.start()
+    with pytest.raises(LotteryError, match="it holds 11 bytes, which is not 10 items"):
+        mnist(root)
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
+    monkeypatch.setattr(raw_images, "physical_memory", lambda: 10**9)
+    many = (2051).to_bytes(4, "big") + b"\xff" * 4 + bytes([0, 0, 0, 28] * 2)
+    with pytest.raises(LotteryError, match="it holds 3,367,254,359,280 bytes once it") as caught:
+        mnist(write_mnist(tmp_path, {TEST_IMAGES: many}))
+    check_bad_data(caught.value, TEST_IMAGES)
 
 
 @pytest.mark.parametrize(

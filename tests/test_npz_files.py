@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.bad_data import check_bad_data
 from training.configs import DataConfig
+from training.datasets import raw_images
 from training.datasets.catalog import load_data
 from training.datasets.images import ImageData
 from training.datasets.npz_files import read_npz
@@ -144,21 +145,90 @@ def test_the_file_itself_must_be_named(tmp_path: Path) -> None:
         check_bad_data(caught.value, "npz")
 
 
-def whole_file() -> bytes:
+def npy(header: str, body: bytes = b"", length: int | None = None) -> bytes:
+    """An array's file of version 1 whose header is any text."""
+    count = len(header) if length is None else length
+    return b"\x93NUMPY\x01\x00" + count.to_bytes(2, "little") + header.encode() + body
+
+
+def described(descr: str, shape: str) -> str:
+    return f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}"
+
+
+HEADERS = {
+    "truth": npy(described("'<i8'", "(True,)"), bytes(8)),
+    "absurd": npy(described("'<i8'", "(0, 10**20, 8)".replace("10**20", "1" + "0" * 20))),
+    "negative": npy(described("'<i8'", "(-1, -8)"), bytes(64)),
+    "empty text": npy(described("'<U0'", "(20,)")),
+    "no bytes": npy(described("'|V0'", "(20,)")),
+    "no bytes, absurdly often": npy(described("'|V0'", "(1000000000000,)")),
+    "fields": npy(described("[('a', '<i8')]", "(1,)"), bytes(8)),
+    "objects in fields": npy(described("[('a', '|O')]", "(1,)"), bytes(8)),
+    "brackets": npy("(" * 3000),
+    "signs": npy(described("'<i8'", f"({'-' * 3000}1,)")),
+    "no dictionary": npy("5"),
+    "cut": npy(described("'<i8'", "(20,)"), length=400),
+    "digits": npy(described("'<i8'", f"({'9' * 5000},)")),
+    "not a type": npy(described("'<q99'", "(20,)")),
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.parametrize("array", ["train_labels", "classes"])
+def test_no_header_is_worse_than_a_clear_error(tmp_path: Path, array: str, name: str) -> None:
+    path = tmp_path / "mine.npz"
+    np.savez(path, **{key: value for key, value in arrays().items() if key != array})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{array}.npy", HEADERS[name])
+    with pytest.raises(LotteryError) as caught:
+        read_npz(path)
+    check_bad_data(caught.value, "mine.npz")
+    assert len(str(caught.value)) < 700
+
+
+def test_names_of_no_class_or_of_absurdly_many_are_refused(tmp_path: Path) -> None:
+    for count, told in ((0, "0 classes"), (10_001, "10,001 classes")):
+        names = np.array(["a"] * count, dtype="<U1")
+        with pytest.raises(LotteryError, match=f"it names {told}, not 1 to 10,000") as caught:
+            npz(tmp_path / "mine.npz", {**arrays(), "classes": names})
+        check_bad_data(caught.value, "mine.npz")
+
+
+def test_what_unpacks_to_more_than_the_memory_is_bad_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of a few kilobytes that would fill gigabytes is refused before it is unpacked."""
+    monkeypatch.setattr(raw_images, "physical_memory", lambda: 10**6)
+    bomb = np.zeros((20, 1000, 1000), np.uint8)
+    path = tmp_path / "mine.npz"
+    np.savez_compressed(path, **{**arrays(), "train_images": bomb, "test_images": bomb[:10]})
+    assert path.stat().st_size < 10**5
+    with pytest.raises(LotteryError, match="it holds 30,0.* bytes once it is read, and") as caught:
+        read_npz(path)
+    check_bad_data(caught.value, "mine.npz")
+
+
+def whole_file(packing: int) -> bytes:
     held = io.BytesIO()
-    np.savez_compressed(held, **arrays())
+    with zipfile.ZipFile(held, "w", packing) as archive:
+        for name, array in arrays().items():
+            with archive.open(f"{name}.npy", "w") as stream:
+                np.save(stream, array)
     return held.getvalue()
 
 
-WHOLE = whole_file()
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+WHOLE = [whole_file(packing) for packing in PACKINGS]
+files, places = st.sampled_from(WHOLE), st.floats(0, 1, exclude_max=True)
 
 
-@given(st.integers(0, len(WHOLE) - 1), st.integers(1, 255))
+@given(files, places, st.integers(1, 255))
 def test_no_flipped_byte_is_worse_than_a_clear_error(
-    tmp_path_factory: pytest.TempPathFactory, place: int, flip: int
+    tmp_path_factory: pytest.TempPathFactory, whole: bytes, place: float, flip: int
 ) -> None:
-    damaged = bytearray(WHOLE)
-    damaged[place] ^= flip
+    damaged = bytearray(whole)
+    damaged[int(place * len(whole))] ^= flip
     path = tmp_path_factory.mktemp("npz") / "mine.npz"
     path.write_bytes(damaged)
     try:
@@ -170,12 +240,25 @@ def test_no_flipped_byte_is_worse_than_a_clear_error(
         assert np.array_equal(raw.test.images, COLOUR[20:].transpose(0, 3, 1, 2))
 
 
-@given(st.integers(0, len(WHOLE) - 1))
+@pytest.mark.parametrize("whole", WHOLE, ids=["stored", "deflate", "bzip2", "lzma"])
+def test_damaged_members_are_named(tmp_path: Path, whole: bytes) -> None:
+    """Each tenth byte of the packed data, so that every decompressor meets damage."""
+    path = tmp_path / "mine.npz"
+    for place in range(40, len(whole) // 2, max(1, len(whole) // 60)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(LotteryError) as caught:
+            read_npz(path)
+        check_bad_data(caught.value, "mine.npz")
+
+
+@given(files, places)
 def test_no_cut_is_worse_than_a_clear_error(
-    tmp_path_factory: pytest.TempPathFactory, length: int
+    tmp_path_factory: pytest.TempPathFactory, whole: bytes, place: float
 ) -> None:
     path = tmp_path_factory.mktemp("npz") / "mine.npz"
-    path.write_bytes(WHOLE[:length])
+    path.write_bytes(whole[: int(place * len(whole))])
     with pytest.raises(LotteryError) as caught:
         read_npz(path)
     check_bad_data(caught.value, "mine.npz")

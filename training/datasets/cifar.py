@@ -23,6 +23,7 @@ from training.datasets.raw_images import (
     checked_split,
     missing_file,
     no_root,
+    read_whole,
 )
 
 
@@ -133,7 +134,7 @@ def _read_batch(path: Path, md5: str, batches: Batches) -> RawSplit:
     """
     if not path.is_file():
         raise missing_file(path, batches.folder)
-    raw = path.read_bytes()
+    raw = read_whole(path)
     found = hashlib.md5(raw, usedforsecurity=False).hexdigest()
     if found != md5:
         raise bad_file(path, f"its MD5 is {found}, not the published {md5}")

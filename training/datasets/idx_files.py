@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from training.datasets.raw_images import (
     RawImages,
     RawSplit,
     bad_file,
+    check_fits,
     checked_split,
     missing_file,
     no_root,
@@ -95,19 +97,28 @@ def _read(path: Path, shape: tuple[int, ...]) -> Array:
     """The unsigned bytes of an IDX file, plain or gzipped: `[N, *shape]`."""
     if not path.is_file():
         raise missing_file(path, f"{'/'.join(path.parts[-3:-1])}, plain or as .gz")
+    start = 4 + 4 * (1 + len(shape))
     try:
-        raw = path.read_bytes()
-        data = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            count = _count(path, stream.read(start), shape)
+            size = count * math.prod(shape)
+            check_fits(path, size)
+            # A byte too many is noticed, and what a small archive may grow to is never read.
+            body = np.frombuffer(stream.read(size + 1), dtype=np.uint8)
     except (OSError, EOFError, zlib.error) as error:
         raise bad_file(path, f"it can't be read ({in_one_line(error)})") from None
-    dimensions = 1 + len(shape)
-    start = 4 + 4 * dimensions
-    if len(data) < start or int.from_bytes(data[:4], "big") != 0x0800 + dimensions:
-        raise bad_file(path, "it does not begin like an IDX file of bytes")
-    count, *lengths = map(int, np.frombuffer(data[4:start], dtype=">u4"))
-    if tuple(lengths) != shape:
-        raise bad_file(path, f"its images are {tuple(lengths)}, not {shape}")
-    body = np.frombuffer(data, dtype=np.uint8)[start:]
-    if body.size != count * int(np.prod(shape, dtype=np.int64)) or count == 0:
+    if body.size != size or count == 0:
         raise bad_file(path, f"it holds {body.size:,} bytes, which is not {count:,} items")
     return body.reshape(count, *shape).copy()
+
+
+def _count(path: Path, head: bytes, shape: tuple[int, ...]) -> int:
+    """How many items a file's first bytes promise, if each is of the shape."""
+    dimensions = 1 + len(shape)
+    start = 4 + 4 * dimensions
+    if len(head) < start or int.from_bytes(head[:4], "big") != 0x0800 + dimensions:
+        raise bad_file(path, "it does not begin like an IDX file of bytes")
+    count, *lengths = map(int, np.frombuffer(head[4:], dtype=">u4"))
+    if tuple(lengths) != shape:
+        raise bad_file(path, f"its images are {tuple(lengths)}, not {shape}")
+    return count

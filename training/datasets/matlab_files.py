@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from training.datasets.raw_images import Array, bad_file
+from training.datasets.raw_images import Array, bad_file, read_whole
 from training.errors import in_one_line
 
 # Types of data elements, as table 1-1 of the format numbers them.
@@ -22,38 +22,42 @@ _MATRIX, _COMPRESSED = 14, 15
 _NUMERIC_CLASSES = range(6, 16)
 _COMPLEX = 0x0800
 _HEADER = 128
-# Bytes that a compressed element may grow to: ten times the largest array of the data sets that are read.
-_MOST = 1 << 31
+# Bytes that a compressed element may grow to, ten times the largest array of the data sets that are read, and elements
+# of a file or an array: theirs have a few.
+_MOST, _MOST_ELEMENTS = 1 << 31, 1000
 
 
-def read_mat(path: Path) -> dict[str, Array]:
-    """Every array of numbers in a file, by name.
+def read_mat(path: Path, names: Container[str]) -> dict[str, Array]:
+    """The arrays of numbers in a file that have one of some names, by name.
 
     Raises:
         LotteryError: the file is damaged, or of another version.
     """
-    data = path.read_bytes()
+    data = read_whole(path)
     if len(data) < _HEADER or data[124:128] != b"\x00\x01IM":
         raise bad_file(path, "it does not begin like a MATLAB file of version 5")
     try:
-        return dict(_arrays(memoryview(data)[_HEADER:]))
-    except (ValueError, LookupError, zlib.error) as error:
+        return dict(_arrays(memoryview(data)[_HEADER:], names))
+    except (ArithmeticError, LookupError, MemoryError, ValueError, zlib.error) as error:
         raise bad_file(path, f"it can't be read as a MATLAB file ({in_one_line(error)})") from None
 
 
-def _arrays(data: memoryview) -> Iterator[tuple[str, Array]]:
-    """The arrays of numbers in a row of elements."""
+def _arrays(data: memoryview, names: Container[str]) -> Iterator[tuple[str, Array]]:
+    """The arrays of numbers in a row of elements; a compressed one holds one array."""
     for kind, content in _elements(data):
-        if kind == _COMPRESSED:
-            yield from _arrays(_unpacked(content))
-        elif kind == _MATRIX:
-            yield from _matrix(content)
+        packed = kind == _COMPRESSED
+        for inner, part in _elements(_unpacked(content)) if packed else [(kind, content)]:
+            if inner == _MATRIX:
+                yield from _matrix(part, names)
 
 
 def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """The type and content of each element: a tag of 8 bytes, or of 4 with up to 4 bytes of content behind it."""
-    place = 0
+    place, count = 0, 0
     while place < len(data):
+        count += 1
+        if count > _MOST_ELEMENTS:
+            raise ValueError(f"it has more than {_MOST_ELEMENTS:,} elements")
         kind, length = _words(data[place : place + 8], 2)
         first, end = place + 8, place + 8 + length
         if kind >> 16:
@@ -74,8 +78,8 @@ def _unpacked(content: memoryview) -> memoryview:
     return memoryview(unpacked)
 
 
-def _matrix(content: memoryview) -> Iterator[tuple[str, Array]]:
-    """The name and values of an array, if it is one of real numbers."""
+def _matrix(content: memoryview, names: Container[str]) -> Iterator[tuple[str, Array]]:
+    """The name and values of an array, if it is one of real numbers and wanted."""
     parts = list(_elements(content))
     if len(parts) < 3:
         raise ValueError("an array lacks its flags, its shape or its name")
@@ -84,6 +88,8 @@ def _matrix(content: memoryview) -> Iterator[tuple[str, Array]]:
         return
     shape = _words(parts[1][1], len(parts[1][1]) // 4)
     name = bytes(parts[2][1]).decode("ascii")
+    if name not in names:
+        return
     kind, raw = parts[3] if len(parts) > 3 else (2, memoryview(b""))
     if kind not in _NUMBERS:
         raise ValueError(f"{name!a} has values of the unknown type {kind}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,13 +19,19 @@ from training.datasets.raw_images import (
     RawImages,
     RawSplit,
     bad_file,
+    check_fits,
     checked_split,
 )
 from training.errors import ExitCode, LotteryError, in_one_line
 
 _REMEDY = "write it again with numpy.savez"
-# What zipfile and numpy raise for a file that is cut, damaged, encrypted or packed in a way that they don't know.
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError)
+# What zipfile and numpy raise for a file that is cut, damaged, encrypted or packed in a way that they don't know. Sizes
+# are checked before: what still finds no memory is a decompressor that a damaged file sets up.
+_UNREADABLE = (
+    *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, lzma.LZMAError, struct.error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def read_npz(root: Path | None) -> RawImages:
@@ -78,17 +88,18 @@ def _arrays(path: Path, names: list[str]) -> dict[str, Array]:
                 if name not in there:
                     raise bad_file(path, f"it holds no {name}", _REMEDY)
             wanted = [*names, *(["classes"] if "classes" in there else [])]
+            check_fits(path, sum(archive.getinfo(f"{name}.npy").file_size for name in wanted))
             for name in wanted:
                 _check_header(path, archive, name)
         with np.load(path, allow_pickle=False) as held:
             return {name: held[name] for name in wanted}
-    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
+    except _UNREADABLE as error:
         fault = f"it can't be read as an .npz file ({in_one_line(error)})"
         raise bad_file(path, fault, _REMEDY) from None
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str) -> None:
-    """Refuse an array of objects, and one that is not as long as its header says."""
+    """Refuse an array of objects or of nothing, and one that is not as long as its header says."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as stream:
         version = np.lib.format.read_magic(stream)
@@ -102,9 +113,9 @@ def _check_header(path: Path, archive: zipfile.ZipFile, name: str) -> None:
         length = info.file_size - stream.tell()
     if dtype.hasobject:
         raise bad_file(path, f"{name} holds Python objects, which are never unpickled", _REMEDY)
-    expected = dtype.itemsize
-    for count in shape:
-        expected *= count
+    if dtype.itemsize == 0 or not all(type(count) is int for count in shape):
+        raise bad_file(path, f"{name} has items {dtype} in the shape {shape}", _REMEDY)
+    expected = dtype.itemsize * math.prod(shape)
     if length != expected:
         raise bad_file(path, f"{name} has {length:,} bytes, not {expected:,}", _REMEDY)
 
@@ -141,6 +152,9 @@ def _classes(path: Path, names: Array | None, labels: list[Array]) -> int:
     if names is not None:
         if names.ndim != 1 or names.dtype.kind != "U":
             raise bad_file(path, f"classes are {names.dtype}, not strings (N,)", _REMEDY)
+        if not 1 <= len(names) <= MAX_CLASSES:
+            fault = f"it names {len(names):,} classes, not 1 to {MAX_CLASSES:,}"
+            raise bad_file(path, fault, _REMEDY)
         return len(names)
     largest = max((int(part.max()) for part in labels if part.size), default=0)
     if largest >= MAX_CLASSES:

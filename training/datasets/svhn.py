@@ -47,7 +47,7 @@ def read_svhn(root: Path | None) -> RawImages:
 def _read(path: Path) -> RawSplit:
     if not path.is_file():
         raise missing_file(path, " and ".join(FILES))
-    held = read_mat(path)
+    held = read_mat(path, ("X", "y"))
     for key in ("X", "y"):
         if key not in held:
             raise bad_file(path, f"it holds no numbers {key}")
