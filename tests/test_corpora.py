@@ -61,6 +61,36 @@ def test_windows_line_ends_and_byte_order_marks_are_no_text(
     assert load("text", marked, characters=characters).fingerprint == plain.fingerprint
 
 
+@pytest.mark.parametrize("characters", [0, 1])
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "a b\r\rb\r",  # the line ends of old Macintoshes
+        "a b\r\n\nb\r",
+        "a b <eos>\n<eos>\nb <eos>\n",
+        "a b <eos> \n <eos>\nb <eos>",
+        "a b <eos> <eos> b <eos>",
+        "a b\t<eos>\r\n<eos>\r\nb",
+    ],
+)
+def test_every_end_of_a_line_is_one_end(tmp_path: Path, characters: int, marked: str) -> None:
+    plain = load("text", write(tmp_path / "a", train=b"a b\n\nb"), characters=characters)
+    assert spelled(plain, "train").count("<eos>") == 3
+    other = load("text", write(tmp_path / "b", train=marked.encode()), characters=characters)
+    assert spelled(other, "train") == spelled(plain, "train")
+    assert other.fingerprint == plain.fingerprint
+    assert other.word_counts == plain.word_counts
+
+
+def test_what_only_looks_like_an_end_is_a_word(tmp_path: Path) -> None:
+    write(tmp_path, train=b"a<eos> <eos>b <EOS>\n  c <eos>\n  d\n")
+    tokens = ["a<eos>", "<eos>b", "<EOS>", "<eos>", "c", "<eos>", "d", "<eos>"]
+    assert spelled(load("text", tmp_path), "train") == tokens
+    letters = spelled(load("text", tmp_path, characters=1), "train")
+    # Blanks at the beginning of the line behind it are its own.
+    assert letters[-8:] == [*"  c", "<eos>", *"  d", "<eos>"]
+
+
 def test_other_separators_end_no_line(tmp_path: Path) -> None:
     write(tmp_path, train="a\u2028b\x0cc\x85d\n".encode())
     assert spelled(load("text", tmp_path), "train") == ["a", "b", "c", "d", "<eos>"]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from training.datasets.raw_images import bad_file, missing_file
+from training.datasets.raw_images import bad_file, missing_file, read_whole
 from training.datasets.text import TextData, text_data
-from training.datasets.vocabulary import Cutting
-from training.errors import ExitCode, LotteryError, in_one_line
+from training.datasets.vocabulary import END, Cutting
+from training.errors import ExitCode, LotteryError
 
 # Characters of a line: more are a sign of a file that holds no lines of text.
 MOST_CHARACTERS = 1_000_000
 # Each split's word in the names of files.
 _IN_FILES = {"train": "train", "validation": "valid", "test": "test"}
+# A word `<eos>`, with blanks on either side and the break of the line that it ends.
+_END_OF_LINE = re.compile(rf"[^\S\n]*(?<!\S){re.escape(END)}(?!\S)(?:[^\S\n]*\n|[^\S\n]?)")
 _REMEDY = "fetch the file again or save it as plain text in UTF-8"
 
 
@@ -63,8 +66,10 @@ def corpus_paths(name: str, root: Path) -> list[Path]:
 
 
 def load_corpus(name: str, root: Path | None, options: Mapping[str, int]) -> TextData:
-    """Text of three files: words between white space, or characters; an `<eos>` after each line, also a blank one.
+    r"""Text of three files: words between white space, or characters; an `<eos>` after each line, also a blank one.
 
+    A line ends as Python's own text files do: with `\n`, `\r\n` or `\r`, and never with a form feed or another
+    separator of Unicode. A word `<eos>` that a file holds ends a line, too, once together with the break behind it.
     Tokens that stand fewer than `least_count` times in what is read of the training file are `<unk>`, as are those
     that are not there. A `<unk>` that a file holds is the same word; of characters it is five of them, as in
     Mikolov et al. 2012's character-level Penn Treebank.
@@ -119,7 +124,8 @@ def _cutting(options: Mapping[str, int], blank_lines: bool) -> Cutting:
 
 def _lines(path: Path, padded: bool) -> list[str]:
     """The lines of a file, without what ends them."""
-    text = _read(path).removeprefix("\ufeff").replace("\r\n", "\n")
+    text = _read(path).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = _END_OF_LINE.sub("\n", text)
     if not text.strip():
         raise bad_file(path, "it holds no words", _REMEDY)
     lines = text.removesuffix("\n").split("\n")
@@ -133,11 +139,9 @@ def _lines(path: Path, padded: bool) -> list[str]:
 
 
 def _read(path: Path) -> str:
+    raw = read_whole(path)
     try:
-        raw = path.read_bytes()
         text = raw.decode()
-    except OSError as error:
-        raise bad_file(path, f"it can't be read ({in_one_line(error)})") from None
     except UnicodeDecodeError as error:
         raise bad_file(path, f"it is not UTF-8 {_place(raw, error.start)}", _REMEDY) from None
     if "\0" in text:
