@@ -16,8 +16,7 @@ from training.errors import ExitCode, LotteryError
 MOST_CHARACTERS = 1_000_000
 # Each split's word in the names of files.
 _IN_FILES = {"train": "train", "validation": "valid", "test": "test"}
-# A word `<eos>`, with blanks on either side and the break of the line that it ends.
-_END_OF_LINE = re.compile(rf"[^\S\n]*(?<!\S){re.escape(END)}(?!\S)(?:[^\S\n]*\n|[^\S\n]?)")
+_END_OF_LINE = re.compile(rf"(?<!\S){re.escape(END)}(?!\S)")
 _REMEDY = "fetch the file again or save it as plain text in UTF-8"
 
 
@@ -125,10 +124,11 @@ def _cutting(options: Mapping[str, int], blank_lines: bool) -> Cutting:
 def _lines(path: Path, padded: bool) -> list[str]:
     """The lines of a file, without what ends them."""
     text = _read(path).removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    text = _END_OF_LINE.sub("\n", text)
     if not text.strip():
         raise bad_file(path, "it holds no words", _REMEDY)
     lines = text.removesuffix("\n").split("\n")
+    if END in text:
+        lines = [part for line in lines for part in _parts(line)]
     for number, line in enumerate(lines, 1):
         if len(line) > MOST_CHARACTERS:
             fault = (
@@ -136,6 +136,15 @@ def _lines(path: Path, padded: bool) -> list[str]:
             )
             raise bad_file(path, fault, "break it into lines")
     return [line.strip() for line in lines] if padded else lines
+
+
+def _parts(line: str) -> list[str]:
+    """The lines that a line is where words `<eos>` end some, without the blanks around these."""
+    first, *others = _END_OF_LINE.split(line)
+    if not others:
+        return [line]
+    *ended, rest = [first.rstrip(), *(part.strip() for part in others)]
+    return [*ended, rest] if rest else ended
 
 
 def _read(path: Path) -> str:
