@@ -56,6 +56,8 @@ def shuffled_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors
 def random_mask(mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
     """The ticket's start with as many weights kept anywhere among those that can be pruned."""
     pruned = {name: m for name, m in mask.items() if name not in draw.unpruned}
+    if not pruned:
+        return mask, start
     flat = torch.cat([m.flatten() for m in pruned.values()])
     pieces = torch.split(_shuffled(flat, draw.generator), [m.numel() for m in pruned.values()])
     drawn = {n: piece.view(mask[n].shape) for n, piece in zip(pruned, pieces, strict=True)}

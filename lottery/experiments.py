@@ -11,6 +11,9 @@ from training.configs import DataConfig, TrainingConfig, require
 from training.errors import LotteryError
 from training.steps import Steps
 
+# Far more than leave a weight of any network, at any rate that is worth a training.
+MOST_LEVELS = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoundBy:
@@ -144,7 +147,7 @@ class Experiment:
     def __post_init__(self) -> None:
         plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name)
         require(plain is not None, "name", repr(self.name), "letters, digits, '.', '_' and '-'")
-        require(self.levels >= 0, "levels", self.levels, "0 or more")
+        require(0 <= self.levels <= MOST_LEVELS, "levels", self.levels, f"0 to {MOST_LEVELS:,}")
         require(bool(self.seeds), "seeds", "none", "at least one")
         distinct = len(set(self.seeds)) == len(self.seeds) and len(set(self.arms)) == len(self.arms)
         if not distinct:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +21,8 @@ from training.replicates import Replicates, default_batching
 from training.state import TrainingState
 
 TIMED_STEPS = 3
+# Replicates of a stack: of more, each takes as long.
+MOST_TIMED = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +71,9 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
         setting: task and device; nothing is written.
     """
     seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
-    tickets = dense_tickets(experiment, setting)
-    mask, _ = tickets[experiment.seeds[0]]
+    # One seed's networks are as large as another's.
+    first, *_ = experiment.seeds
+    mask, _ = dense_tickets(dataclasses.replace(experiment, seeds=(first,)), setting)[first]
     kinds = forward_pass(experiment, setting).kinds
     each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
     levels = []
@@ -98,7 +102,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
 
 def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count: int) -> float:
     """The time of a training step with its share of a look at the validation split, per replicate."""
-    count = min(count, setting.at_once or count)
+    count = min(count, setting.at_once or count, MOST_TIMED)
     task = setting.task
     network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
     batching = setting.batching or default_batching(network, task.spec, task.device, count)

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from nas.genotypes import Genotype
-from training.errors import LotteryError, unknown
+from training.errors import LotteryError, shown, unknown
 from training.specs import ImageSpec, Spec, TextSpec
 
 Size = int | float | tuple[int, ...]
 
 # The widest published layer is far below; a slip of the keyboard should not ask for terabytes.
 MAX_SIZE = 65_536
+# The sizes that count layers, cells or nodes, and the most of them: ResNet-1202's (He et al. 2016, section 4.2).
+DEPTHS = frozenset({"depth", "layers", "normal_cells", "reductions", "nodes"})
+MAX_DEPTH = 1202
 # The sizes that may be 0; every other integer is at least 1.
 MAY_BE_ZERO = frozenset({"reductions", "auxiliary", "seed", "second_bias", "tied"})
 # The sizes that are off or on: 0 or 1.
@@ -158,7 +161,7 @@ def _unknown_size(entry: NetworkEntry, key: str) -> LotteryError:
 
 def _checked(network: str, key: str, default: Size, value: object) -> int | float | list[int]:
     least = 0 if key in MAY_BE_ZERO else 1
-    most = 1 if key in SWITCHES else MAX_SIZE
+    most = 1 if key in SWITCHES else MAX_DEPTH if key in DEPTHS else MAX_SIZE
     counts = f"whole numbers from {least} to {most:,}"
     if isinstance(default, float):
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
@@ -169,11 +172,12 @@ def _checked(network: str, key: str, default: Size, value: object) -> int | floa
             return value
         possible = f"one of the {counts}"
     else:
-        if isinstance(value, list | tuple) and value and all(_is_count(v, least) for v in value):
-            return list(value)
-        possible = f"a list of {counts}, such as {list(default)}"
-    raise LotteryError(f"The size {key} of {network} is {value!r}, but it must be {possible}.")
+        items = list(value) if isinstance(value, list | tuple) else []
+        if 1 <= len(items) <= MAX_DEPTH and all(_is_count(item, least, most) for item in items):
+            return items
+        possible = f"a list of {counts}, at most {MAX_DEPTH:,} of them, such as {list(default)}"
+    raise LotteryError(f"The size {key} of {network} is {shown(value)}, but it must be {possible}.")
 
 
-def _is_count(value: object, least: int, most: int = MAX_SIZE) -> TypeGuard[int]:
+def _is_count(value: object, least: int, most: int) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

@@ -86,6 +86,11 @@ def test_given_sizes_overlay_the_defaults() -> None:
         ("resnet", {"width": "8"}, "is '8'"),
         ("resnet", {"width": MAX_SIZE + 1}, "from 1 to 65,536"),
         ("enas-micro", {"reductions": -1}, "from 0 to"),
+        ("resnet", {"depth": 6002}, "from 1 to 1,202"),
+        ("resnet", {"depth": 10**18}, "is 1000000000000000000, but"),
+        ("random-macro", {"layers": 1203}, "from 1 to 1,202"),
+        ("awd-lstm", {"layers": 10**6}, "from 1 to 1,202"),
+        ("lenet-300-100", {"widths": [1] * 1203}, "..., but it must be a list of whole"),
         (
             "enas-micro",
             {"auxiliary": 2},

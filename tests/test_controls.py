@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lottery.controls import CONTROLS, Draw, contestant, control
-from lottery.masks import Mask, Tensors, kept
+from lottery.masks import Mask, Tensors, dense_mask, kept
 from training.errors import LotteryError
 
 SHAPES = {"a": (20, 10), "b": (10, 5)}
@@ -165,3 +165,15 @@ def test_no_control_prunes_what_the_experiment_never_does(mask: Mask, start: Ten
             assert kept(found) == kept(whole)
     inverted, _ = contestant("inverted-mask", whole, start, spared)
     assert torch.equal(inverted["a"], ~mask["a"])
+
+
+@pytest.mark.parametrize("name", sorted(CONTROLS))
+def test_where_nothing_is_pruned_every_control_is_whole(name: str, start: Tensors) -> None:
+    """As with pruning.rate = 0."""
+    whole = dense_mask({layer: start[layer] for layer in SHAPES})
+
+    never = Draw(generator=draw().generator, network=network, unpruned=frozenset(SHAPES))
+    found, tensors = contestant(name, whole, start, never)
+    assert found.keys() == whole.keys()
+    assert all(bool(m.all()) for m in found.values())
+    assert all(bool((tensors[layer] != 0).all()) for layer in SHAPES)

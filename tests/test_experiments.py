@@ -94,7 +94,7 @@ def test_the_rewind_step_comes_before_the_last(step: int) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"levels": -1}, "levels = -1 is out of range; it must be 0 or more."),
+        ({"levels": -1}, "levels = -1 is out of range; it must be 0 to 1,000."),
         ({"seeds": ()}, "seeds = none is out of range"),
         ({"seeds": (1, 1)}, "name each once"),
         ({"arms": ("dense", "dense")}, "name each once"),

@@ -6,9 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from torch import nn
 
-from lottery.cycle import Setting
-from lottery.experiments import PruningConfig
+from lottery import cycle
+from lottery.cycle import Setting, new_network
+from lottery.experiments import Experiment, PruningConfig
 from lottery.levels import read_masks
 from lottery.planning import plan
 from lottery.records import TICKET
@@ -64,3 +66,21 @@ def test_a_plan_can_be_stopped() -> None:
     with pytest.raises(LotteryError, match="nothing was begun") as stopped:
         plan(TINY, Setting(task=digits(), watcher=watcher))
     assert stopped.value.exit_code is ExitCode.RESUMABLE
+
+
+def test_thousands_of_seeds_are_planned_as_fast_as_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are built for one seed, and no more are timed than tell how long one takes."""
+    built: list[int] = []
+
+    def counted(experiment: Experiment, setting: Setting, seed: int) -> nn.Module:
+        built.append(seed)
+        return new_network(experiment, setting, seed)
+
+    monkeypatch.setattr(cycle, "new_network", counted)
+    many = dataclasses.replace(TINY, seeds=tuple(range(3000)))
+    planned = plan(many, Setting(task=digits()))
+    assert [level.replicates for level in planned.levels] == [3000, 9000, 9000]
+    assert built == [0]
+    few = plan(TINY, Setting(task=digits()))
+    assert planned.bytes == 1500 * few.bytes
+    assert [level.density for level in planned.levels] == [level.density for level in few.levels]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.errors import LotteryError
+from training.errors import LotteryError, cut_short
 from training.steps import Steps
 
 
@@ -16,7 +16,8 @@ def require(holds: bool, name: str, given: object, possible: str) -> None:
         LotteryError: `holds` is false.
     """
     if not holds:
-        raise LotteryError(f"{name} = {given} is out of range; it must be {possible}.")
+        value = cut_short(str(given), 100)
+        raise LotteryError(f"{name} = {value} is out of range; it must be {possible}.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,8 @@ from enum import IntEnum
 
 # Characters of another library's message that are shown; torch's say what is wrong within so many.
 _LONGEST_TEXT = 400
+# Likewise of a value that a user gave.
+_LONGEST_VALUE = 100
 # Known names that are listed in full, and how many of more.
 _MOST_NAMES, _FEW_NAMES = 20, 5
 
@@ -55,7 +57,7 @@ def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> L
     many = len(names) > _MOST_NAMES
     near = difflib.get_close_matches(given, names, n=_FEW_NAMES if many else 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    message = f"There is no {kind} {given!r}{hint}"
+    message = f"There is no {kind} {shown(given)}{hint}"
     if not many:
         message += f" Known: {', '.join(names)}."
     elif not near:
@@ -63,6 +65,20 @@ def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> L
     if many and command:
         message += f" `{command}` lists all {len(names)}."
     return LotteryError(message)
+
+
+def shown(value: object) -> str:
+    """A value that a user gave, as Python writes it; its end is left out where that is long.
+
+    >>> shown("a"), shown("9" * 401)[-8:]
+    ("'a'", '99999...')
+    """
+    return cut_short(repr(value), _LONGEST_VALUE)
+
+
+def cut_short(text: str, most: int) -> str:
+    """A text of so many characters at most, three dots in the place of its end."""
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def in_one_line(error: BaseException) -> str:
@@ -76,7 +92,7 @@ def in_one_line(error: BaseException) -> str:
     kind, text = type(error).__name__, " ".join(str(error).split())
     if not text or not text.isprintable():
         return kind
-    return f"{kind}: {text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + '...'}"
+    return f"{kind}: {cut_short(text, _LONGEST_TEXT)}"
 
 
 def visible(text: str) -> str:

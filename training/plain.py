@@ -13,12 +13,16 @@ import re
 import tomllib
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from training.errors import LotteryError
+from training.errors import LotteryError, shown
 from training.steps import Steps
+from training.storage import read_file
 
 T = TypeVar("T")
+# Tables and lists within one another, more than any configuration has.
+_DEEPEST = 12
 
 
 def to_plain(value: Any) -> Any:
@@ -46,8 +50,26 @@ def from_plain(kind: type[T], value: Any, where: str = "") -> T:
     Raises:
         LotteryError: an unknown, missing, ill-typed, non-finite or out-of-range field, named with its dotted path.
     """
+    _check_bounds(value, where)
     result: T = _convert(kind, value, where)
     return result
+
+
+def _check_bounds(value: Any, where: str) -> None:
+    """Refuse whole numbers beyond 64 bits, and what is nested deeper than any configuration."""
+    waiting = [(where, value, 0)]
+    while waiting:
+        name, item, depth = waiting.pop()
+        inner = item.items() if isinstance(item, dict) else ()
+        if isinstance(item, list | tuple):
+            inner = enumerate(item)
+        waiting.extend((_join(name, str(key)), one, depth + 1) for key, one in inner)
+        if depth > _DEEPEST:
+            raise LotteryError(
+                f"{shown(name)} is nested deeper than any field; give a plain value."
+            )
+        if isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise LotteryError(f"{name} is out of range; whole numbers have up to 64 bits.")
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
@@ -88,7 +110,7 @@ def _choice(possible: tuple[Any, ...], value: Any, where: str) -> Any:
         near = difflib.get_close_matches(str(value), possible, n=1)
         hint = f"; did you mean {near[0]}?" if near else ";"
         words = ", ".join(map(str, possible))
-        raise LotteryError(f"{where} = {value!r} is not possible{hint} possible: {words}.")
+        raise LotteryError(f"{where} = {shown(value)} is not possible{hint} possible: {words}.")
     return value
 
 
@@ -104,7 +126,7 @@ def _union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
             if len(kinds) == 1 or (isinstance(value, list) and typing.get_origin(kind) is tuple):
                 raise
     words = " or ".join(_WORDS[typing.get_origin(kind) or kind] for kind in kinds)
-    raise LotteryError(f"{where} = {value!r} is not {words}.")
+    raise LotteryError(f"{where} = {shown(value)} is not {words}.")
 
 
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
@@ -116,7 +138,7 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"; did you mean {_join(where, near[0])}?" if near else "."
             raise LotteryError(
-                f"There is no field {_join(where, key)!r}{hint} "
+                f"There is no field {shown(_join(where, key))}{hint} "
                 f"Known{f' in {where}' if where else ''}: {', '.join(fields)}."
             )
     for name, f in fields.items():
@@ -145,13 +167,13 @@ def _scalar(kind: Any, value: Any, where: str) -> Any:
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) and kind is not bool:
-        raise LotteryError(f"{where} = {value!r} is not {_WORDS[kind]}.")
+        raise LotteryError(f"{where} = {shown(value)} is not {_WORDS[kind]}.")
     return _expect(value, kind, where, _WORDS[kind])
 
 
 def _expect(value: Any, kind: Any, where: str, words: str) -> Any:
     if not isinstance(value, kind):
-        raise LotteryError(f"{where or 'the configuration'} = {value!r} is not {words}.")
+        raise LotteryError(f"{where or 'the configuration'} = {shown(value)} is not {words}.")
     return value
 
 
@@ -181,7 +203,7 @@ def _assign(plain: dict[str, Any], assignment: str) -> None:
     path, sign, text = assignment.partition("=")
     if not sign or not path.strip():
         raise LotteryError(
-            f"{assignment!r} sets nothing; write FIELD=VALUE, such as training.steps=2000."
+            f"{shown(assignment)} sets nothing; write FIELD=VALUE, such as training.steps=2000."
         )
     *parents, last = path.strip().split(".")
     table = plain
@@ -193,20 +215,37 @@ def _assign(plain: dict[str, Any], assignment: str) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {_join(parent, near[0])}?" if near else "."
             raise LotteryError(
-                f"There is no field {'.'.join([*parents[:depth], name])!r} with fields of its own"
+                f"There is no field {shown('.'.join([*parents[:depth], name]))} with fields of its own"
                 f"{hint} Known: {', '.join(known) or 'none'}."
             )
         table = inner
-    table[last] = _value(text.strip())
+    table[last] = _value(path.strip(), text.strip())
 
 
-def _value(text: str) -> Any:
+def _value(path: str, text: str) -> Any:
     if text.lower() in ("none", "null"):
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        return _parsed(f"value = {text}", path)["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    """What TOML text says.
+
+    Raises:
+        LotteryError: it goes beyond what Python reads; `source` is named.
+        TOMLDecodeError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise LotteryError(f"{source} is nested too deep to be read; give a plain value.") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise LotteryError(f"{source} holds a number of thousands of digits; shorten it.") from None
 
 
 def to_toml(value: Any) -> str:
@@ -243,10 +282,25 @@ def from_toml(kind: type[T], text: str, source: str) -> T:
         LotteryError: not TOML, or `from_plain` refuses it; `source` is named.
     """
     try:
-        plain = tomllib.loads(text)
+        plain = _parsed(text, source)
     except tomllib.TOMLDecodeError as error:
         raise LotteryError(f"{source} is not valid TOML: {error}.") from None
     try:
         return from_plain(kind, plain)
     except LotteryError as error:
         raise LotteryError(f"{source}: {error}", error.exit_code) from None
+
+
+def from_toml_file(kind: type[T], path: Path) -> T:
+    """A configuration from a TOML file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        LotteryError: it can't be read, or `from_toml` refuses it.
+    """
+    try:
+        text = read_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LotteryError(
+            f"{path} is not UTF-8 at byte {error.start + 1:,}; save it as plain text in UTF-8."
+        ) from None
+    return from_toml(kind, text, str(path))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from training.errors import LotteryError
+from training.errors import LotteryError, shown
 
 _STEPS = re.compile(r"(?:(\d{1,9})ep)?(?:(\d{1,12})it)?")
 
@@ -27,7 +27,7 @@ class Steps:
         match = _STEPS.fullmatch(text if not text.isascii() or not text.isdigit() else f"{text}it")
         if not text or match is None:
             raise LotteryError(
-                f"{text!r} is not a number of steps; write epochs, iterations or both: "
+                f"{shown(text)} is not a number of steps; write epochs, iterations or both: "
                 "2ep, 500it, 1ep50it."
             )
         return Steps(epochs=int(match[1] or 0), iterations=int(match[2] or 0))

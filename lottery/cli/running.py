@@ -25,8 +25,7 @@ from lottery.searches import SEARCHES, retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
-from training.plain import from_toml, override
-from training.storage import read_file
+from training.plain import from_toml_file, override
 
 if TYPE_CHECKING:
     from lottery.cycle import Setting
@@ -79,8 +78,7 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
     if target in RECIPES:
         return recipe(target)
     if path.suffix == ".toml":
-        text = read_file(path).decode(errors="replace")
-        return from_toml(Experiment, text, str(path))
+        return from_toml_file(Experiment, path)
     if is_run(path):
         return stored_experiment(Run(path))
     if path.exists():

@@ -18,8 +18,7 @@ from lottery.searches import METHODS, random_rivals, search_recipe, usual_search
 from nas.search.configs import SearchConfig
 from nas.search.records import SearchRecord, is_search, read_config
 from training.errors import LotteryError
-from training.plain import from_toml, override
-from training.storage import read_file
+from training.plain import from_toml_file, override
 
 SEARCH_RUNS = Path("results/searches")
 
@@ -79,7 +78,7 @@ def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
                 f"--{name} goes with a method, enas, nao or random; for {target} use --set {name}=... instead."
             )
     if path.suffix == ".toml":
-        return from_toml(SearchConfig, read_file(path).decode(errors="replace"), target)
+        return from_toml_file(SearchConfig, path)
     if is_search(path):
         return read_config(path)
     if path.exists():
