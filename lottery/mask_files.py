@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -38,12 +39,17 @@ def unpack_masks(data: bytes, path: Path) -> dict[str, Bits]:
         masks = {}
         for name, dimensions in shapes.items():
             bits, shape = packed[name], tuple(dimensions)
-            count = int(np.prod(shape, dtype=np.int64))
+            if not all(type(length) is int and length >= 0 for length in shape):
+                raise ValueError(f"{name} has the shape {shape}")
+            count = math.prod(shape)
             if bits.dtype != np.uint8 or bits.size != -(-count // 8):
                 raise ValueError(f"{name} has {bits.size} bytes for shape {shape}")
             masks[name] = np.unpackbits(bits, count=count).astype(np.bool_).reshape(shape)
         return masks
-    except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except (
+        *(SafetensorError, ArithmeticError, AttributeError, LookupError),
+        *(RecursionError, TypeError, ValueError),
+    ) as error:
         raise damaged(path, f"it is not a mask file ({error})") from None
 
 

@@ -164,7 +164,7 @@ def records_from_json(data: bytes, path: Path) -> list[Record]:
                 ExitCode.BAD_DATA,
             )
         return [_record(fields) for fields in value["records"]]
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"a record can't be read ({error})") from None
 
 
@@ -249,7 +249,7 @@ def read_history(run: Path) -> list[HistoryRow]:
             break
         try:
             rows.append(HistoryRow(**json.loads(line)))
-        except (ValueError, TypeError):
+        except (RecursionError, TypeError, ValueError):
             raise damaged(path, f"line {len(rows) + 1} can't be read") from None
     return rows
 

@@ -85,12 +85,17 @@ def load_ticket(path: Path) -> Ticket:
         LotteryError: the file is missing, damaged, or not a ticket.
     """
     tensors, held = tensors_from_bytes(read_file(path), path)
-    facts = held.get("ticket", {})
+    facts = held.get("ticket")
+    if not isinstance(facts, dict) or not isinstance(facts.get("origin"), str):
+        raise damaged(path, "it is not a ticket")
     if _MASKS not in tensors or held.get("sha256") != _digest(tensors, facts):
         raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
     bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
+    for name, mask in bits.items():
+        if name not in tensors or tensors[name].shape != mask.shape:
+            raise damaged(path, f"its mask of {name} is of no weights")
     return Ticket(
-        network=from_plain(NetworkConfig, facts["network"], "network"),
+        network=from_plain(NetworkConfig, facts.get("network"), "network"),
         mask={name: torch.from_numpy(mask) for name, mask in bits.items()},
         start=tensors,
         origin=facts["origin"],

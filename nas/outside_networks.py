@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from nas.catalog import TORCHVISION, own_parts
+from training.checkpoints import RESERVED
 from training.errors import LotteryError, in_one_line, unknown
 from training.noise import our_dropout
 from training.specs import ImageSpec, Spec
@@ -105,6 +106,11 @@ def own_network(name: str, factory: Factory | None, spec: Spec, /, **sizes: Any)
         raise LotteryError(
             f"{name} leaves {lazy[0]} without a shape; run its lazy modules on an example before you "
             "return the network."
+        )
+    if RESERVED in dict(network.named_parameters()) | dict(network.named_buffers()):
+        raise LotteryError(
+            f"{name} has a parameter or buffer {RESERVED}, a name that files of tensors keep for "
+            "themselves; give it another."
         )
     return replace_stochastic_depth(network)
 

@@ -53,6 +53,17 @@ def test_tensors_and_facts_go_to_bytes_and_back() -> None:
         assert torch.equal(read[name], tensor)
 
 
+@pytest.mark.parametrize(
+    "state", ["5", "[1]", "null", '"a"', "[" * 100_000 + "]" * 100_000, "9" * 5000]
+)
+def test_facts_of_another_form_are_refused(state: str) -> None:
+    data = save({"a": torch.zeros(1)}, {"state": state})
+    with pytest.raises(LotteryError, match="is damaged: ") as caught:
+        tensors_from_bytes(data, PATH)
+    assert caught.value.exit_code is ExitCode.BAD_DATA
+    assert len(str(caught.value)) < 400
+
+
 def test_tensors_may_share_their_storage() -> None:
     whole = torch.arange(4.0)
     read, _ = tensors_from_bytes(tensors_to_bytes({"a": whole, "b": whole[1:3]}), PATH)

@@ -171,7 +171,6 @@ def test_no_control_prunes_what_the_experiment_never_does(mask: Mask, start: Ten
 def test_where_nothing_is_pruned_every_control_is_whole(name: str, start: Tensors) -> None:
     """As with pruning.rate = 0."""
     whole = dense_mask({layer: start[layer] for layer in SHAPES})
-
     never = Draw(generator=draw().generator, network=network, unpruned=frozenset(SHAPES))
     found, tensors = contestant(name, whole, start, never)
     assert found.keys() == whole.keys()

@@ -69,7 +69,14 @@ def test_a_file_cut_short_is_refused(length: int) -> None:
         unpack_masks(pack_masks(MASKS)[:length], PATH)
 
 
-@pytest.mark.parametrize("shapes", ["[2]", '{"w": [17]}', '{"w": "a"}', '{"v": [8]}', "{}", "7"])
+SHAPES_OF_NO_MASK = (
+    *("[2]", '{"w": [17]}', '{"w": "a"}', '{"v": [8]}', "{}", "7", "[" * 100_000, '{"w": 8}'),
+    *('{"w": [-8]}', '{"w": [true]}', '{"w": [8.0]}', '{"w": [4294967296, 4294967296]}'),
+    *('{"w": [0, 1' + "0" * 30 + "]}", '{"w": [1' + "0" * 5000 + "]}"),
+)
+
+
+@pytest.mark.parametrize("shapes", SHAPES_OF_NO_MASK)
 def test_shapes_that_do_not_fit_are_refused(shapes: str) -> None:
     data = save({"w": np.zeros(1, np.uint8)}, {"shapes": shapes})
     with pytest.raises(LotteryError, match="is damaged"):

@@ -15,6 +15,7 @@ from torchvision.ops import StochasticDepth
 from nas.catalog import entry
 from nas.networks import build
 from nas.outside_networks import Factory, import_factory, own_network, replace_stochastic_depth
+from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.noise import Dropout
 from training.specs import ImageSpec, Spec, TextSpec
@@ -96,6 +97,23 @@ def test_a_factory_gets_the_spec_and_the_sizes() -> None:
     assert seen == [COLOURED]
     assert isinstance(network, nn.Linear)
     assert network.weight.shape == (2, 3)
+
+
+@pytest.mark.parametrize("kind", ["parameter", "buffer"])
+def test_a_name_that_no_file_can_hold_is_refused(kind: str) -> None:
+    def factory(spec: Spec, *, nested: int) -> nn.Module:
+        network = nn.Linear(2, 2)
+        if kind == "parameter":
+            network.register_parameter("__metadata__", nn.Parameter(torch.zeros(2)))
+        else:
+            network.register_buffer("__metadata__", torch.zeros(2))
+        return nn.Sequential(network) if nested else network
+
+    with pytest.raises(LotteryError, match="m:f has a parameter or buffer __metadata__, a name"):
+        own(factory, nested=0)
+    # Within a module the name is another.
+    tensors = dict(own(factory, nested=1).state_dict())
+    assert tensors_from_bytes(tensors_to_bytes(tensors), Path("x"))[0].keys() == tensors.keys()
 
 
 def test_sizes_may_be_called_as_our_own_arguments() -> None:

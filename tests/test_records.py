@@ -130,6 +130,8 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> bytes:
         lambda plain: plain["records"][0]["layers"][0].update(gates=[7]),
         lambda plain: plain["records"][0]["layers"][0].update(gates=None),
         lambda plain: plain["records"][0]["values"][0].update(value=float("nan")),
+        lambda plain: plain["records"][0]["values"][0].update(value=10**400),
+        lambda plain: plain["records"].append("text"),
     ],
 )
 def test_damage_is_refused(change: Callable[[dict[str, Any]], object]) -> None:
@@ -216,7 +218,7 @@ def test_a_line_cut_short_at_the_end_of_the_history_is_passed_over(tmp_path: Pat
     assert [row.step for row in before] == list(range(0, 1001, 50))
 
 
-@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"not json\n"])
+@pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"not json\n", b"[" * 100_000 + b"\n"])
 def test_a_line_that_can_not_be_read_is_named(line: bytes, tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=0, seeds=(0,))
     with (run / HISTORY).open("ab") as file:

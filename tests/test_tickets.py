@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
+from lottery.mask_files import pack_masks
 from lottery.masks import kept
 from lottery.runs import Run
 from lottery.starts import read_start
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from tests.tiny_runs import TINY, carry_out, digits
+from training.checkpoints import tensors_to_bytes
 from training.errors import ExitCode, LotteryError
 from training.specs import ImageSpec
 
@@ -70,3 +76,51 @@ def test_every_flipped_byte_is_noticed(run: Run, tmp_path: Path) -> None:
 def test_what_a_run_does_not_have_is_refused(run: Run, level: int, seed: int, words: str) -> None:
     with pytest.raises(LotteryError, match=words):
         ticket_of(run, level, seed)
+
+
+def signed(facts: object, tensors: dict[str, torch.Tensor]) -> bytes:
+    """A file whose SHA-256 is right, whatever it holds."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return tensors_to_bytes(tensors, {"ticket": facts, "sha256": digest.hexdigest()})
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+FACTS = {"origin": "x", "network": {"name": "lenet-300-100"}}
+
+
+@pytest.mark.parametrize("state", ["5", "[1]", "null", '"text"', "{}", '{"ticket": 5}', DEEP, "{"])
+def test_a_state_that_is_no_tickets_is_refused(tmp_path: Path, state: str) -> None:
+    path = tmp_path / "t.safetensors"
+    path.write_bytes(save({".masks": torch.zeros(1)}, {"state": state}))
+    with pytest.raises(LotteryError, match="is damaged: ") as caught:
+        load_ticket(path)
+    assert caught.value.exit_code is ExitCode.BAD_DATA
+
+
+@pytest.mark.parametrize(
+    "facts", [5, [1], {}, {"origin": 3}, {"origin": "x"}, {"origin": "x", "network": [1]}]
+)
+def test_facts_that_are_no_tickets_are_refused(tmp_path: Path, facts: object) -> None:
+    path = tmp_path / "t.safetensors"
+    masks = torch.frombuffer(bytearray(pack_masks({})), dtype=torch.uint8)
+    path.write_bytes(signed(facts, {".masks": masks}))
+    with pytest.raises(LotteryError):
+        load_ticket(path)
+
+
+def test_masks_that_are_of_no_weights_are_refused(tmp_path: Path) -> None:
+    path, bits = tmp_path / "t.safetensors", np.ones((2, 3), np.bool_)
+    masks = torch.frombuffer(bytearray(pack_masks({"w": bits})), dtype=torch.uint8)
+    for weights in ({}, {"w": torch.ones(3, 2)}):
+        path.write_bytes(signed(FACTS, {".masks": masks, **weights}))
+        with pytest.raises(LotteryError, match="its mask of w is of no weights"):
+            load_ticket(path)
+    path.write_bytes(signed(FACTS, {".masks": masks, "w": torch.ones(2, 3)}))
+    assert load_ticket(path).origin == "x"
+    for other in (torch.zeros(3), torch.zeros(0), masks[:20]):
+        path.write_bytes(signed(FACTS, {".masks": other, "w": torch.ones(2, 3)}))
+        with pytest.raises(LotteryError, match="is not a mask file"):
+            load_ticket(path)

@@ -13,12 +13,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from training.errors import shown
 from training.optimizers import load_optimizer_state, optimizer_state
 from training.replicates import copy_tensors
 from training.state import Look, TrainingState
 from training.storage import damaged
 
 _STATE = "state"
+# The one name that no tensor of a safetensors file can have.
+RESERVED = "__metadata__"
 
 
 def tensors_to_bytes(
@@ -38,9 +41,11 @@ def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
-        facts = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_STATE])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        facts = json.loads(json.loads(data[8 : 8 + length])[RESERVED][_STATE])
+    except (SafetensorError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise damaged(path, f"it is not a file of tensors ({error})") from None
+    if not isinstance(facts, dict):
+        raise damaged(path, f"it holds {shown(facts)} where facts by name should be")
     return tensors, facts
 
 
@@ -102,7 +107,7 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
             Look(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
             for x in facts["looks"]
         ]
-    except (IndexError, KeyError, ValueError, RuntimeError, StopIteration) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise damaged(path, f"it is no checkpoint of this network ({error})") from None
 
 

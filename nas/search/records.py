@@ -143,7 +143,7 @@ def result_from_json(data: bytes, path: Path) -> SearchResult:
             reward_constant=value["reward_constant"],
             records=tuple(_record(fields) for fields in value["records"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"a record can't be read ({error})") from None
 
 
@@ -228,7 +228,7 @@ def read_search_history(run: Path) -> list[SearchHistoryRow]:
             break
         try:
             rows.append(SearchHistoryRow(**json.loads(line)))
-        except (ValueError, TypeError):
+        except (RecursionError, TypeError, ValueError):
             raise damaged(path, f"line {len(rows) + 1} can't be read") from None
     return rows
 
