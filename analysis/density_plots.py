@@ -76,7 +76,8 @@ def metric_vs_density(
             values = [*of_run["value"].dropna(), *overlay["value"]]
             higher = bool(of_run["higher_is_better"].iloc[0])
             value_axis(ax, values, value_label(of_run, split), may_be_log=not higher)
-            note = _baseline_note(ax, str(run), baselines, split, values)
+            metric = str(of_run["metric"].iloc[0])
+            note = _baseline_note(ax, str(run), baselines, split, metric, values)
             ax.set_title(panel_title(str(run), note, _lost(levels)))
         entries["dense mean and margin"] = Line2D([], [], color=GREY, linestyle=(0, (3, 2)))
         legend(figure, entries)
@@ -181,7 +182,12 @@ def _published(ax: Axes, overlay: pd.DataFrame, styles: dict[str, Style]) -> dic
 
 
 def _baseline_note(
-    ax: Axes, run: str, baselines: pd.DataFrame | None, split: str, values: list[float]
+    ax: Axes,
+    run: str,
+    baselines: pd.DataFrame | None,
+    split: str,
+    metric: str,
+    values: list[float],
 ) -> str:
     """Draw the run's baselines that lie near the data; the text that names the others."""
     if baselines is None or not values:
@@ -189,7 +195,9 @@ def _baseline_note(
     reach = FAR * (max(values) - min(values))
     far = []
     of_run = baselines[(baselines["run"] == run) & (baselines["split"] == split)]
-    for name, metric, value in of_run[["name", "metric", "value"]].itertuples(index=False):
+    # Of what stands on the axis.
+    of_run = of_run[of_run["metric"] == metric]
+    for name, value in of_run[["name", "value"]].itertuples(index=False):
         if min(values) - reach <= value <= max(values) + reach:
             ax.axhline(value, color=GREY, linestyle=(0, (1, 1.5)), linewidth=0.9)
             ax.annotate(

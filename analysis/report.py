@@ -16,7 +16,13 @@ from markupsafe import Markup
 from analysis.plots import FIGURES, render
 from analysis.search_verdicts import retraining_answers
 from analysis.tables import Study, read_study
-from analysis.text_tables import Table, comparison_table, levels_table, results_table
+from analysis.text_tables import (
+    Table,
+    comparison_table,
+    is_of_characters,
+    levels_table,
+    results_table,
+)
 from analysis.verdicts import answer_questions
 from analysis.wording import number
 
@@ -65,7 +71,7 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         results=results_table(study.table),
         sizes=comparison_table(study.table) if study.table["run"].nunique() > 1 else None,
         charts=_charts(study),
-        levels={run: levels_table(study.table, run) for run in names},
+        levels={run: levels_table(study.table, run, is_of_characters(study, run)) for run in names},
         baselines=_baselines(study.baselines),
         facts={run: _facts(study, run) for run in names},
         glossary=GLOSSARY,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lottery.records import Record, read_facts, read_history, read_records
+from lottery.records import Record, data_in_words, read_facts, read_history, read_records
 from training.errors import ExitCode, LotteryError, visible
 
 LOSS = "loss"
@@ -207,7 +207,7 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
     if not runs:
         raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
-    found = [(path, read_records(path)) for path in paths]
+    found = [(path, _with_data_in_words(path, read_records(path))) for path in paths]
     for path, records in found:
         if not records:
             raise LotteryError(
@@ -223,6 +223,14 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
         )
         for path, records in found
     ]
+
+
+def _with_data_in_words(path: Path, records: Sequence[Record]) -> list[Record]:
+    """Records whose data set is named as a part where the experiment cuts it short."""
+    facts = read_facts(path)
+    options = facts["experiment"].get("data", {}).get("options", {})
+    text = "cut into" in facts["data"]
+    return [replace(one, data=data_in_words(one.data, options, text)) for one in records]
 
 
 def _table(runs: Sequence[_Run]) -> pd.DataFrame:

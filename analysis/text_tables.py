@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pandas as pd
 from analysis.frontier import BUDGETS, comparison
 from analysis.structure import density_per_gate
 from analysis.summaries import summarise_levels
-from analysis.tables import Study, results_at
+from analysis.tables import LOSS, Study, results_at
 from analysis.verdicts import decide_control, losses
 from analysis.winners import REINITIALISED, compare_arms, judge_levels, smallest_matching
 from analysis.wording import (
@@ -25,6 +26,9 @@ from analysis.wording import (
     with_unit,
 )
 from lottery.records import TICKET
+
+# The title of a column, as papers on text of characters have it.
+BITS = "bits per character"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +96,22 @@ def run_line(study: Study, run: str) -> str:
     return "; ".join([f"{first['network']} on {first['data']}", *how, *told])
 
 
-def levels_table(table: pd.DataFrame, run: str) -> Table:
+def is_of_characters(study: Study, run: str) -> bool:
+    """Whether a run's tokens are characters, of which a perplexity per word can be astronomical."""
+    cut: str | None = study.facts[run]["data"].get("cut into")
+    return cut == "characters"
+
+
+def levels_table(table: pd.DataFrame, run: str, characters: bool = False) -> Table:
     """One row per arm and level of a run, with the verdicts of its tickets.
 
     Args:
         table: as from `tables.read_table`.
         run: its name.
+        characters: whether its tokens are characters: a column of bits per character is added.
     """
     of_run = table[table["run"] == run]
+    bits = _bits_per_token(of_run) if characters else {}
     levels = summarise_levels(results_at(of_run))
     verdicts = judge_levels(of_run).set_index("level")
     found = []
@@ -114,14 +126,26 @@ def levels_table(table: pd.DataFrame, run: str) -> Table:
                 *(str(row["level"]), percent(row["density"]), row["arm"]),
                 *(count(row[size]) for size in ("parameters", "multiply_adds", "bytes")),
                 with_unit(row["mean"], row["unit"]),
+                *((number(bits[row["level"], row["arm"]]),) if characters else ()),
                 *(interval(row["low"], row["high"]), counted(row["n"], row["diverged"])),
                 *words,
                 _strongest(*words),
             )
         )
-    head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", metric_title(of_run))
+    metrics = (metric_title(of_run), *((BITS,) if characters else ()))
+    head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", *metrics)
     last = ("95 % interval", "n", "matching", "winning", "superior", "verdict")
     return Table(head=(*head, *last), rows=found)
+
+
+def _bits_per_token(of_run: pd.DataFrame) -> dict[tuple[int, str], float]:
+    """The mean test loss of each level's arms at the early-stop step, in bits; NaN where every network diverged."""
+    at = (of_run["at"] == "best") & (of_run["split"] == "test") & (of_run["metric"] == LOSS)
+    bits = {}
+    for (_, arm), rows in of_run[at].groupby(["level", "arm"]):
+        sound = rows["value"][~rows["diverged"].astype(bool)]
+        bits[int(rows["level"].iloc[0]), str(arm)] = float(sound.mean()) / math.log(2)
+    return bits
 
 
 def gates_table(gates: pd.DataFrame, run: str) -> Table:

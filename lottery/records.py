@@ -266,3 +266,21 @@ def read_facts(run: Path) -> dict[str, Any]:
         key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}
         for key, name in names.items()
     }
+
+
+def data_in_words(name: str, options: Mapping[str, int], text: bool = False) -> str:
+    """A data set as tables and sentences name it: a part of one never passes for the whole.
+
+    Args:
+        name: of the data set.
+        options: of its configuration, of which `train`, `test` and, of text, `validation` cut splits short.
+        text: whether it is text; of images `validation` is how many are held out.
+
+    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}), data_in_words("ptb", {"sequence": 20})
+    ('ptb cut to 60,000', 'ptb')
+    """
+    splits = ("train", "validation", "test") if text else ("train", "test")
+    cut = [split for split in splits if options.get(split)]
+    if "train" in cut:
+        return f"{name} cut to {options['train']:,}"
+    return f"{name}, {' and '.join(cut)} cut" if cut else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,15 @@ def test_options_can_be_tried(tmp_path: Path) -> None:
     assert found["tokens"]["train"] == 5000
     assert (found["options"]["characters"], found["options"]["train"]) == (1, 5000)
     assert found["words"]["train"] < 1500
-    assert "most frequent  ' ' " in run("pydoc", *words[:-1]).stdout
+    shown = run("pydoc", *words[:-1]).stdout
+    assert "most frequent  ' ' " in shown
+    # Of English letters, their frequencies alone tell some 4 to 5 bits.
+    assert "unigram perplexity per word: validation" in shown
+    bits = re.search(
+        r"unigram bits per character: validation (\d\.\d\d), test", " ".join(shown.split())
+    )
+    assert bits is not None
+    assert 4 < float(bits[1]) < 5
     path = str(npz_file(tmp_path))
     kept = json.loads(run("npz", "--data-root", path, "--set", "train=7", "--json").stdout)
     assert kept["examples"]["train"] == 7

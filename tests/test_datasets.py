@@ -210,7 +210,13 @@ def test_copies_and_labels_are_counted() -> None:
     raw = RawImages(
         name="x", train=split(7, 8, 7, 1, 7, 8, 2), test=split(9, 7, 9, 8, 3), classes=4
     )
-    facts = image_facts(image_data(raw, {**OPTIONS, "validation": 3}))
+    data = image_data(raw, {**OPTIONS, "validation": 3})
+    facts = {**data.facts(), **image_facts(data)}
+    assert facts["notices"] == [
+        "2 of the 5 test images of x are also trained on or validated with, so its test accuracy is not that on new "
+        "images alone."
+    ]
+    assert digits().facts()["notices"] == []
     assert facts["copies"] == {
         "within train and validation": 3,
         "within test": 1,

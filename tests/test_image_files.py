@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,12 +27,12 @@ def pixels(path: Path, side: int = 4, black: bool = False) -> list[list[int]]:
     return [[int(v) for v in pixel] for pixel in read_image(path, side, black)[:, 0].T]
 
 
-def saved(path: Path, image: Image.Image, **options: object) -> Path:
+def saved(path: Path, image: Image.Image, **options: Any) -> Path:
     image.save(path, **options)
     return path
 
 
-def image_of(mode: str, values: Sequence[object]) -> Image.Image:
+def image_of(mode: str, values: Sequence[Any]) -> Image.Image:
     """A 4 x 4 image whose rows are all alike."""
     image = Image.new(mode, (4, 4))
     image.putdata([*values] * 4)
@@ -224,7 +225,7 @@ def test_files_of_other_kinds_are_not_tried(tmp_path: Path) -> None:
     check_bad_data(caught.value, "a.png")
 
 
-def written(mode: str, kind: str, **options: object) -> bytes:
+def written(mode: str, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (6, 6, 4), dtype=np.uint8)
     Image.fromarray(noise, "RGBA").convert(mode).save(stream, kind, **options)

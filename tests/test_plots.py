@@ -90,6 +90,13 @@ def test_a_near_baseline_is_drawn(study: Study) -> None:
     assert any(np.allclose(line, 104.0) for line in line_through(axes, 2))
 
 
+def test_baselines_of_another_metric_stand_on_no_axis(study: Study) -> None:
+    bits = study.baselines.assign(metric="bits per character", value=104.0)
+    axes = metric_vs_density(study.table, baselines=bits).axes[1]
+    assert axes.get_title() == "enas-ptb"
+    assert not any(np.allclose(line, 104.0) for line in line_through(axes, 2))
+
+
 def test_published_figures_are_hollow_and_named(study: Study) -> None:
     published = pd.DataFrame(
         {"arm": ["ticket"], "density": [0.211], "value": [98.35], "source": ["a paper"]}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis.frontier import comparison
@@ -20,8 +23,17 @@ from analysis.tables import (
     read_table,
     results_at,
 )
-from analysis.text_tables import comparison_table, gates_table
-from lottery.records import DATA, EXPERIMENT, HISTORY
+from analysis.text_tables import (
+    BITS,
+    comparison_table,
+    gates_table,
+    is_of_characters,
+    levels_table,
+    results_table,
+    run_line,
+)
+from analysis.verdicts import answer_questions
+from lottery.records import DATA, EXPERIMENT, HISTORY, read_facts
 from tests.fake_runs import OTHER, PRUNABLE, write_run
 from training.errors import ExitCode, LotteryError
 from training.metrics import PERPLEXITY
@@ -185,3 +197,61 @@ def test_published_figures_are_text_and_numbers(tmp_path: Path) -> None:
     assert found.tolist() == ["1", 0.0, 98.0, "2019"]
     path.write_text("arm,density,value,source\n")
     assert read_published(path).empty
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "named"),
+    [
+        (
+            {"train": 60_000, "validation": 8000, "test": 8000},
+            {"cut into": "words"},
+            "ptb cut to 60,000",
+        ),
+        ({"validation": 8000}, {"cut into": "words"}, "ptb, validation cut"),
+        ({"test": 8000, "train": 0}, {"cut into": "words"}, "ptb, test cut"),
+        ({"least_count": 10, "sequence": 20}, {"cut into": "words"}, "ptb"),
+        ({"train": 4000, "test": 800, "validation": 400}, {}, "ptb cut to 4,000"),
+        ({"validation": 400, "flip": 1}, {}, "ptb"),
+    ],
+)
+def test_a_part_of_the_data_never_passes_for_the_whole(
+    tmp_path: Path, options: dict[str, int], kind: dict[str, str], named: str
+) -> None:
+    run = write_run(tmp_path / "a", levels=1, data="ptb", metric=PERPLEXITY)
+    folder = Folder(run)
+    facts = read_facts(run)
+    folder.write(DATA, to_json({**facts["data"], **kind}))
+    data = {"name": "ptb", "options": options}
+    folder.write(EXPERIMENT, to_json({**facts["experiment"], "data": data}))
+    study = read_study([run])
+    assert set(study.table["data"]) == {named}
+    assert run_line(study, "a").startswith(f"lenet-300-100 on {named}; unigram perplexity")
+    assert results_table(study.table).select("data").rows == [(named,)]
+    assert f"on {named}" in answer_questions(study.table)[0].question
+
+
+def test_text_of_characters_has_bits_beside_its_perplexity(tmp_path: Path) -> None:
+    """A loss of ln 2 is one bit; one that diverged counts in no mean."""
+    run = write_run(
+        tmp_path / "a",
+        lambda arm, level, seed: 1e9 if seed < 2 else None,
+        levels=1,
+        metric=PERPLEXITY,
+    )
+    study = read_study([run])
+    assert not is_of_characters(study, "a")
+    assert BITS not in levels_table(study.table, "a").head
+    at = (study.table["metric"] == "loss") & (study.table["at"] == "best")
+    losses = study.table[at].assign(split="test")
+    losses["value"] = math.log(2) * (1 + losses["level"] + losses["seed"])
+    facts = {
+        "a": {**study.facts["a"], "data": {**study.facts["a"]["data"], "cut into": "characters"}}
+    }
+    letters = dataclasses.replace(
+        study, table=pd.concat([study.table, losses], ignore_index=True), facts=facts
+    )
+    assert is_of_characters(letters, "a")
+    found = levels_table(letters.table, "a", characters=True).select("level", "arm", BITS)
+    # Seeds 0 and 1 are left: 1 and 2 bits at level 0, 2 and 3 at level 1.
+    assert ("0", "ticket", "1.50") in found.rows
+    assert ("1", "ticket", "2.50") in found.rows

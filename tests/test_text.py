@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bad_data import check_bad_data
-from training.datasets.text import text_data, unigram_perplexity
+from training.datasets.text import TextData, text_data, unigram_loss
 from training.datasets.vocabulary import Cutting
 from training.errors import LotteryError
 
@@ -110,16 +111,48 @@ def test_the_fingerprint_follows_text_and_how_it_is_cut() -> None:
     assert len({same, *(data.fingerprint for data in others)}) == 8
 
 
-def test_unigram_perplexity_of_a_small_text() -> None:
+def test_the_unigram_loss_of_a_small_text() -> None:
     # Counts 3, 1 and 0 with one added to each: probabilities 4/7, 2/7 and 1/7.
     train = torch.tensor([0, 0, 0, 1])
-    value = unigram_perplexity(train, torch.tensor([0, 1, 2, 2]), 3)
-    assert value == pytest.approx((4 / 7 * 2 / 7 * 1 / 7 * 1 / 7) ** (-1 / 4))
+    loss = unigram_loss(train, torch.tensor([0, 1, 2, 2]), 3)
+    assert math.exp(loss) == pytest.approx((4 / 7 * 2 / 7 * 1 / 7 * 1 / 7) ** (-1 / 4))
     # A uniform text of 8 words.
-    assert unigram_perplexity(torch.arange(8), torch.arange(8), 8) == pytest.approx(8)
-    # Were they characters of words of 2, a word would be one of 64.
-    assert unigram_perplexity(torch.arange(8), torch.arange(8), 8, 2.0) == pytest.approx(64)
-    assert 1e300 < unigram_perplexity(torch.arange(8), torch.arange(8), 8, 1e4) < math.inf
+    assert unigram_loss(torch.arange(8), torch.arange(8), 8) == pytest.approx(math.log(8))
+
+
+def baselines(data: TextData) -> dict[tuple[str, str], float]:
+    found = cast("list[dict[str, Any]]", data.facts()["baselines"])
+    assert {one["name"] for one in found} == {"unigram"}
+    return {(one["split"], one["metric"]): one["value"] for one in found}
+
+
+def test_characters_have_bits_beside_their_perplexity_per_word() -> None:
+    """Eight tokens that stand equally often have 3 bits each; words of 300 characters an absurd perplexity."""
+    line = "abcdefg"
+    splits = {"train": [line] * 5, "validation": [line], "test": [line]}
+    letters = baselines(text_data("x", splits, 1, CHARACTERS))
+    # <unk>, which never stands there, has 1 of the 6 * 8 + 1 counts.
+    bits = -math.log2(6 / 49)
+    assert letters["test", "bits per character"] == pytest.approx(bits)
+    # A line is a word of 7 characters and its end: two words of 8 tokens.
+    assert letters["test", "perplexity"] == pytest.approx(2 ** (bits * 8 / 2))
+    assert {metric for _, metric in baselines(text_data("x", splits, 1))} == {"perplexity"}
+    long = {split: ["a b " * 5 + "c" * 3000] for split in splits}
+    with pytest.raises(LotteryError, match="perplexity per word needs"):
+        text_data("x", long, 1, CHARACTERS)
+
+
+@pytest.mark.parametrize("characters", [False, True])
+def test_a_split_that_another_holds_is_noticed(characters: bool) -> None:
+    one, other = ([" ".join(f"{w}{i}" for i in range(120))] for w in "ab")
+    cut = Cutting(characters=characters, limits={"test": 110})
+    data = text_data("x", {"train": one, "validation": other, "test": one}, 1, cut)
+    told = data.facts()["notices"]
+    assert told == [
+        "The test text of x is the training text, so its perplexity says nothing of new text."
+    ]
+    fine = text_data("x", {"train": one, "validation": other, "test": other[:0] or ["a b"]}, 1, cut)
+    assert fine.facts()["notices"] == []
 
 
 def test_facts_of_text() -> None:

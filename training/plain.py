@@ -60,10 +60,9 @@ def _check_bounds(value: Any, where: str) -> None:
     waiting = [(where, value, 0)]
     while waiting:
         name, item, depth = waiting.pop()
-        inner = item.items() if isinstance(item, dict) else ()
-        if isinstance(item, list | tuple):
-            inner = enumerate(item)
-        waiting.extend((_join(name, str(key)), one, depth + 1) for key, one in inner)
+        if isinstance(item, dict | list | tuple):
+            inner = item.items() if isinstance(item, dict) else enumerate(item)
+            waiting.extend((_join(name, str(key)), one, depth + 1) for key, one in inner)
         if depth > _DEEPEST:
             raise LotteryError(
                 f"{shown(name)} is nested deeper than any field; give a plain value."

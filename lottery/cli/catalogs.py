@@ -11,6 +11,7 @@ from lottery.cli.options import as_json
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table
 from lottery.cli.terminal import say
+from lottery.records import data_in_words
 from training.errors import LotteryError
 
 if TYPE_CHECKING:
@@ -58,9 +59,8 @@ def _recipe_rows() -> list[dict[str, str]]:
     rows = []
     for name, make in RECIPES.items():
         found, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
-        rows.append(
-            {"recipe": name, "network": found.network.name, "data": found.data.name, "what": what}
-        )
+        data = data_in_words(found.data.name, found.data.options)
+        rows.append({"recipe": name, "network": found.network.name, "data": data, "what": what})
     return rows
 
 

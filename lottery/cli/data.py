@@ -60,7 +60,7 @@ def data(
         if download:
             _download(name, data_root)
         facts = _checked(name, data_root, assignments)
-        told = {key: _words(value) for key, value in facts.items()}
+        told = {key: _words(value) for key, value in facts.items() if value != []}
         if facts.get("baselines"):
             told["baselines"] = _baselines(
                 facts["baselines"], facts.get("cut into") == "characters"
@@ -163,13 +163,15 @@ def _baselines(baselines: Sequence[Mapping[str, Any]], per_word: bool) -> str:
     """Baselines in words: `unigram perplexity: validation 92.8, test 92.9`."""
     kinds: dict[str, list[str]] = {}
     for baseline in baselines:
-        kind = f"{baseline['name']} {baseline['metric']}{' per word' if per_word else ''}"
+        of_words = per_word and baseline["metric"] == "perplexity"
+        kind = f"{baseline['name']} {baseline['metric']}{' per word' if of_words else ''}"
         kinds.setdefault(kind, []).append(f"{baseline['split']} {_value(baseline['value'])}")
     return "; ".join(f"{kind}: {', '.join(values)}" for kind, values in kinds.items())
 
 
-def _value(perplexity: float) -> str:
-    return f"{perplexity:,.1f}" if perplexity < 1000 else f"{perplexity:,.0f}"
+def _value(score: float) -> str:
+    """Three digits or more: 4.53 bits, perplexities of 92.8 and 1,234."""
+    return f"{score:,.{2 if score < 10 else 1 if score < 1000 else 0}f}"
 
 
 def _key(text: str) -> str:

@@ -154,4 +154,4 @@ def _print_results(
     )
     for baseline in read_facts(run)["data"].get("baselines", []):
         if baseline["split"] == split:
-            say(f"{baseline['name']} {number(baseline['value'])}")
+            say(f"{baseline['name']} {baseline['metric']} {number(baseline['value'])}")

@@ -201,7 +201,10 @@ def carry_out(
 
     check_folder(root, "run")
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
-        run = open_run(root, resolved, setting.task.facts())
+        facts = setting.task.facts()
+        for text in facts["notices"]:
+            watcher.notice(text)
+        run = open_run(root, resolved, facts)
         if not run.folder.holds(ENVIRONMENT):
             used = environment(setting.task.device, resolved.training.precision)
             run.folder.write(ENVIRONMENT, to_json(used))

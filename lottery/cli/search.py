@@ -142,7 +142,10 @@ def carry_out_search(
     watcher = search_watcher(options["quiet"])
     try:
         with stopping(watcher), locked(root):
-            folder = open_search(root, resolved, task.facts())
+            facts = task.facts()
+            for text in facts["notices"]:
+                watcher.notice(text)
+            folder = open_search(root, resolved, facts)
             if not folder.holds(ENVIRONMENT):
                 precision = config.shared.precision if config.shared else "fp32"
                 folder.write(ENVIRONMENT, to_json(environment(device, precision)))

@@ -8,6 +8,7 @@ from pathlib import Path
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
+from lottery.records import data_in_words
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, visible
@@ -29,7 +30,7 @@ def list_searches(as_json: bool) -> None:
                 "search": name,
                 "method": config.method,
                 "space": config.space,
-                "data": config.data.name,
+                "data": data_in_words(config.data.name, config.data.options),
                 "what": what,
             }
         )
@@ -57,7 +58,8 @@ def _plan(config: SearchConfig) -> list[dict[str, str]]:
         {"what": "search", "how much": config.name},
         {
             "what": "method, space and data",
-            "how much": f"{config.method}, {config.space}, {config.data.name}",
+            "how much": f"{config.method}, {config.space}, "
+            + data_in_words(config.data.name, config.data.options),
         },
     ]
     if config.shared is not None:

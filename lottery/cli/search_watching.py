@@ -21,6 +21,10 @@ class TerminalSearchWatcher(SearchWatcher):
         self.title = self.best = ""
         self.phases = 0
 
+    def notice(self, text: str) -> None:
+        """Print it."""
+        self._say(f"Note: {text}")
+
     def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """Draw a new bar: of steps, or of phases where no weights are shared."""
         self.title, self.phases = visible(run), phases

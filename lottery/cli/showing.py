@@ -76,14 +76,16 @@ def say_answer(answer: Answer) -> None:
 def print_levels(runs: Sequence[Path]) -> None:
     """The levels of some runs: density, size, metric per arm, verdicts."""
     from analysis.tables import read_study
-    from analysis.text_tables import levels_table, metric_title, run_line
+    from analysis.text_tables import BITS, is_of_characters, levels_table, metric_title, run_line
 
     study = read_study(runs)
     for run in map(str, study.table["run"].unique()):
         say("", run, run_line(study, run))
         title = metric_title(study.table[study.table["run"] == run])
-        columns = ("level", "density", "arm", title, "95 % interval", "n", "verdict")
-        print_text_table(levels_table(study.table, run).select(*columns))
+        characters = is_of_characters(study, run)
+        columns = ("level", "density", "arm", title, *((BITS,) if characters else ()))
+        levels = levels_table(study.table, run, characters)
+        print_text_table(levels.select(*columns, "95 % interval", "n", "verdict"))
 
 
 def print_gates(run: Path) -> None:

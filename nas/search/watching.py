@@ -15,6 +15,9 @@ class SearchWatcher:
 
     _stop = False
 
+    def notice(self, text: str) -> None:
+        """One sentence on the data that whoever reads the results should know."""
+
     def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """A search begins, or goes on, with that many steps of shared weights and phases of the strategy in all.
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from training.datasets.catalog import DataEntry
 from training.datasets.corpora import CORPORA
-from training.datasets.images import ImageData, LabelledImages
+from training.datasets.images import ImageData
 from training.datasets.raw_images import Published
 from training.datasets.text import TextData
 from training.datasets.vocabulary import UNKNOWN
@@ -72,17 +72,13 @@ def as_published(published: Published, data: ImageData, paths: Sequence[Path]) -
 
 
 def image_facts(data: ImageData) -> dict[str, object]:
-    """What is checked of images.
+    """What is checked of images besides what a run records.
 
     Returns:
         `shape` (of images, and how many classes); `images per class` of each split, by label; `labels`, the
-        least and the largest of each split; `copies`: images of the training files (validation images too) that
-        repeat an earlier one, test images that repeat an earlier one, and test images that the training files hold.
-        Images are copies of one another where every pixel is equal.
+        least and the largest of each split.
     """
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
-    trained, tested = _keys([data.train, data.validation]), _keys([data.test])
-    known = set(trained)
     return {
         "shape": asdict(data.spec),
         "images per class": {
@@ -90,11 +86,6 @@ def image_facts(data: ImageData) -> dict[str, object]:
             for name, split in splits.items()
         },
         "labels": {name: _range(split.labels) for name, split in splits.items()},
-        "copies": {
-            "within train and validation": len(trained) - len(known),
-            "within test": len(tested) - len(set(tested)),
-            "of those in test": sum(key in known for key in tested),
-        },
     }
 
 
@@ -140,15 +131,6 @@ def _sum(path: Path) -> str:
 def _md5(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def _keys(splits: Sequence[LabelledImages]) -> list[bytes]:
-    """A hash of each image, long enough that no two different ones share it."""
-    return [
-        hashlib.blake2b(image.numpy().tobytes(), digest_size=16).digest()
-        for split in splits
-        for image in split.images
-    ]
 
 
 def _range(labels: Tensor) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from training.noise import generator
 from training.specs import ImageSpec
 
 _HASHED_AT_ONCE = 2000
+OF_THOSE_IN_TEST = "of those in test"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,13 @@ class ImageData:
         )
 
     def facts(self) -> dict[str, object]:
-        """What a run records of its data."""
+        """What a run records of its data.
+
+        `copies` counts images of the training files (validation images too) that repeat an earlier one, test images
+        that repeat an earlier one, and test images that the training files hold. Images are copies of one another
+        where every pixel is equal. `notices` are sentences for whoever trains on the data.
+        """
+        copies = self._copies()
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -85,7 +92,35 @@ class ImageData:
             },
             "normalisation": {"mean": [*self.mean], "deviation": [*self.deviation]},
             "baselines": [],
+            "copies": copies,
+            "notices": self._notices(copies[OF_THOSE_IN_TEST]),
         }
+
+    def _copies(self) -> dict[str, int]:
+        trained, tested = _keys([self.train, self.validation]), _keys([self.test])
+        known = set(trained)
+        return {
+            "within train and validation": len(trained) - len(known),
+            "within test": len(tested) - len(set(tested)),
+            OF_THOSE_IN_TEST: sum(key in known for key in tested),
+        }
+
+    def _notices(self, leaked: int) -> list[str]:
+        if not leaked:
+            return []
+        return [
+            f"{leaked:,} of the {len(self.test):,} test images of {self.name} are also trained on or "
+            "validated with, so its test accuracy is not that on new images alone."
+        ]
+
+
+def _keys(splits: Sequence[LabelledImages]) -> list[bytes]:
+    """A hash of each image, long enough that no two different ones share it."""
+    return [
+        hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+        for split in splits
+        for image in split.images.cpu().numpy()
+    ]
 
 
 def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from training.specs import TextSpec
 MOST_NATS = 700.0
 # Characters to a word, on average, beyond which a perplexity per word would say nothing.
 _MOST_CHARACTERS = 50
+# So many tokens are alike in no two texts by chance.
+_TELLING = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +71,9 @@ class TextData:
         return len(self.splits()[split]) / self.word_counts[split]
 
     def facts(self) -> dict[str, object]:
-        """What a run records of its data; `baselines` holds the unigram perplexity of each split, per word."""
+        """What a run records of its data; `baselines` holds what word frequencies alone score."""
         unknown = self.words.index(UNKNOWN)
+        scores = {split: self._unigram(split) for split in ("validation", "test")}
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
@@ -79,32 +83,44 @@ class TextData:
             "words": dict(self.word_counts),
             "unknown": {s: int((tokens == unknown).sum()) for s, tokens in self.splits().items()},
             "baselines": [
-                {
-                    "name": "unigram",
-                    "split": split,
-                    "metric": "perplexity",
-                    "value": unigram_perplexity(
-                        self.train,
-                        self.splits()[split],
-                        len(self.words),
-                        self.tokens_per_word(split),
-                    ),
-                }
-                for split in ("validation", "test")
+                {"name": "unigram", "split": split, "metric": metric, "value": of_split[metric]}
+                for metric in scores["test"]
+                for split, of_split in scores.items()
             ],
+            "notices": self._notices(),
         }
 
+    def _unigram(self, split: str) -> dict[str, float]:
+        """What word frequencies alone score: the perplexity per word and, of characters, bits per character."""
+        loss = unigram_loss(self.train, self.splits()[split], len(self.words))
+        exponent = min(loss * self.tokens_per_word(split), MOST_NATS)
+        bits = {"bits per character": loss / math.log(2)} if self.characters else {}
+        return {"perplexity": math.exp(exponent), **bits}
 
-def unigram_perplexity(
-    train: Tensor, tokens: Tensor, vocabulary: int, tokens_per_word: float = 1.0
-) -> float:
-    """The perplexity of frequencies alone: what a model that has learned nothing else scores, per word.
+    def _notices(self) -> list[str]:
+        """What whoever trains on the data should know: one sentence for each split that another holds already."""
+        names = {"train": "training", "validation": "validation", "test": "test"}
+        return [
+            f"The {names[second]} text of {self.name} is the {names[first]} text, so its perplexity says "
+            "nothing of new text."
+            for first, second in itertools.combinations(names, 2)
+            if _begins_alike(self.splits()[first], self.splits()[second])
+        ]
+
+
+def _begins_alike(first: Tensor, second: Tensor) -> bool:
+    """Whether two texts are one, but for where they are cut short."""
+    length = min(len(first), len(second))
+    return length >= _TELLING and torch.equal(first[:length], second[:length])
+
+
+def unigram_loss(train: Tensor, tokens: Tensor, vocabulary: int) -> float:
+    """The loss per token, in nats, of frequencies alone: what a model that has learned nothing else scores.
 
     Frequencies come from `train` with one added to each count.
     """
     counts = torch.bincount(train.cpu(), minlength=vocabulary).double() + 1
-    loss = -float((counts / counts.sum()).log()[tokens.cpu()].mean())
-    return math.exp(min(loss * tokens_per_word, MOST_NATS))
+    return -float((counts / counts.sum()).log()[tokens.cpu()].mean())
 
 
 def text_data(
