@@ -68,7 +68,7 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     if stack.level > 0 and experiment.rewinding.optimizer_state == "rewind":
         held = [read_start_optimizer(stack.run, member.seed) for member in members]
         momenta = rewound_momenta(held, masks)
-        load_optimizer_state(state.optimizer, replicates.weights(), momenta)
+        load_optimizer_state(state.optimizer, replicates, momenta)
     saved = stack.run.checkpoints(stack.place, chunk)
     if saved:
         data = stack.run.folder.read(saved[-1])
@@ -137,10 +137,10 @@ class _Hook:
         """At the rewind step of the dense training, write each seed's tensors, never averaged ones."""
         if self.stack.level > 0 or state.step != self.stack.experiment.rewinding.step.iterations:
             return
-        run, weights = self.stack.run, state.replicates.weights()
+        run = self.stack.run
         tensors = state.replicates.tensors()
         rewound = self.stack.experiment.rewinding.optimizer_state == "rewind"
-        momenta = optimizer_state(state.optimizer, weights) if rewound else {}
+        momenta = optimizer_state(state.optimizer, state.replicates) if rewound else {}
         for r, replicate in enumerate(self.members):
             run.folder.write(run.start(replicate.seed), tensors_to_bytes(row(tensors, r)))
             if rewound:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import vmap
 
-from training.batching_rules import RULES, CpuRules
+from training.batching_rules import RULES, BatchingRules
 from training.noise import generator
 
 R, B = 3, 4
@@ -103,7 +103,7 @@ def check_case(name: str, *, shared_input: bool) -> None:
     ]
 
     def stacked() -> Tensor:
-        with CpuRules():
+        with BatchingRules():
             out: Tensor = vmap(call, in_dims=dims)(*tensors)
         return out
 
@@ -115,7 +115,7 @@ def check_case(name: str, *, shared_input: bool) -> None:
 
 def test_replicates_need_not_come_first() -> None:
     x, w, b = draw((B, R, 2, 6, 5), 0), draw((4, R, 2, 3, 3), 1), draw((4, R), 2)
-    with CpuRules():
+    with BatchingRules():
         ours = vmap(F.conv2d, in_dims=(1, 1, 1))(x, w, b)
     expected = one_by_one(F.conv2d, [x, w, b], (1, 1, 1))
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
@@ -128,7 +128,7 @@ def test_batch_norm_keeps_each_replicate_its_running_values() -> None:
     def call(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         return F.batch_norm(x, mean, variance, training=True, momentum=0.25)
 
-    with CpuRules():
+    with BatchingRules():
         vmap(call)(images, means, variances)
     # 3/4 of the old value and 1/4 of the batch's, with the variance's unbiased divisor.
     torch.testing.assert_close(means, 0.25 * images.mean((1, 3, 4)))
@@ -138,7 +138,7 @@ def test_batch_norm_keeps_each_replicate_its_running_values() -> None:
 def test_a_shared_weight_under_bf16_gives_what_each_replicate_alone_gives() -> None:
     x, w, b = draw((R, 7, B, 5), 0), draw((R, 6, 5), 1), draw((R, 6), 2)
     with torch.autocast("cpu", torch.bfloat16):
-        with CpuRules():
+        with BatchingRules():
             ours = vmap(F.linear)(x, w, b)
         expected = one_by_one(F.linear, [x, w, b], (0, 0, 0))
     assert ours.dtype == torch.bfloat16
@@ -168,7 +168,7 @@ def test_the_layers_of_torch_reach_their_rules(name: str, monkeypatch: pytest.Mo
         return function(*args, **kwargs)
 
     monkeypatch.setitem(RULES, function, spy)
-    with CpuRules():
+    with BatchingRules():
         layer(torch.randn(shape))
     assert calls == [name]
     layer(torch.randn(shape))

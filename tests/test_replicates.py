@@ -192,7 +192,7 @@ def test_every_drop_path_follows_progress_after_a_change_of_type() -> None:
     paths = [DropPath(0.5), DropPath(0.5)]
     replicates = Replicates([nn.Sequential(*paths, nn.Linear(1, 1))], [0], "looped").double()
     replicates.advance(torch.tensor(0, dtype=torch.int32), progress=0.5)
-    assert [path.progress.tolist() for path in drop_paths(replicates)] == [[0.5], [0.5]]
+    assert [path.progress.tolist() for path in drop_paths(replicates)] == [0.5, 0.5]
 
 
 def test_kernels_lie_with_channels_last() -> None:

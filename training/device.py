@@ -7,8 +7,9 @@ import ctypes
 import platform
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -57,29 +58,34 @@ def matrix_precision(name: str, device: torch.device) -> contextlib.AbstractCont
         LotteryError: TF32 is asked for on a CPU.
     """
     check_precision(name, device)
-    if name == "tf32":
-        return _tensor_float()
-    context: contextlib.AbstractContextManager[None] = torch.autocast(
-        device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False
-    )
-    return context
-
-
-def backward_precision(name: str) -> contextlib.AbstractContextManager[None]:
-    """A context for backward passes, which take bf16 from their forward pass and TF32 from here."""
-    return _tensor_float() if name == "tf32" else contextlib.nullcontext()
+    return _forward_precision(name, device)
 
 
 @contextlib.contextmanager
-def _tensor_float() -> Iterator[None]:
-    """Allow TF32 inside: fp32 with 10 bits of mantissa in CUDA's products and convolutions."""
+def _forward_precision(name: str, device: torch.device) -> Iterator[None]:
+    bf16 = name == "bf16"
+    with (
+        backward_precision(name),
+        torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def backward_precision(name: str) -> Iterator[None]:
+    """A context for backward passes and whatever else computes on CUDA; bf16 is taken from the forward pass.
+
+    Inside, fp32 is TF32 (10 bits of mantissa) in products and convolutions where that is the name, and all of fp32
+    otherwise, which torch's own default is not for convolutions. cuDNN chooses kernels that repeat bit for bit.
+    """
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = True
+    before = products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic
+    products.allow_tf32 = convolutions.allow_tf32 = name == "tf32"
+    convolutions.deterministic = True
     try:
         yield
     finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
+        products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic = before
 
 
 def keep_freed_memory() -> None:
@@ -95,34 +101,32 @@ def keep_freed_memory() -> None:
             library.mallopt(parameter, value)
 
 
-def exact_convolutions() -> None:
-    """Have cuDNN take fp32 convolutions in fp32, not TF32, and choose kernels that repeat bit for bit.
-
-    It sets a property of the process and is for commands to call.
-    """
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
-
-
 def environment(device: torch.device, precision: str) -> dict[str, object]:
     """What a run records of the machine: versions, device, precision, threads, command and git revision."""
-    names = ("torch", "torchvision", "numpy", "scipy", "lottery")
+    names = ("torch", "torchvision", "numpy", "scipy")
     tf32 = precision == "tf32"
     on_cuda = device.type == "cuda"
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: version(name) for name in names},
+        "versions": {name: version(name) for name in names} | {"lottery": own_version()},
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
         "threads": torch.get_num_threads(),
         "precision": precision,
-        "tf32": {
-            "matrix products": tf32 or torch.backends.cuda.matmul.allow_tf32,
-            "convolutions": tf32 or torch.backends.cudnn.allow_tf32,
-        },
+        "tf32": {"matrix products": tf32, "convolutions": tf32},
         "command": sys.argv[1:],
         "revision": _git_revision(),
     }
+
+
+def own_version() -> str:
+    """This project's version: as installed, or as its folder says where that is only on the path."""
+    try:
+        return version("lottery")
+    except PackageNotFoundError:
+        path = Path(__file__).parents[1] / "pyproject.toml"
+        stated: str = tomllib.loads(path.read_text())["project"]["version"]
+        return stated
 
 
 def _git_revision() -> str | None:

@@ -168,13 +168,11 @@ def prepared(
     from training.device import (
         check_precision,
         choose_device,
-        exact_convolutions,
         keep_freed_memory,
     )
     from training.tasks.catalog import load_task
 
     keep_freed_memory()
-    exact_convolutions()
     device = choose_device(machine.device)
     check_precision(experiment.training.precision, device)
     task = load_task(experiment.data, experiment.training, machine.data_root, device)

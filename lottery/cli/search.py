@@ -131,12 +131,11 @@ def carry_out_search(
     from lottery.cli.search_showing import draw_best
     from nas.search.search import load_tasks, open_search
     from nas.search.search import search as run_search
-    from training.device import choose_device, environment, exact_convolutions, keep_freed_memory
+    from training.device import choose_device, environment, keep_freed_memory
     from training.storage import locked, to_json
 
     check_folder(root, "search")
     keep_freed_memory()
-    exact_convolutions()
     device = choose_device(options["device"])
     task, alone_task = load_tasks(config, options["data_root"], device)
     resolved = config.resolved(task.steps_per_epoch)
