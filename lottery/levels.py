@@ -23,6 +23,7 @@ from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.metrics import Metric
 from training.replicates import Batching
+from training.storage import parse_json, to_json
 from training.tasks.task import Task
 
 
@@ -99,6 +100,25 @@ def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
     run.folder.write_last(run.records(place), records_to_json(records))
     write_progress(run, level=stack.level, finished=True)
     stack.watcher.records(records)
+
+
+def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) -> None:
+    """Write down how a chunk of a level's replicates is trained from a step on; a resumed one adds what has changed."""
+    run, name = stack.run, stack.run.execution(stack.place)
+    held = parse_json(run.folder.read(name), run.root / name) if run.folder.holds(name) else []
+    now = {
+        "replicates": [chunk.start, chunk.stop],
+        "batching": batching,
+        "threads": torch.get_num_threads(),
+    }
+    # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
+    mine = [
+        one for one in held if one["replicates"] == now["replicates"] and one["from_step"] < step
+    ]
+    others = [one for one in held if not {*range(*one["replicates"])} & {*chunk}]
+    if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
+        mine.append({**now, "from_step": step})
+    run.folder.write(name, to_json([*others, *mine]))
 
 
 def _record(stack: Stack, outcome: Outcome) -> Record:

@@ -62,6 +62,10 @@ class Run:
         """The file of what each replicate gets right on the test split."""
         return f"{place}/predictions.safetensors"
 
+    def execution(self, place: str) -> str:
+        """The file of how a level's replicates were trained together: what rounding follows from."""
+        return f"{place}/execution.json"
+
     def records(self, place: str) -> str:
         """The file that says that a level is done."""
         return f"{place}/{RECORDS}"

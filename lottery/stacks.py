@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from lottery.levels import Outcome, Stack, write_level
+from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.masks import Tensors, row, stack_tensors
 from lottery.records import HistoryRow, Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
@@ -73,6 +73,7 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     if saved:
         data = stack.run.folder.read(saved[-1])
         restore_checkpoint(state, data, stack.run.root / saved[-1])
+    note_execution(stack, chunk, batching, state.step)
     hook = _Hook(stack, chunk, state)
     last = experiment.training.steps.iterations
     schedule = schedule_step(experiment.rewinding, stack.level, last)
@@ -151,6 +152,8 @@ class _Hook:
         names = (("loss", look.loss), (self.stack.task.metric.name, look.metric))
         for r, replicate in enumerate(self.members):
             for metric, values in names:
+                if values[r] is None:  # it had diverged or was done
+                    continue
                 yield HistoryRow(
                     level=self.stack.level,
                     arm=replicate.arm,

@@ -18,6 +18,7 @@ from lottery.runs import open_run
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
 from training.errors import ExitCode, LotteryError
+from training.replicates import Batching
 from training.steps import Steps
 from training.storage import LOCK, MANIFEST, to_json
 from training.tasks.catalog import load_task
@@ -114,12 +115,17 @@ def carry_out(
     watcher: Watcher | None = None,
     at_once: int | None = None,
     keep_weights: KeepWeights | None = None,
+    batching: Batching | None = None,
 ) -> list[Record]:
     """Begin a run, or go on with it."""
     task = digits() if task is None else task
     run = open_run(root, experiment, task.facts())
     setting = Setting(
-        task=task, at_once=at_once, watcher=watcher or Watcher(), keep_weights=keep_weights
+        task=task,
+        batching=batching,
+        at_once=at_once,
+        watcher=watcher or Watcher(),
+        keep_weights=keep_weights,
     )
     return find_tickets(experiment, run, setting)
 
