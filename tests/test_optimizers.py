@@ -15,12 +15,17 @@ from training.optimizers import (
     clip_per_replicate,
     gradient_norm,
     gradients,
+    load_optimizer_state,
     make_optimizer,
+    optimizer_state,
+    own_memory,
     schedule_factor,
     set_learning_rate,
 )
 from training.replicates import Batching, Replicates
 from training.steps import Steps
+
+BATCHINGS: tuple[Batching, ...] = ("stacked", "looped")
 
 
 def parameter(*values: float) -> nn.Parameter:
@@ -188,3 +193,42 @@ def test_gradients_are_each_replicates_and_leave_out_parameters_that_have_none(
         bias.grad = None
     found = gradients(replicates)
     assert [[g.tolist() for g in own] for own in found] == [[[[1.0, 2.0]]], [[[3.0, 4.0]]]]
+
+
+def test_gradients_get_memory_of_their_own_where_they_share_it() -> None:
+    alone, shared, saved = torch.ones(3), torch.ones(4), torch.ones(2)
+    given = [alone, shared, shared, shared[:2], saved.view(1, 2)]
+    own = own_memory(given, [saved])
+    assert [one is other for one, other in zip(own, given, strict=True)] == [
+        *(True, True),
+        *(False, False, False),
+    ]
+    assert all(torch.equal(one, other) for one, other in zip(own, given, strict=True))
+    for factor, gradient in enumerate(own, 2):
+        gradient.mul_(factor)
+    assert [gradient.flatten()[0].item() for gradient in own] == [2, 3, 4, 5, 6]
+    assert saved.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_what_an_optimizer_remembers_has_one_form(name: Literal["sgd", "adam"]) -> None:
+    config = OptimizerConfig(name=name, learning_rate=0.1, momentum=0.9 * (name == "sgd"))
+    states = []
+    layer = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Linear(1, 1))
+    for batching in BATCHINGS:
+        replicates = Replicates([layer] * 3, [0, 1, 2], batching)
+        optimizer = make_optimizer(config, replicates.parameters())
+        for leaf in replicates.parameters():
+            leaf.grad = torch.ones_like(leaf)
+        optimizer.step()
+        states.append(optimizer_state(optimizer, replicates))
+    stacked, looped = states
+    assert stacked.keys() == looped.keys()
+    assert all(torch.equal(stacked[key], looped[key]) for key in stacked)
+    for batching in BATCHINGS:
+        replicates = Replicates([layer] * 3, [0, 1, 2], batching)
+        optimizer = make_optimizer(config, replicates.parameters())
+        drawn = {key: torch.rand(t.shape) if t.dim() else t for key, t in stacked.items()}
+        load_optimizer_state(optimizer, replicates, drawn)
+        found = optimizer_state(optimizer, replicates)
+        assert all(torch.equal(found[key], drawn[key]) for key in drawn)
