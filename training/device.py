@@ -7,14 +7,14 @@ import ctypes
 import platform
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from training.errors import LotteryError
+from training.version import own_version
 
 # glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, and M_ARENA_MAX: one arena, as those of
 # other threads, such as the one that runs backward passes, never keep blocks of more than 64 MB.
@@ -117,16 +117,6 @@ def environment(device: torch.device, precision: str) -> dict[str, object]:
         "command": sys.argv[1:],
         "revision": _git_revision(),
     }
-
-
-def own_version() -> str:
-    """This project's version: as installed, or as its folder says where that is only on the path."""
-    try:
-        return version("lottery")
-    except PackageNotFoundError:
-        path = Path(__file__).parents[1] / "pyproject.toml"
-        stated: str = tomllib.loads(path.read_text())["project"]["version"]
-        return stated
 
 
 def _git_revision() -> str | None:
