@@ -37,6 +37,7 @@ from training.configs import DataConfig
 from training.datasets.catalog import DATASETS
 from training.errors import ExitCode
 from training.steps import Steps
+from training.version import own_version
 
 ROOT = Path(__file__).parents[1]
 RUN = "results/runs/tiny"
@@ -386,6 +387,10 @@ def test_help_names_every_control_and_figure() -> None:
     for command, names in (("control", CONTROLS), ("plot", FIGURES)):
         first_words = [line.split()[0] for line in done(command, "--help").splitlines() if line]
         assert set(names) <= set(first_words)
+
+
+def test_the_version_is_the_projects() -> None:
+    assert done("--version") == f"lottery, version {own_version()}\n"
 
 
 def test_help_is_instant_and_does_without_torch() -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.tiny_tasks import config, image_task, network, some_text, text_task, trained
 from training.configs import OptimizerConfig
 from training.differentiation import differentiator, saved_bytes
 from training.noise import Dropout
+from training.recording import Observed
 from training.replicates import Batching, Replicates
 from training.tasks.language_modelling import LanguageModelling
 
@@ -181,7 +181,8 @@ class Scored(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits `[B, 3]`."""
         logits: Tensor = self.layer(images.flatten(1))
-        return logits + GivesWhatItSaved.apply(self.weight, self.factor)
+        shifted: Tensor = logits + GivesWhatItSaved.apply(self.weight, self.factor)
+        return shifted
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
@@ -198,7 +199,7 @@ def test_nothing_is_copied_where_no_gradient_shares_memory() -> None:
     differentiate = differentiator(replicates, task, config())
     copies = []
 
-    class Counting(TorchDispatchMode):
+    class Counting(Observed):
         """Counts what is copied."""
 
         def __torch_dispatch__(

@@ -181,13 +181,13 @@ def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
         torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
 
 
-def gradient_norm(grads: Sequence[Tensor]) -> Tensor:
+def gradient_norm(grads: list[Tensor]) -> Tensor:
     """The norm of one replicate's whole gradient, a scalar."""
     norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
     return norm
 
 
-def clip_per_replicate(grads: Iterable[Sequence[Tensor]], limit: float) -> None:
+def clip_per_replicate(grads: Iterable[list[Tensor]], limit: float) -> None:
     """Scale each replicate's gradient, in place, so that its norm is at most `limit`.
 
     A gradient that is not finite is left for the loop to find.

@@ -151,7 +151,7 @@ class Replicates(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As any module's, which gives each tensor other memory; then together again."""
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         tables = [_own_tensors(network) for network in self.networks]
         whole = self.batching == "stacked"
         self._stacked = tables[0] if whole else _joined(tables, self.batching)
