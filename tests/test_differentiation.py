@@ -97,18 +97,19 @@ def test_a_parameter_that_only_some_parts_use_has_their_gradient() -> None:
 
 
 class Sums(nn.Module):
-    """A linear classifier with four offsets whose gradients are one tensor, one of them tied and one a view."""
+    """A linear classifier with offsets whose gradients are views of one tensor; one of them is tied."""
 
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.linspace(-1, 1, 192).view(3, 64))
-        self.a, self.b = (nn.Parameter(torch.tensor([0.1, -0.2, 0.3])) for _ in range(2))
+        self.a, self.b, self.c = (nn.Parameter(torch.tensor([0.1, -0.2, 0.3])) for _ in range(3))
         self.row = nn.Parameter(torch.zeros(1, 3))
-        self.again = self.a
+        self.again = self.c
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits `[B, 3]`."""
-        return images.flatten(1) @ self.weight.t() + (self.a + self.b + self.row[0] + self.again)
+        offset = self.a.view(1, 3) + self.b.view(1, 3) + self.row + self.c + self.again
+        return images.flatten(1) @ self.weight.t() + offset
 
 
 OFFSETS = {"a": [True, False, True], "b": [False, True, True], "row": [[True, True, False]]}
@@ -175,13 +176,13 @@ class Scored(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layer = nn.Linear(64, 3)
-        self.weight = nn.Parameter(torch.zeros(2))
+        self.weight = nn.Parameter(torch.zeros(1, 2))
         self.register_buffer("factor", torch.tensor([3.0, 4.0]))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits `[B, 3]`."""
         logits: Tensor = self.layer(images.flatten(1))
-        shifted: Tensor = logits + GivesWhatItSaved.apply(self.weight, self.factor)
+        shifted: Tensor = logits + GivesWhatItSaved.apply(self.weight.view(2), self.factor)
         return shifted
 
 
