@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from training.attributes import attributes
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
 from training.optimizers import own_memory
@@ -81,7 +80,7 @@ def _of_part(
     # choose slower kernels while they are recorded.
     if task.first_carry(replicates) != () or has_torch_recurrence(replicates):
         return of_part
-    return Recorded(of_part, lambda: _plain_attributes(replicates))
+    return Recorded(of_part, lambda: _plain_state(replicates))
 
 
 def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
@@ -108,16 +107,8 @@ def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
     return sum(held.values())
 
 
-def _plain_attributes(network: nn.Module) -> list[Any]:
-    """What modules hold besides tensors, such as a count of their calls, in lists and dicts too."""
-    return [_plain(vars(module)) for module in network.modules()]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool | int | float | str | np.generic):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return None
+def _plain_state(replicates: Replicates) -> object:
+    """What networks may follow from besides tensors, such as a count of their calls; tensors are in a recording."""
+    held = attributes(replicates.networks)
+    texts = {path: leaf for path, leaf in held.items() if not isinstance(leaf, Tensor)}
+    return texts, replicates.assigned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any, Literal, Self
 
@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from training.batching_rules import BatchingRules
-from training.noise import drop_paths, keys, noise_sites, seeds_tensor, site_number
+from training.errors import LotteryError
+from training.noise import (
+    drop_paths,
+    keys,
+    noise_sites,
+    seeds_tensor,
+    site_number,
+    torch_seeded,
+)
 from training.specs import ImageSpec, Spec
 
 Batching = Literal["stacked", "looped"]
@@ -40,6 +48,9 @@ class Replicates(nn.Module):
     order: one step agrees to some units in the last place (6e-8 of a number in fp32), and training amplifies that as it
     does any rounding.
 
+    A network of others may draw from torch's global generators: looped, these are set from each replicate's noise seed
+    and the step before its forward pass. It may also assign its buffers anew, rather than change them in place.
+
     Args:
         networks: built alike, one per replicate; their weights become the starting weights.
         noise_seeds: one per replicate, for everything that is drawn while training.
@@ -47,6 +58,7 @@ class Replicates(nn.Module):
 
     Attributes:
         networks: stacked, one module, whose tensors lead with R; looped, R modules.
+        assigned: how often a buffer was assigned anew.
     """
 
     _seeds: Tensor
@@ -60,6 +72,8 @@ class Replicates(nn.Module):
             raise ValueError(f"{len(networks)} networks but {len(noise_seeds)} noise seeds")
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
+        self.assigned = 0
+        self._step = 0
         modules = networks[:1] if batching == "stacked" else networks
         self.networks = nn.ModuleList([copied(network) for network in modules])
         self._stacked = _joined([_own_tensors(network) for network in networks], batching)
@@ -109,6 +123,8 @@ class Replicates(nn.Module):
             step: an int32 scalar on the device.
             progress: the share of training that is done, which scheduled drop-path follows.
         """
+        if self.batching == "looped":
+            self._step = int(step)
         if self._drop_paths:
             shares = [path.progress for path in self._drop_paths]
             torch._foreach_zero_(shares)
@@ -130,24 +146,69 @@ class Replicates(nn.Module):
             What `function` returns, each tensor leading with R.
         """
         if self.batching == "looped":
-            results = [
-                function(network, *(_row(value, r) for value in inputs))
-                for r, network in enumerate(self.networks)
-            ]
+            results = [self._looped(r, function, inputs) for r in range(len(self))]
+            self._keep_assigned()
             return _stack(results)
         tensors: dict[str, Tensor] = {n: getattr(module, own) for n, module, own in self._places}
         with BatchingRules():
-            return vmap(self._one(function))(tensors, *inputs)
+            result, anew = vmap(self._one(function))(tensors, *inputs)
+        for name, new in anew.items():
+            self._assign(name, new.unbind(0))
+        return result
+
+    def _looped(self, r: int, function: Function, inputs: Sequence[Any]) -> Any:
+        # What is evaluated draws the same at every look, also after a resume.
+        step = self._step if self.training else -1
+        with torch_seeded(self._seeds.device, self.noise_seeds[r], step):
+            return function(self.networks[r], *(_row(value, r) for value in inputs))
 
     def _one(self, function: Function) -> Function:
-        def apply(tensors: dict[str, Tensor], *inputs: Any) -> Any:
-            def network(*arguments: Any) -> Any:
-                # Tied places all stand in `tensors`: looking for them at every call would take time.
-                return functional_call(self.network, tensors, arguments, tie_weights=False)
+        def apply(tensors: dict[str, Tensor], *inputs: Any) -> tuple[Any, dict[str, Tensor]]:
+            present = dict(tensors)
 
-            return function(network, *inputs)
+            def network(*arguments: Any) -> Any:
+                # Tied places all stand in `present`: looking for them at every call would take time.
+                # What the network assigns anew is there afterwards.
+                return functional_call(self.network, present, arguments, tie_weights=False)
+
+            result = function(network, *inputs)
+            return result, {n: t for n, t in present.items() if t is not tensors[n]}
 
         return apply
+
+    def _keep_assigned(self) -> None:
+        """Take what looped replicates have assigned anew into the tensors `[R, ...]`."""
+        for name, places in self._buffers_held.items():
+            now = [getattr(module, own) for module, own, _ in places]
+            if any(new is not held for new, (_, _, held) in zip(now, places, strict=True)):
+                self._assign(name, now)
+
+    def _assign(self, name: str, rows: Sequence[Tensor]) -> None:
+        """Put a buffer that was assigned anew in the place of the one before.
+
+        Not in place: the backward pass may need the values before.
+        """
+        before, new = self._stacked.get(name), rows[0]
+        held = {n: places[0][2] for n, places in self._buffers_held.items()}
+        if before is None or sum(held.get(name) is tensor for tensor in held.values()) != 1:
+            raise LotteryError(
+                f"The network's forward assigns its {name} anew; only buffers may change there, each in one place."
+            )
+        if (before.shape[1:], before.dtype) != (new.shape, new.dtype):
+            raise LotteryError(
+                f"The network's forward makes its buffer {name} {new.dtype} {list(new.shape)}, which was "
+                f"{before.dtype} {list(before.shape[1:])}; a buffer keeps its type and shape."
+            )
+        stacked = _in_rows([row.detach() for row in rows], self.batching)
+        self._stacked[name] = stacked
+        places = self._buffers_held[name]
+        self._buffers_held[name] = [
+            (module, own, stacked if self.batching == "stacked" else stacked[r])
+            for r, (module, own, _) in enumerate(places)
+        ]
+        for module, own, tensor in self._buffers_held[name]:
+            setattr(module, own, tensor)
+        self.assigned += 1
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As any module's, which gives each tensor other memory; then together again."""
@@ -165,6 +226,7 @@ class Replicates(nn.Module):
             for name, tensor in named:
                 stacked = self._stacked[name]
                 tensor.data = stacked if self.batching == "stacked" else stacked[r]
+        self._buffers_held = _held(self.networks)
 
 
 @torch.no_grad()
@@ -258,6 +320,16 @@ def _places(network: nn.Module) -> list[tuple[str, nn.Module, str]]:
     ]
     split = [(name, *name.rpartition(".")) for name, _ in named]
     return [(name, network.get_submodule(path), own) for name, path, _, own in split]
+
+
+def _held(networks: Iterable[nn.Module]) -> dict[str, list[tuple[nn.Module, str, Tensor]]]:
+    """Where each buffer stands, tied ones everywhere, by name: in every module its own one, its name there, itself."""
+    held: dict[str, list[tuple[nn.Module, str, Tensor]]] = {}
+    for network in networks:
+        for name, buffer in network.named_buffers(remove_duplicate=False):
+            path, _, own = name.rpartition(".")
+            held.setdefault(name, []).append((network.get_submodule(path), own, buffer))
+    return held
 
 
 def _row(value: Any, r: int) -> Any:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -143,10 +142,7 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
         return None
     from nas.outside_networks import import_factory
 
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    return import_factory(network)
+    return import_factory(network, Path.cwd())
 
 
 def default_folder(target: str, experiment: Experiment) -> Path:
