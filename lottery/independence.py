@@ -110,15 +110,14 @@ def _together(
     replicates = Replicates([network] * len(seeds), seeds, batching)
     replicates.load(stack_tensors(starts))
     carry = task.first_carry(replicates, _examples(task))
-    held, before = [_attributes(replicates)], replicates.tensors().keys()
+    held, before = [_attributes(replicates)], dict(replicates.network.named_buffers()).keys()
     steps = []
     for step in range(STEPS):
         losses, evaluated, carry = _step(replicates, task, step, carry)
-        names = replicates.tensors().keys()
-        if names != before:
+        if new := dict(replicates.network.named_buffers()).keys() ^ before:
             raise LotteryError(
-                f"{name} makes its buffer {min(names ^ before)} only while it runs; give it its shape "
-                "in the constructor."
+                f"{name} makes its buffer {min(new)} only while it runs; give it its shape in the "
+                "constructor."
             )
         held.append(_attributes(replicates))
         buffers = _buffers(replicates)

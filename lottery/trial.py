@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ def try_network(
     others = "choose other data or another network"
     told = their_code(f"{name} can't take {_words(task.spec)}", others)
     with told, torch.no_grad(), torch_seeded(task.device, seed, 0):
-        task.check_evaluated(network.eval())
+        task.check_evaluated(copy.deepcopy(network).eval())
     advice = others if batching == "looped" else "try --batching looped"
     with their_code(f"{name} can't be trained {batching}", advice), _one_value_told(name):
         with _no_global_draws(name):

@@ -13,7 +13,7 @@ from training.datasets.images import ImageData
 from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import ACCURACY
-from training.noise import generator, seeds_tensor
+from training.noise import generator, seeds_tensor, torch_seeded
 from training.replicates import Replicates
 from training.tasks.outputs import classifiers
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
@@ -132,7 +132,8 @@ class ImageClassification(Task):
 
     def run_example(self, network: nn.Module) -> int:
         """One image `[1, C, H, W]`."""
-        network(self.data.train.images[:1])
+        with torch_seeded(self.device, 0, 0):
+            network(self.data.train.images[:1])
         return 1
 
     def check_evaluated(self, network: nn.Module) -> None:

@@ -168,7 +168,8 @@ class LanguageModelling(Task):
     def run_example(self, network: nn.Module) -> int:
         """One window of one column, `[T, 1]`."""
         tokens = self._inputs[: self.sequence, :1]
-        network(tokens, _initial_state(network, 1))
+        with torch_seeded(self.device, 0, 0):
+            network(tokens, _initial_state(network, 1))
         return tokens.numel()
 
     @torch.no_grad()
