@@ -238,6 +238,8 @@ def _differs(one: list[list[_Seen]], other: list[list[_Seen]]) -> bool:
 
 
 def _is_close(one: Tensor, other: Tensor) -> bool:
+    if one.is_complex():
+        one, other = torch.view_as_real(one), torch.view_as_real(other)
     return torch.allclose(
         one.double(), other.double(), rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True
     )

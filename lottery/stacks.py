@@ -14,6 +14,7 @@ from lottery.records import HistoryRow, Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.runs import append_history, keep_history, write_progress
 from lottery.starts import read_start_optimizer
+from nas.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision
@@ -33,12 +34,20 @@ SHARE_OF_MEMORY = 0.25
 
 def train_stack(stack: Stack) -> None:
     """Train every replicate, from where a stopped process left off, and write the level's files, records last."""
-    size = stack.at_once or fitting(stack)
     count = len(stack.replicates)
-    chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-    outcomes = [
-        outcome for chunk in chunks for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
-    ]
+    with code_of(
+        stack.experiment.network.name,
+        f"failed while level {stack.level} was trained",
+        f"the last checkpoint and what was finished are kept in {stack.run.root}, and once the network is "
+        "mended the same command goes on from there",
+    ):
+        size = stack.at_once or fitting(stack)
+        chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
+        outcomes = [
+            outcome
+            for chunk in chunks
+            for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
+        ]
     write_level(stack, outcomes)
     for name in stack.run.checkpoints(stack.place):
         stack.run.folder.remove(name)

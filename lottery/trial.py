@@ -53,15 +53,16 @@ def try_network(
         LotteryError: it fails, gives something else than logits, sees what it shall predict, does not repeat, or a
             replicate of it would not be the same alone as beside others.
     """
-    again = make(seed)
-    _check_repeats(network, again, name)
-    other = make(seed + 1)
-    if not may_start_alike:
-        _check_seeded(network, other, name)
-    check_attributes(network, again, other, name)
-    batching = batching or default_batching(network, task.spec, task.device, 1)
-    networks = [one.to(task.device) for one in (network, again, other)]
     others = "choose other data or another network"
+    with their_code(f"{name} can't be tried", others):
+        again = make(seed)
+        _check_repeats(network, again, name)
+        other = make(seed + 1)
+        if not may_start_alike:
+            _check_seeded(network, other, name)
+        check_attributes(network, again, other, name)
+        batching = batching or default_batching(network, task.spec, task.device, 1)
+        networks = [one.to(task.device) for one in (network, again, other)]
     told = their_code(f"{name} can't take {_words(task.spec)}", others)
     with told, torch.no_grad(), torch_seeded(task.device, seed, 0):
         task.check_evaluated(copy.deepcopy(network).eval())

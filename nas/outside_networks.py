@@ -7,7 +7,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from nas.catalog import TORCHVISION, own_parts
+from nas.catalog import TORCHVISION, is_known, own_parts
 from training.errors import LotteryError, in_one_line, is_out_of_memory, unknown
 from training.noise import DropPath, Noise, our_dropout
 from training.specs import ImageSpec, Spec
@@ -133,6 +133,10 @@ def _check_tensors(network: nn.Module, name: str) -> None:
                 f"{name} has the complex parameter {key}, and parameters are pruned by how large real "
                 "numbers are; keep its real and imaginary parts as two, and use torch.complex in forward."
             )
+        if tensor.dtype == torch.complex128:
+            raise LotteryError(
+                f"{name} has {key} in complex128, which no file holds; make it complex64."
+            )
 
 
 def _keep_buffers(network: nn.Module) -> None:
@@ -165,6 +169,11 @@ def their_code(what: str, advice: str) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         raise LotteryError(f"{what} ({in_one_line(error)}); {advice}.") from error
+
+
+def code_of(name: str, what: str, advice: str) -> AbstractContextManager[None]:
+    """`their_code` of a network from outside; what a network of the catalog raises is ours, and is left as it is."""
+    return nullcontext() if is_known(name) else their_code(f"{name} {what}", advice)
 
 
 def import_factory(name: str, folder: Path | None = None) -> Factory:

@@ -52,13 +52,13 @@ def test_parameters_buffers_and_modules_are_left_out() -> None:
     assert not [path for path, leaf in held.items() if isinstance(leaf, Tensor)]
     assert held["1.eps"] == "1e-05"
     # By another name they are still registered.
-    network[2].also = [network[2].weight, network[1]]
+    vars(network[2])["also"] = [network[2].weight, network[1]]
     assert attributes(network).keys() - held.keys() == {"len(2.also)"}
 
 
 def test_a_module_that_is_not_registered_is_looked_into() -> None:
     network = nn.Sequential(nn.Linear(1, 1))
-    network[0].layers = [nn.Sequential(nn.BatchNorm1d(2))]
+    vars(network[0])["layers"] = [nn.Sequential(nn.BatchNorm1d(2))]
     tensors = {path for path, leaf in attributes(network).items() if isinstance(leaf, Tensor)}
     inside = "0.layers[0].0"
     assert tensors == {
@@ -71,7 +71,7 @@ def test_objects_that_hold_each_other() -> None:
     network = nn.Sequential(nn.ReLU())
     ring: list[Any] = [1]
     ring.append(ring)
-    network[0].ring, network[0].back = ring, network
+    vars(network[0]).update(ring=ring, back=network)
     assert attributes(network)["0.ring[0]"] == "1"
 
 

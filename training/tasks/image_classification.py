@@ -15,6 +15,7 @@ from training.losses import cross_entropy
 from training.metrics import ACCURACY
 from training.noise import generator, seeds_tensor, torch_seeded
 from training.replicates import Replicates
+from training.specs import ImageSpec
 from training.tasks.outputs import classifiers
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
 
@@ -33,6 +34,7 @@ class ImageClassification(Task):
     """
 
     metric = ACCURACY
+    spec: ImageSpec
 
     def __init__(
         self,

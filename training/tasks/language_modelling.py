@@ -18,6 +18,7 @@ from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
 from training.noise import generator, torch_seeded
 from training.replicates import Replicates
+from training.specs import TextSpec
 from training.tasks.outputs import check_words
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
 from training.tasks.windows import fixed_ends, varied_count, varied_ends
@@ -41,6 +42,7 @@ class LanguageModelling(Task):
     """
 
     metric = PERPLEXITY
+    spec: TextSpec
     example_dimension = 1
 
     def __init__(
