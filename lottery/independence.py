@@ -176,8 +176,8 @@ def _step(
 
 def _buffers(replicates: Replicates) -> Tensors:
     """A copy of all persistent buffers `[R, ...]`."""
-    names = replicates.tensors().keys() - replicates.weights().keys()
-    return {name: replicates.tensors()[name].clone() for name in names}
+    weights = replicates.weights()
+    return {n: t.clone() for n, t in replicates.tensors().items() if n not in weights}
 
 
 def _few(task: Task, replicates: Replicates, step: int) -> Batch:

@@ -96,6 +96,15 @@ def _enclosed() -> Callable[[], int]:
     return count
 
 
+in_this_file = 0
+
+
+def _in_this_file(_: Any) -> int:
+    global in_this_file  # noqa: PLW0603
+    in_this_file += 1
+    return in_this_file
+
+
 # What holds it, how it goes on, and where it is found.
 COUNTS: list[tuple[Callable[[], Any], Callable[[Any], int], str]] = [
     (lambda: types.SimpleNamespace(calls=0), _add, "count.calls"),
@@ -114,6 +123,7 @@ COUNTS: list[tuple[Callable[[], Any], Callable[[Any], int], str]] = [
     (lambda: itertools.count(1), next, "count"),
     (_enclosed, lambda count: count(), "count.calls"),
     (lambda: None, _everywhere, "everywhere[0]"),
+    (lambda: None, _in_this_file, "step.in_this_file"),
     (lambda: random.Random(3), lambda draw: draw.randrange(9), "count"),
     (
         lambda: np.random.default_rng(3),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lottery.cycle import check, new_network
 from nas.outside_networks import Factory
+from tests import counting_networks
 from tests.counting_networks import COUNTS, Counting
 from tests.own_runs import OWN, carried_out, in_pieces, levels_of, refusal, setting
 from tests.tiny_runs import digits
@@ -138,6 +139,7 @@ def test_a_count_that_replicates_would_share(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Counting, "everywhere", [0])
+    monkeypatch.setattr(counting_networks, "in_this_file", 0)
     assert f"m:f changes its {path} while it runs" in refusal(lambda spec: Counting(made(), step))
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 # Looked at as modules, parameters and buffers, or no state.
 _OWN_OF_MODULES = ("_parameters", "_buffers", "_modules", "training")
 _TEXTS = (bool, int, float, complex, str, bytes, types.NoneType, np.generic)
+_PLAIN = (*_TEXTS, list, dict, set, deque)
 LENGTH = "len"
 
 
@@ -24,7 +25,8 @@ def attributes(network: nn.Module) -> dict[str, str | Tensor]:
     """Numbers, texts, arrays and tensors that are neither parameter nor buffer of a network.
 
     They are found in attributes of modules and of their classes, in lists, tuples, dicts and sets, in objects of any
-    class, in what functions enclose, in generators of random numbers and in modules that are not registered.
+    class, in what functions enclose or have beside them in their file, in generators of random numbers and in modules
+    that are not registered.
 
     Returns:
         By where it stands, such as `0.counter.calls`: tensors as they are, anything else as text. A container has its
@@ -49,7 +51,7 @@ def _class_attributes(module: nn.Module) -> dict[str, Any]:
         key: value
         for kind in reversed(kinds)
         for key, value in vars(kind).items()
-        if not key.startswith("__") and isinstance(value, (*_TEXTS, list, dict, set, deque))
+        if not key.startswith("__") and isinstance(value, (*_PLAIN, types.FunctionType))
     }
 
 
@@ -98,10 +100,15 @@ _STATES: dict[type, Callable[[Any], Any]] = {
 
 
 def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """The variables that a function has from where it was written."""
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    # A cell is empty until its variable has a value.
-    return ((name, cell.cell_contents) for name, cell in cells if cell != types.CellType())
+    """The variables that a function has from where it was written, and numbers and lists of its file that it names."""
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        # A cell is empty until its variable has a value.
+        if cell != types.CellType():
+            yield name, cell.cell_contents
+    for name in code.co_names:
+        if isinstance(value := function.__globals__.get(name), _PLAIN):
+            yield name, value
 
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
