@@ -62,6 +62,10 @@ def refusal(factory: Factory, experiment: Experiment = OWN, **how: Any) -> str:
     return str(caught.value)
 
 
-def levels_of(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files of a run that don't tell in which order its replicates were trained, as its history does."""
-    return {name: data for name, data in files.items() if name.startswith("level-")}
+def results(files: dict[str, bytes]) -> dict[str, bytes]:
+    """What came of a run, without how its replicates were trained together."""
+    return {
+        name: data
+        for name, data in files.items()
+        if name.startswith(("level-", "start/")) and not name.endswith("execution.json")
+    }

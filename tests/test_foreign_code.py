@@ -16,7 +16,7 @@ from lottery.cycle import check, find_tickets
 from lottery.planning import plan
 from lottery.runs import open_run
 from nas.outside_networks import code_of, import_factory, own_network, their_code
-from tests.own_runs import OWN, carried_out, refusal, setting
+from tests.own_runs import OWN, carried_out, refusal, results, setting
 from tests.tiny_runs import StopAfter, files
 from training.checkpoints import tensors_from_bytes
 from training.errors import ExitCode, LotteryError
@@ -139,7 +139,7 @@ def test_a_forward_that_fails_later_loses_nothing(error: BaseException, tmp_path
     assert {name: kept[name] for name in kept if "checkpoint" in name}.items() <= files(
         broken
     ).items()
-    assert go(None, broken) == whole
+    assert results(go(None, broken)) == results(whole)
 
 
 def test_a_forward_that_fails_while_it_is_timed() -> None:
