@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 
 import torch
 
@@ -34,20 +35,12 @@ SHARE_OF_MEMORY = 0.25
 
 def train_stack(stack: Stack) -> None:
     """Train every replicate, from where a stopped process left off, and write the level's files, records last."""
+    size = stack.at_once or fitting(stack)
     count = len(stack.replicates)
-    with code_of(
-        stack.experiment.network.name,
-        f"failed while level {stack.level} was trained",
-        f"the last checkpoint and what was finished are kept in {stack.run.root}, and once the network is "
-        "mended the same command goes on from there",
-    ):
-        size = stack.at_once or fitting(stack)
-        chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-        outcomes = [
-            outcome
-            for chunk in chunks
-            for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
-        ]
+    chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
+    outcomes = [
+        outcome for chunk in chunks for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
+    ]
     write_level(stack, outcomes)
     for name in stack.run.checkpoints(stack.place):
         stack.run.folder.remove(name)
@@ -86,11 +79,22 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     hook = _Hook(stack, chunk, state)
     last = experiment.training.steps.iterations
     schedule = schedule_step(experiment.rewinding, stack.level, last)
-    train(state, task, experiment.training, last, masks, hook, schedule)
+    with _code_of(stack):
+        train(state, task, experiment.training, last, masks, hook, schedule)
     stack.watcher.steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         hook.save(state)
     return state
+
+
+def _code_of(stack: Stack) -> AbstractContextManager[None]:
+    """One sentence of what a network from outside raises inside."""
+    return code_of(
+        stack.experiment.network.name,
+        f"failed while level {stack.level} was trained",
+        f"the last checkpoint and what was finished are kept in {stack.run.root}, and once the network is "
+        "mended the same command goes on from there",
+    )
 
 
 def _on(device: torch.device, tensors: Tensors) -> Tensors:
@@ -180,10 +184,13 @@ def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]
     """
     config = stack.experiment.training
     final = trained_tensors(state)
-    state.replicates.load(final)
-    scored = {("end", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
-    state.replicates.load(state.best)
-    scored |= {("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
+    with _code_of(stack):
+        state.replicates.load(final)
+        scored = {("end", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
+        state.replicates.load(state.best)
+        scored |= {
+            ("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")
+        }
     return [
         Outcome(
             replicate=stack.replicates[place],
