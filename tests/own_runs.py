@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor, nn
 
 from lottery.cycle import Setting, check, find_tickets
 from lottery.experiments import Experiment, NetworkConfig
@@ -15,6 +16,7 @@ from nas.outside_networks import Factory
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, digits, files
 from training.errors import ExitCode, LotteryError
 from training.replicates import Batching
+from training.specs import Spec
 from training.tasks.task import Task
 
 OWN = dataclasses.replace(
@@ -69,3 +71,24 @@ def results(files: dict[str, bytes]) -> dict[str, bytes]:
         for name, data in files.items()
         if name.startswith(("level-", "start/")) and not name.endswith("execution.json")
     }
+
+
+class Classifier(nn.Module):
+    """A linear layer on what a method makes of images `[B, 64]`."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.last = nn.Linear(64, 10)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Whatever else it holds."""
+
+    def change(self, x: Tensor) -> Tensor:
+        """What is done before the linear layer."""
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From images to logits."""
+        logits: Tensor = self.last(self.change(x.flatten(1)))
+        return logits
