@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from lottery.independence import check_attributes, check_independence
 from nas.outside_networks import their_code
 from training.errors import LotteryError
 from training.noise import torch_seeded
-from training.replicates import Batching, Replicates, default_batching
+from training.replicates import Batching, Replicates, copied, default_batching
 from training.specs import ImageSpec, Spec
 from training.tasks.parts import cut
 from training.tasks.task import Task
@@ -65,7 +64,7 @@ def try_network(
         networks = [one.to(task.device) for one in (network, again, other)]
     told = their_code(f"{name} can't take {_words(task.spec)}", others)
     with told, torch.no_grad(), torch_seeded(task.device, seed, 0):
-        task.check_evaluated(copy.deepcopy(network).eval())
+        task.check_evaluated(copied(network).eval())
     advice = others if batching == "looped" else "try --batching looped"
     with their_code(f"{name} can't be trained {batching}", advice), _one_value_told(name):
         with _no_global_draws(name):

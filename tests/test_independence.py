@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from lottery.cycle import check
 from nas.outside_networks import Factory
@@ -166,6 +167,23 @@ def test_a_count_in_a_buffer_is_each_replicates_own(tmp_path: Path) -> None:
     assert results(pieces) == results(both)
     alone = carried_out(Counted, tmp_path / "c" / "own", at_once=1)
     assert results(alone) == results(both)
+
+
+class Normed(Classifier):
+    """A recurrent layer that remembers weights which are computed from others."""
+
+    def prepare(self) -> None:
+        """Over the rows of an image."""
+        self.core = weight_norm(nn.GRU(8, 8, batch_first=True), "weight_hh_l0")
+
+    def change(self, x: Tensor) -> Tensor:
+        """All its outputs."""
+        out: Tensor = self.core(x.view(-1, 8, 8))[0].flatten(1)
+        return out
+
+
+def test_recurrent_layers_may_have_computed_weights() -> None:
+    check(OWN, setting(Normed))
 
 
 # Seeds

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Looked at as modules, parameters and buffers, or no state.
-_OWN_OF_MODULES = ("_parameters", "_buffers", "_modules", "training")
+# Looked at as modules, parameters and buffers, or no state; torch's recurrent layers repeat their weights, or what is
+# computed of them, in the last.
+_OWN_OF_MODULES = ("_parameters", "_buffers", "_modules", "training", "_flat_weights")
 _TEXTS = (bool, int, float, complex, str, bytes, types.NoneType, np.generic)
 _PLAIN = (*_TEXTS, list, dict, set, deque)
 LENGTH = "len"

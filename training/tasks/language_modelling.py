@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -17,7 +16,7 @@ from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
 from training.noise import generator, torch_seeded
-from training.replicates import Replicates
+from training.replicates import Replicates, copied
 from training.specs import TextSpec
 from training.tasks.outputs import check_words
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
@@ -184,7 +183,7 @@ class LanguageModelling(Task):
         columns = 3 if length == 2 else 2
         tokens = self._inputs[:length, :1].repeat(1, columns)
         self._logits(network, tokens)
-        moved, draw = copy.deepcopy(network), generator(0, "moved weights")
+        moved, draw = copied(network), generator(0, "moved weights")
         for parameter in moved.parameters():
             noise = torch.randn(parameter.shape, generator=draw).to(parameter)
             parameter.add_(0.02 * noise)
