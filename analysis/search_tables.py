@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.wording import short_names
 from nas.search.records import (
     SEARCH,
     SearchHistoryRow,
@@ -63,8 +63,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
     if not runs:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
-    shared = Counter(path.name for path in paths)
-    names = {path: str(path) if shared[path.name] > 1 else path.name for path in paths}
+    names = short_names(paths)
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(
@@ -80,7 +79,8 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
 
 def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
     """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it."""
-    drawings = {run.resolve().name: read_drawing(run) for run in runs}
+    names = short_names([run.resolve() for run in runs])
+    drawings = {name: read_drawing(path) for path, name in names.items()}
     return {name: svg for name, svg in drawings.items() if svg}
 
 
@@ -127,7 +127,7 @@ def _history(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(HISTORY)).astype({"value": float})
 
 
-def _figures(row: SearchHistoryRow) -> dict[str, float]:
+def _figures(row: SearchHistoryRow) -> dict[str, float | None]:
     if row.event == "rollback":
         return {"rollback": 1.0}
     own = {name: value for name in CURVES if (value := asdict(row)[name]) is not None}

@@ -117,7 +117,7 @@ def test_a_search_is_compared_with_random_search_at_its_budget(tmp_path: Path) -
     other = write_search(tmp_path / "other", advantage=0.0)
     for path, seed in ((rival, 0), (other, 1)):
         config = dataclasses.replace(read_config(path), method="random", seed=seed)
-        Folder(path).write_last(SEARCH, to_json(to_plain(config.resolved(16))))
+        Folder(path).write(SEARCH, to_json(to_plain(config.resolved(16))))
     answers = {a.question: a for a in search_answers(read_searches([ours, rival, other]))}
     assert (
         answers["Does enas find better architectures than the random search enas-random?"].verdict
@@ -201,7 +201,7 @@ def retrained(
     found = {"run": "s", "method": method, "seed": 0, "rank": 1}
     network = {"name": "searched-cells", "found": found}
     experiment = {"name": "demo", "levels": 0, "training": {"steps": 9}, "network": network}
-    Folder(path).write_last("experiment.json", to_json(experiment))
+    Folder(path).write("experiment.json", to_json(experiment))
     return path
 
 

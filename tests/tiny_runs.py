@@ -161,6 +161,6 @@ def files(root: Path) -> dict[str, bytes]:
     paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
     held = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     if MANIFEST in held:
-        listed = json.loads(held[MANIFEST])
+        listed = json.loads(held[MANIFEST])["files"]
         held[MANIFEST] = to_json({n: entry for n, entry in listed.items() if n != ENVIRONMENT})
     return {name: data for name, data in held.items() if name not in (LOCK, ENVIRONMENT)}
