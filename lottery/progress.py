@@ -18,6 +18,9 @@ class Watcher:
     def begin(self, run: str, total: int) -> None:
         """A run begins, or goes on, with that many replicate-steps in all."""
 
+    def notice(self, text: str) -> None:
+        """Something that the user should know, and that stops nothing: one sentence."""
+
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """A level's training begins."""
 

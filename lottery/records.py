@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from training.environments import read_environments
 from training.errors import ExitCode, LotteryError
 from training.metrics import Metric
 from training.storage import Folder, damaged, parse_json, to_json, to_json_lines
@@ -17,7 +18,6 @@ from training.storage import Folder, damaged, parse_json, to_json, to_json_lines
 SCHEMA = 1
 EXPERIMENT = "experiment.json"
 DATA = "data.json"
-ENVIRONMENT = "environment.json"
 HISTORY = "metrics.jsonl"
 RECORDS = "records.json"
 
@@ -116,6 +116,11 @@ class Record:
     values: tuple[Value, ...]
     layers: tuple[LayerCount, ...]
     embeddings: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether the replicate diverged, or any number that was read off it is not finite."""
+        return self.diverged_at is not None or any(value.value is None for value in self.values)
 
     @property
     def density(self) -> float:
@@ -267,14 +272,15 @@ def read_history(run: Path) -> list[HistoryRow]:
 
 
 def read_facts(run: Path) -> dict[str, Any]:
-    """What a run says of itself: `{"experiment": ..., "data": ..., "environment": ...}` as plain JSON values.
+    """What a run says of itself: `{"experiment": ..., "data": ..., "environments": ...}` as plain JSON values.
 
     `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
+    `environments` are a list, the first one first.
     """
     _require_run(run)
     folder = Folder(run)
-    names = {"experiment": EXPERIMENT, "data": DATA, "environment": ENVIRONMENT}
-    return {
+    facts = {
         key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}
-        for key, name in names.items()
+        for key, name in (("experiment", EXPERIMENT), ("data", DATA))
     }
+    return {**facts, "environments": read_environments(folder)}

@@ -191,7 +191,11 @@ def meeting(
                 writer.join()
         return read_bytes(path)
 
-    writer = threading.Thread(target=lambda: (write(), waits.set()))
+    def whole() -> None:
+        write()
+        waits.set()
+
+    writer = threading.Thread(target=whole)
     with counted(patch) as faults, patch.context() as inner:
         faults.before = before
         inner.setattr(Path, "read_bytes", look)

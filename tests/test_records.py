@@ -226,6 +226,6 @@ def test_a_line_that_can_not_be_read_is_named(line: bytes, tmp_path: Path) -> No
 
 def test_facts_that_were_not_written_are_empty(tmp_path: Path) -> None:
     facts = read_facts(write_run(tmp_path / "a", levels=0))
-    assert facts["environment"] == {}
+    assert facts["environments"] == []
     assert facts["data"]["fingerprint"] == "d41d8cd9"
     assert facts["experiment"]["name"] == "demo"

@@ -224,7 +224,7 @@ def manifest_of(files: object) -> bytes:
     "data",
     [
         *(b"[]", b"{", b"", b'{"a": 1}', b'{"files": []}', b'{"files": {}}'),
-        *(manifest_of(files) for files in ({"a": 1}, {"a": []}, {"a": [{"bytes": 10}]}, [])),
+        *map(manifest_of, ({"a": 1}, {"a": []}, {"a": [{"bytes": 10}]}, [])),
         # A stranger's run may not have files outside of it removed.
         *(manifest_of({name: [None]}) for name in ("../a", "b/../../a", "/tmp/a")),
     ],

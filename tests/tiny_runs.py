@@ -13,10 +13,11 @@ from lottery.cycle import Setting, find_tickets
 from lottery.disk_use import KeepWeights
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
 from lottery.progress import Watcher
-from lottery.records import ENVIRONMENT, Record
+from lottery.records import Record
 from lottery.runs import open_run
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
+from training.environments import ENVIRONMENT
 from training.errors import ExitCode, LotteryError
 from training.steps import Steps
 from training.storage import LOCK, MANIFEST, to_json

@@ -274,7 +274,10 @@ class Folder:
         if not path.is_file():
             return [] if None in versions else versions
         data = read_file(path)
-        return [v for v in versions if v and _version(data[: v["bytes"]]) == v][:1] or versions
+        for version in versions:
+            if version is not None and _version(data[: version["bytes"]]) == version:
+                return [version]
+        return versions
 
     def _record(self, name: str, versions: list[Version]) -> None:
         """Put the versions of a file into the manifest; one without any leaves it."""

@@ -50,6 +50,10 @@ class TerminalWatcher(Watcher):
         self.progress.start()
         self.bar = self.progress.add_task(run, total=total, latest="")
 
+    def notice(self, text: str) -> None:
+        """Say it."""
+        self.console.print(text, markup=False, highlight=False)
+
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""
         text = f"{self.title}  level {level}/{levels}, {replicates} networks"
@@ -70,7 +74,7 @@ class TerminalWatcher(Watcher):
 
     def records(self, records: Sequence[Record]) -> None:
         """Warn of replicates that diverged."""
-        lost = sum(record.diverged_at is not None for record in records)
+        lost = sum(record.lost for record in records)
         if lost:
             self.console.print(
                 f"{self.title}: {lost} of {len(records)} networks diverged; they are recorded as such.",

@@ -66,7 +66,7 @@ class SearchRecord:
     score: float | None
     standalone: float | None
     standalone_by_seed: tuple[float | None, ...] = ()
-    facts: dict[str, float | None] = field(default_factory=dict)
+    facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +95,7 @@ class SearchHistoryRow:
     entropy: float | None = None
     score: float | None = None
     best: float | None = None
-    facts: dict[str, float | None] = field(default_factory=dict)
+    facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
