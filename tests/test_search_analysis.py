@@ -10,11 +10,11 @@ import pytest
 
 from analysis.search_plots import SEARCH_FIGURES, ranked, search_figure
 from analysis.search_report import render_search_report
-from analysis.search_tables import SearchStudy, read_searches
+from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
-from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config
+from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config, read_result
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import LotteryError
@@ -235,3 +235,15 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
     facts["enas-0"]["experiment"] = {**facts["enas-0"]["experiment"], "training": {"steps": 99}}
     (fewer,) = retraining_answers(dataclasses.replace(other, facts=facts))
     assert "2 architectures against 3" in fewer.answer
+
+
+def test_searches_bear_the_names_of_their_folders_and_twins_those_of_their_parents(
+    tmp_path: Path,
+) -> None:
+    write_search(tmp_path / "one" / "before")
+    one = (tmp_path / "one" / "before").rename(tmp_path / "one" / "twin")
+    other = write_search(tmp_path / "other" / "twin")
+    Folder(other).write(DRAWING.format(rank=1, format="svg"), b"<svg/>")
+    assert {record.run for record in read_result(one).records} == {"twin"}
+    assert list(read_searches([one, other]).facts) == ["one/twin", "other/twin"]
+    assert read_drawings([one, other]) == {"other/twin": "<svg/>"}
