@@ -82,9 +82,9 @@ def draw_chain(chain: Chain) -> Figure:
     left = MARGIN + 2 * RADIUS + JOIN
     lanes = skip_lanes(chain)
     right = left + boxes + 0.3 + LANE * max(lanes.values(), default=0)
-    words = max(text_width(chain.title, size=8.5, weight="bold"), text_width(chain.note))
     height = HEAD + ROW * (len(chain.layers) + 1) + MARGIN
     with paper():
+        words = max(text_width(chain.title, size=8.5, weight="bold"), text_width(chain.note))
         figure, axes = page(max(right, MARGIN + words) + MARGIN, height)
         heading(axes, height, chain.title, chain.note)
         rows = [height - HEAD - ROW * (at + 0.5) for at in range(len(chain.layers) + 1)]

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from analysis.axes import value_axis
 from analysis.summaries import summarise
 from analysis.tables import LOSS, check_any_sound
-from analysis.theme import arm_styles, legend, panel_title, panels, paper, value_axis, value_label
+from analysis.theme import arm_styles, legend, lost_note, panel_title, panels, paper, value_label
 from lottery.records import TICKET
 from training.errors import LotteryError
 
@@ -58,7 +59,9 @@ def learning_curves(
         figure, axes = panels(len(chosen))
         for ax, of_run in zip(axes, chosen, strict=True):
             entries |= _curves(ax, of_run, interval, colours)
-            ax.set_title(panel_title(str(of_run["run"].iloc[0])))
+            networks = of_run.groupby(["level", "arm", "seed"])["diverged"].any()
+            note = lost_note(int(networks.sum()), len(networks))
+            ax.set_title(panel_title(str(of_run["run"].iloc[0]), note))
             ax.set_xlabel("training step")
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend(figure, entries)

@@ -11,19 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.axes import density_axis, value_axis
 from analysis.summaries import summarise_levels
 from analysis.tables import check_any_sound, results_at
 from analysis.theme import (
     GREY,
     Style,
     arm_styles,
-    density_axis,
     handle,
     legend,
+    lost_note,
     panel_title,
     panels,
     paper,
-    value_axis,
     value_label,
 )
 from analysis.wording import number
@@ -77,7 +77,7 @@ def metric_vs_density(
             higher = bool(of_run["higher_is_better"].iloc[0])
             value_axis(ax, values, value_label(of_run, split), may_be_log=not higher)
             note = _baseline_note(ax, str(run), baselines, split, values)
-            ax.set_title(panel_title(str(run), note))
+            ax.set_title(panel_title(str(run), note, _lost(levels)))
         entries["dense mean and margin"] = Line2D([], [], color=GREY, linestyle=(0, (3, 2)))
         legend(figure, entries)
     return figure
@@ -106,9 +106,14 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
             density_axis(ax, of_run["density"])
             sound = of_run[~of_run["diverged"].astype(bool)]
             value_axis(ax, sound["early_stop_step"], "early-stop step", may_be_log=False)
-            ax.set_title(panel_title(str(run)))
+            ax.set_title(panel_title(str(run), _lost(levels)))
         legend(figure, entries)
     return figure
+
+
+def _lost(levels: pd.DataFrame) -> str:
+    lost = int(levels["diverged"].sum())
+    return lost_note(lost, lost + int(levels["n"].sum()))
 
 
 def _draw_arms(

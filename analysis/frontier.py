@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis.significance import ALPHA, MINIMUM_N, holm, welch
+from analysis.significance import Comparison, holm, judge, welch
 from analysis.summaries import summarise_levels
 from analysis.tables import LOSS, results_at
 from lottery.records import TICKET
@@ -32,8 +32,9 @@ COMPARISON = (
     *("mean", "low", "high", "n", "diverged", "on_front"),
 )
 CONTESTS = (
-    *("data", "metric", "unit", "budget", "first", "first_origin", "first_density", "first_n"),
-    *("second", "second_origin", "second_density", "second_n"),
+    *("data", "metric", "unit", "budget"),
+    *("first", "first_origin", "first_density", "first_n", "first_diverged"),
+    *("second", "second_origin", "second_density", "second_n", "second_diverged"),
     *("difference", "low", "high", "effect", "p", "better"),
 )
 
@@ -45,7 +46,8 @@ def frontier(
 
     A level is on the front when no other of the same data and metric has at most its parameters and
     at least its mean, one of them strictly. `validation` is the mean on the validation split, by
-    which levels are chosen; `label` names the network, and the run where several have it.
+    which levels are chosen; `label` names the network, and the run where several have it. A level of which half or
+    more diverged has no `validation` and is not on the front: what is left of it is not what it does.
 
     Raises:
         LotteryError: nothing was read off there.
@@ -62,10 +64,12 @@ def frontier(
         runs_of > 1, levels["network"] + " (" + levels["run"] + ")", levels["network"]
     )
     levels["on_front"] = False
+    sound = levels["diverged"] < levels["n"]
+    levels["validation"] = levels["validation"].where(sound)
     for _, group in levels.groupby(["data", "metric"], sort=False):
         levels.loc[group.index, "on_front"] = pareto(
             group["parameters"].tolist(),
-            group["mean"].tolist(),
+            group["mean"].where(sound).tolist(),
             higher_is_better=bool(group["higher_is_better"].iloc[0]),
         )
     return levels
@@ -112,7 +116,8 @@ def at_budget(
 ) -> pd.DataFrame:
     """Per data, budget and network, the level within the budget that is best on validation.
 
-    A network without a level that small is left out. Among equals the larger one is taken.
+    A network without a level that small is left out. Among equals the larger one is taken; levels of which half or
+    more diverged come last.
 
     Args:
         levels: as from `frontier`.
@@ -126,7 +131,7 @@ def at_budget(
     chosen = []
     for _, group in levels.groupby(["data", "metric"], sort=False):
         for size in matched_budgets(group, budget) if budgets is None else budgets:
-            fitting = _best_first(group[(group[budget] <= size) & (group["n"] > 0)], budget)
+            fitting = _best_first(group[group[budget] <= size], budget)
             chosen.append(fitting.drop_duplicates("label").assign(budget=size))
     empty = levels.iloc[:0].assign(budget=0)
     return pd.concat([empty, *chosen], ignore_index=True) if chosen else empty
@@ -157,7 +162,8 @@ def contests(
 
     Contenders are ranked on validation; then Welch's two-sided test compares their test values.
     The runs may differ in their seeds, so the test is not paired. The p-values are adjusted after
-    Holm over the budgets of a data set; `better` names the winner at 0.05 or is empty (undecided).
+    Holm over the budgets of a data set; `better` names the winner at 0.05 or is empty (undecided). It never names the
+    one of which more diverged; diverged networks rank worst.
     Budgets at which the same two levels would meet again are left out.
 
     Args:
@@ -177,16 +183,18 @@ def contests(
     values = _tickets(results_at(table, at=at, split=split))
     found = []
     for _, of_data in chosen.groupby(["data", "metric"], sort=False):
-        rows: dict[tuple[object, ...], dict[str, object]] = {}
+        rows: dict[tuple[object, ...], tuple[dict[str, object], Comparison]] = {}
         for _, group in of_data.groupby("budget", sort=False):
             pair = _contenders(group, between)
             if len(pair) == 2:
                 met = tuple(pair[["run", "level"]].to_numpy().ravel())
                 rows.setdefault(met, _contest(pair, values))
-        adjusted = holm([float(str(row["p"])) for row in rows.values()])
-        for row, p in zip(rows.values(), adjusted, strict=True):
-            ahead = row["first"] if float(str(row["difference"])) > 0 else row["second"]
-            found.append({**row, "p": p, "better": ahead if p < ALPHA else ""})
+        adjusted = holm([_two_sided(tested) for _, tested in rows.values()])
+        for (row, tested), p in zip(rows.values(), adjusted, strict=True):
+            for_first = tested.p < tested.p_opposite
+            verdict = judge(tested, p if for_first else math.nan, math.nan if for_first else p)
+            better = {"yes": row["first"], "no": row["second"], "undecided": ""}[verdict]
+            found.append({**row, "p": p, "better": better})
     return pd.DataFrame(found, columns=list(CONTESTS))
 
 
@@ -197,21 +205,26 @@ def _contenders(group: pd.DataFrame, between: str) -> pd.DataFrame:
     return group.head(2)
 
 
-def _contest(pair: pd.DataFrame, values: pd.DataFrame) -> dict[str, object]:
+def _contest(pair: pd.DataFrame, values: pd.DataFrame) -> tuple[dict[str, object], Comparison]:
     sides = []
     for run, level in pair[["run", "level"]].itertuples(index=False, name=None):
         here = values[(values["run"] == run) & (values["level"] == level)]
-        sound = here.loc[~here["diverged"].astype(bool), "value"].dropna()
-        sides.append(sound.to_numpy(dtype=np.float64))
+        known = here["value"].mask(here["diverged"].astype(bool))
+        sides.append(known.to_numpy(dtype=np.float64))
     first, second = pair.iloc[0], pair.iloc[1]
     tested = welch(sides[0], sides[1], higher_is_better=bool(first["higher_is_better"]))
-    p = min(1.0, 2 * min(tested.p, tested.p_opposite)) if tested.n >= MINIMUM_N else math.nan
     row: dict[str, object] = {key: first[key] for key in ("data", "metric", "unit", "budget")}
     for name, side in (("first", first), ("second", second)):
         row |= {name: side["label"], f"{name}_origin": side["origin"]}
         row |= {f"{name}_density": side["density"], f"{name}_n": int(side["n"])}
+        row |= {f"{name}_diverged": int(side["diverged"])}
     interval = {"low": tested.low, "high": tested.high, "effect": tested.effect}
-    return {**row, "difference": tested.difference, **interval, "p": p}
+    return {**row, "difference": tested.difference, **interval}, tested
+
+
+def _two_sided(tested: Comparison) -> float:
+    p = min(tested.p, tested.p_opposite)  # both are NaN, or neither
+    return p if math.isnan(p) else min(1.0, 2 * p)
 
 
 def _best_first(rows: pd.DataFrame, budget: str) -> pd.DataFrame:

@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.axes import size_axis, value_axis
 from analysis.theme import (
     Style,
     handle,
     legend,
+    lost_note,
     network_styles,
     panel_title,
     panels,
     paper,
-    size_axis,
-    value_axis,
     value_label,
 )
 
@@ -46,7 +46,9 @@ def searched_vs_pruned(levels: pd.DataFrame, *, split: str = "test") -> Figure:
             higher = bool(group["higher_is_better"].iloc[0])
             size_axis(ax, group["parameters"], "remaining parameters")
             value_axis(ax, group["mean"].dropna(), value_label(group, split), may_be_log=not higher)
-            ax.set_title(panel_title(str(group["data"].iloc[0])))
+            lost = int(group["diverged"].sum())
+            note = lost_note(lost, lost + int(group["n"].sum()))
+            ax.set_title(panel_title(str(group["data"].iloc[0]), note))
         entries["Pareto front"] = Line2D([], [], color="#bbbbbb", linewidth=4)
         legend(figure, entries)
     return figure

@@ -21,7 +21,7 @@ from analysis.frontier import frontier
 from analysis.frontier_plots import searched_vs_pruned
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.structure_plots import gate_densities, layer_densities
-from analysis.tables import LOSS, Study, sound_results
+from analysis.tables import Study, sound_histories, sound_results
 from analysis.theme import paper
 from training.errors import unknown
 from training.storage import write_file
@@ -31,6 +31,8 @@ FORMATS: dict[str, dict[str, str | None]] = {  # format -> metadata that would h
     "png": {},
     "pdf": {"CreationDate": None},
 }
+
+FORMULA = ("=", "+", "-", "@")  # how a formula begins in spreadsheets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +74,7 @@ FIGURES: dict[str, FigureKind] = {
             "Validation metric during training of the dense network, a middle and the last level: "
             "mean and 95 % interval (band); tickets solid, controls dashed."
         ),
-        data=lambda study: study.histories[study.histories["metric"] != LOSS],
+        data=lambda study: sound_histories(study.histories),
         draw=lambda study: learning_curves(study.histories),
     ),
     "density-per-layer": FigureKind(
@@ -120,11 +122,27 @@ def save_figure(
     """
     stem = path_without_suffix.name
     drawn = {name: render(figure, name, salt=stem) for name in formats}
-    contents = {**drawn, "csv": data.to_csv(index=False).encode()}
+    contents = {**drawn, "csv": csv_text(data).encode()}
     paths = {name: path_without_suffix.with_name(f"{stem}.{name}") for name in contents}
     for name, content in contents.items():
         write_file(paths[name], content)
     return list(paths.values())
+
+
+def csv_text(data: pd.DataFrame) -> str:
+    r"""A table as CSV; a text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    >>> csv_text(pd.DataFrame({"name": ["=1+1", "a"], "value": [-1.5, 2.0]}))
+    "name,value\n'=1+1,-1.5\na,2.0\n"
+    """
+    texts = data.select_dtypes(exclude=["number", "bool"])
+    formulas = {
+        value: f"'{value}"
+        for column in texts
+        for value in texts[column].unique()
+        if isinstance(value, str) and value.startswith(FORMULA)
+    }
+    return (data.replace(formulas) if formulas else data).to_csv(index=False)
 
 
 def render(figure: Figure, file_format: str, *, salt: str) -> bytes:

@@ -35,7 +35,9 @@ GLOSSARY = {
     "superior": "better than the dense network (paired one-sided test)",
     "undecided": "neither the test nor its opposite is significant, or there are fewer than "
     "three seeds",
-    "n": "replicates that went into a number; those that diverged are counted apart",
+    "n": "replicates that went into a number; those that diverged are counted apart, as lost",
+    "diverged": "ranks below every other replicate: the sign test of pairs or the rank-sum test of samples then "
+    "takes the place of the test of means, and no yes goes to the side that lost more",
     "[low, high]": "95 % interval of a mean after Student's t",
 }
 

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pandas as pd
 
+from analysis.tables import visible_facts, visible_names
 from analysis.wording import short_names
 from nas.search.records import (
+    DRAWING,
     SEARCH,
     SearchHistoryRow,
     SearchRecord,
@@ -23,16 +26,31 @@ from nas.search.records import (
     read_result,
     read_search_history,
 )
-from training.errors import LotteryError
+from training.errors import ExitCode, LotteryError, visible
 
 FOUND = "found"
 RANDOM = "random"
 ARCHITECTURES = (
     *("search", "method", "space", "origin", "rank", "round", "parameters", "score", "standalone"),
-    *("predicted", "score_metric", "standalone_metric", "metric", "unit", "encoding", "genotype"),
+    *(
+        "lost",
+        "predicted",
+        "score_metric",
+        "standalone_metric",
+        "metric",
+        "unit",
+        "encoding",
+        "genotype",
+    ),
 )
 HISTORY = ("search", "epoch", "step", "name", "value")
 STEPS = ("search", "epoch", "step_size", "promised", "predicted", "real", "count")
+SVG = "{http://www.w3.org/2000/svg}"
+XLINK = "{http://www.w3.org/1999/xlink}"
+DRAWN = (  # the elements of a drawing
+    *("svg", "defs", "style", "g", "path", "use", "text", "tspan", "clipPath", "rect"),
+    *("circle", "line"),
+)
 CURVES = ("loss", "reward", "baseline", "entropy", "score", "best")
 
 
@@ -42,7 +60,8 @@ class SearchStudy:
 
     Attributes:
         architectures: one row per architecture that a search ended with (`ARCHITECTURES`). Scores are rewards, higher
-            is better; the columns of a metric are in its own terms.
+            is better; the columns of a metric are in its own terms. `lost` counts the seeds that diverged when it was
+            trained alone, whose reward is 0.
         history: one row per number of a phase (`HISTORY`); rollbacks are named so.
         steps: of NAO, one row per renewal of the pool and step size (`STEPS`): mean gains over the parents.
         facts: per search, what it says of itself.
@@ -63,7 +82,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
     if not runs:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
-    names = short_names(paths)
+    names = {path: visible(name) for path, name in short_names(paths).items()}
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(
@@ -71,17 +90,56 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         history=_history(histories),
         steps=_steps(histories),
         facts={
-            name: {"search": _settings(path), "data": read_data_facts(path)}
+            name: visible_facts({"search": _settings(path), "data": read_data_facts(path)})
             for path, name in names.items()
         },
     )
 
 
 def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
-    """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it."""
+    """Search -> the drawing of its best architecture as SVG, where `lottery search` has put it.
+
+    Raises:
+        LotteryError: one is damaged, or holds more than drawings do.
+    """
     names = short_names([run.resolve() for run in runs])
-    drawings = {name: read_drawing(path) for path, name in names.items()}
-    return {name: svg for name, svg in drawings.items() if svg}
+    drawings = {path: read_drawing(path) for path in names}
+    return {visible(names[path]): _drawing(svg, path) for path, svg in drawings.items() if svg}
+
+
+def _drawing(svg: str, run: Path) -> str:
+    """A drawing written anew, without what acts or loads something in the page that it becomes a part of."""
+    path = run / DRAWING.format(rank=1, format="svg")
+    try:
+        root = ElementTree.fromstring(svg)
+    except ElementTree.ParseError as error:
+        raise _no_drawing(path, f"it is no SVG ({error})") from None
+    for element in list(root.iter()):
+        for metadata in element.findall(f"{SVG}metadata"):
+            element.remove(metadata)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(SVG)
+        element.attrib = {key.replace(XLINK, "xlink:"): value for key, value in element.items()}
+        if element.tag not in DRAWN or _acts(element):
+            raise _no_drawing(path, f"its {element.tag} is none of a drawing")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _no_drawing(path: Path, fault: str) -> LotteryError:
+    return LotteryError(
+        f"{path} is no drawing of a search: {fault}; remove it, and repeat the search's command to draw it again.",
+        ExitCode.BAD_DATA,
+    )
+
+
+def _acts(element: ElementTree.Element) -> bool:
+    """Whether an element has code, or names anything outside of its drawing."""
+    if any(key.startswith(("on", "{")) for key in element.keys()):  # noqa: SIM118 - an element is no dict
+        return True
+    if not all(value.startswith("#") for key, value in element.items() if key.endswith("href")):
+        return True
+    texts = [element.text or "" if element.tag == "style" else "", *element.attrib.values()]
+    return any("@" in text or "url(" in text.replace("url(#", "") for text in texts)
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -93,7 +151,7 @@ def _settings(path: Path) -> dict[str, Any]:
 
 def _architectures(results: dict[str, SearchResult]) -> pd.DataFrame:
     rows = [_row(name, r, result) for name, result in results.items() for r in result.records]
-    table = pd.DataFrame(rows, columns=list(ARCHITECTURES))
+    table = visible_names(pd.DataFrame(rows, columns=list(ARCHITECTURES)))
     numbers = ["score", "standalone", "predicted", "score_metric", "standalone_metric"]
     return table.astype({**dict.fromkeys(numbers, float), "rank": "Int64"})
 
@@ -109,6 +167,7 @@ def _row(name: str, record: SearchRecord, result: SearchResult) -> dict[str, obj
     return {
         **shared,
         "search": name,
+        "lost": record.standalone_by_seed.count(0.0),
         "predicted": record.facts.get("predicted"),
         "score_metric": in_metric(record.score),
         "standalone_metric": in_metric(record.standalone),
@@ -124,7 +183,7 @@ def _history(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
         for row in history
         for figure, value in _figures(row).items()
     ]
-    return pd.DataFrame(rows, columns=list(HISTORY)).astype({"value": float})
+    return visible_names(pd.DataFrame(rows, columns=list(HISTORY))).astype({"value": float})
 
 
 def _figures(row: SearchHistoryRow) -> dict[str, float | None]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.search_tables import FOUND, RANDOM
 from analysis.text_tables import Table
-from analysis.wording import MISSING, count, number, with_unit
+from analysis.wording import MISSING, count, counted, number, with_unit
 
 
 def architectures_table(architectures: pd.DataFrame, search: str, most: int | None = None) -> Table:
@@ -25,15 +25,18 @@ def architectures_table(architectures: pd.DataFrame, search: str, most: int | No
     shown = [_row(row, unit) for _, row in found.head(most if most else len(found)).iterrows()]
     by_chance = rows[rows["origin"] == RANDOM]
     if not by_chance.empty:
-        means = by_chance[["score_metric", "standalone_metric", "parameters"]].mean()
-        cells = (_cell(means["score_metric"], unit), _cell(means["standalone_metric"], unit))
-        shown.append(("–", *cells, count(means["parameters"]), f"mean of {len(by_chance)} random"))
+        lost = by_chance["lost"] > 0
+        alone = by_chance["standalone_metric"].mask(lost).mean()
+        cells = (_cell(by_chance["score_metric"].mean(), unit), _cell(alone, unit))
+        number = f"mean of {counted((~lost).sum(), lost.sum())} random"
+        shown.append((MISSING, *cells, count(by_chance["parameters"].mean()), number))
     head = ("rank", f"{metric} by score", f"{metric} alone", "parameters", "genotype")
     return Table(head=head, rows=shown)
 
 
 def _row(row: pd.Series[float], unit: str) -> tuple[str, ...]:
-    cells = (_cell(row["score_metric"], unit), _cell(row["standalone_metric"], unit))
+    alone = f"{MISSING} (diverged)" if row["lost"] else _cell(row["standalone_metric"], unit)
+    cells = (_cell(row["score_metric"], unit), alone)
     return (str(row["rank"]), *cells, count(row["parameters"]), str(row["genotype"]))
 
 

@@ -7,11 +7,11 @@ import pandas as pd
 
 from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
 from analysis.search_tables import FOUND, RANDOM, SearchStudy
-from analysis.significance import MINIMUM_N, Comparison, at_equal_size, decide, welch
-from analysis.summaries import Values
+from analysis.significance import MINIMUM_N, Comparison, at_equal_size, judge, welch
+from analysis.summaries import Values, summarise
 from analysis.tables import Study, results_at
 from analysis.text_tables import Table
-from analysis.verdicts import Answer
+from analysis.verdicts import Answer, losses
 from analysis.wording import MISSING, count, interval, number, p_value
 
 RANDOM_SEARCH = "random search"
@@ -135,19 +135,25 @@ def _alone_against(
     """The best of a search against others, after equally long training alone."""
     if ours.empty or theirs.empty:
         return []
-    mine, other = (100 * _values(side["standalone"]) for side in (ours, theirs))
+    alone = (side["standalone"].mask(side["lost"] > 0) for side in (ours, theirs))
+    mine, other = (100 * _values(values) for values in alone)
     found = welch(mine, other, higher_is_better=True)
     unit = "points of accuracy" if ours["unit"].iloc[0] == "%" else "hundredths of reward"
     plain = Answer(
         question=f"{question}?",
         answer=f"Trained alone equally long, its best {mine.size} are on average {_gain(found)} "
         f"{unit} better than {what}; the best of these is "
-        f"{'better' if other.max() > mine.max() else 'no better'} than the best of the search.",
-        verdict=decide(found.p, found.p_opposite),
+        f"{'better' if _best(theirs) > _best(ours) else 'no better'} than the best of the search.",
+        verdict=judge(found, found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
     would = f"{unit} better than the others would be at its sizes"
     return [plain, *_sized(f"{question} at equal parameters?", would, mine, other, *sizes)]
+
+
+def _best(side: pd.DataFrame) -> float:
+    """The highest stand-alone score; one that diverged has the lowest, 0."""
+    return float(side["standalone"].max())
 
 
 def _sized(
@@ -175,7 +181,7 @@ def _sized(
             answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the others "
             f"{count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
             f"are {_gain(found)} {what}{beyond}.",
-            verdict="undecided" if apart else decide(found.p, found.p_opposite),
+            verdict="undecided" if apart else judge(found, found.p, found.p_opposite),
         )
     ]
 
@@ -184,15 +190,16 @@ def retraining_answers(study: Study) -> list[Answer]:
     """Per data set: do retrained networks of searches beat those of random search, and ones drawn at random.
 
     The unit is an architecture, its value the mean over the seeds of its retraining: seeds of one architecture say
-    nothing about the next search. Runs whose training differs are not compared.
+    nothing about the next search. One of which a seed diverged ranks below all others. Runs whose training differs are
+    not compared.
 
     Args:
         study: of runs that `lottery retrain` or `lottery prune` made; those that no search found are passed over.
     """
     rows = results_at(study.table)
-    rows = rows[(rows["level"] == 0) & ~rows["diverged"]]
-    grouped = rows.groupby(["run", "data", "parameters", "higher_is_better"], sort=False)
-    means = grouped["value"].mean().reset_index()
+    rows = rows[rows["level"] == 0]
+    means = summarise(rows, ["run", "data", "parameters", "higher_is_better"])
+    means["value"] = means["mean"].mask(means["diverged"] > 0)
     means["method"] = [_method(study, run) for run in means["run"]]
     means["budget"] = [str(study.facts[run]["experiment"].get("training")) for run in means["run"]]
     answers = []
@@ -216,7 +223,7 @@ def _retrained(question: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[
         question=f"{question}?",
         answer=f"{mine.size} architectures against {other.size}, each the mean of its seeds: an advantage of "
         f"{_gain(found)}{few}.",
-        verdict=decide(found.p, found.p_opposite),
+        verdict=judge(found, found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
     what = "better than the others would be at their sizes"
@@ -233,7 +240,11 @@ def _method(study: Study, run: str) -> str:
 
 
 def _gain(found: Comparison) -> str:
-    return f"{number(found.difference)} {interval(found.low, found.high)} ({p_value(found.p)})"
+    told = losses(found, "its own", "the others")
+    test = f"{told}; rank test " if told else ""
+    return (
+        f"{number(found.difference)} {interval(found.low, found.high)} ({test}{p_value(found.p)})"
+    )
 
 
 def _values(column: pd.Series[float]) -> Values:

@@ -1,10 +1,14 @@
-"""Tests between two networks: paired by seed, Welch's, or at equal size; and Holm's adjustment."""
+"""Tests between two networks: paired by seed, Welch's, or at equal size; and Holm's adjustment.
+
+A replicate that diverged has no value (NaN) and ranks below every one that has. Where there is one, means can't be
+tested: ranks take their place (the sign test of pairs, Wilcoxon's rank-sum test of independent samples).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +21,9 @@ ALPHA = 0.05
 MINIMUM_N = 3
 # Below this share of the values' size a spread is rounding, not variation.
 ROUNDING = 1e-9
+# Up to this many ways to split the replicates over the sides, all are counted: 8 against 8 have 12,870.
+SPLITS = 20_000
+ALTERNATIVES: tuple[Literal["greater", "less"], ...] = ("greater", "less")
 NAN = float("nan")
 
 
@@ -25,24 +32,37 @@ class Comparison:
     """How one side did against another.
 
     Attributes:
-        n: pairs, or the size of the smaller side.
-        difference: mean advantage of our side in the metric's unit; positive means better, whatever
+        n: pairs of which neither diverged, or the size of the smaller side without those that did.
+        difference: mean advantage of our side in the metric's unit, of those n; positive means better, whatever
             the direction.
         low: lower end of the two-sided 95 % interval of `difference`.
         high: upper end of it.
         effect: `difference` in standard deviations: of the differences (Cohen's d_z) or averaged
             over the sides (d).
-        p: of the one-sided test that the advantage is above -margin; NaN when n < 3.
-        p_opposite: of the one-sided test that it is below -margin; NaN when n < 3.
+        p: of the one-sided test that the advantage is above -margin; NaN where nothing was tested.
+        p_opposite: of the one-sided test that it is below -margin; NaN where nothing was tested.
+        ours: replicates of our side, those that diverged too.
+        theirs: likewise of the other side.
+        ours_lost: those of ours that diverged.
+        theirs_lost: those of theirs that diverged.
     """
 
     n: int
-    difference: float
-    low: float
-    high: float
-    effect: float
-    p: float
-    p_opposite: float
+    difference: float = NAN
+    low: float = NAN
+    high: float = NAN
+    effect: float = NAN
+    p: float = NAN
+    p_opposite: float = NAN
+    ours: int
+    theirs: int
+    ours_lost: int
+    theirs_lost: int
+
+    @property
+    def lost(self) -> int:
+        """Replicates of both sides that diverged."""
+        return self.ours_lost + self.theirs_lost
 
 
 def paired(
@@ -58,9 +78,12 @@ def paired(
     differences are the same there is no spread to test against and the sign test takes its place: p
     is 0.5 ** n if they lie above -margin, 1 below it and 0.5 on it.
 
+    Where a replicate diverged the sign test takes its place too: a pair counts for the side whose replicate did not
+    diverge, and for none where both did (Dixon & Mood 1946).
+
     Args:
-        ours: seed -> value.
-        theirs: seed -> value.
+        ours: seed -> value, NaN where it diverged.
+        theirs: likewise.
         higher_is_better: the metric's direction.
         margin: how much worse still passes, in the metric's unit, at least 0.
     """
@@ -68,14 +91,14 @@ def paired(
     sign = 1.0 if higher_is_better else -1.0
     mine = sign * np.array([ours[seed] for seed in seeds], dtype=np.float64)
     other = sign * np.array([theirs[seed] for seed in seeds], dtype=np.float64)
-    gains = mine - other
-    if not seeds:
-        return Comparison(n=0, difference=NAN, low=NAN, high=NAN, effect=NAN, p=NAN, p_opposite=NAN)
-    difference = float(gains.mean())
-    spread = float(gains.std(ddof=1)) if len(seeds) > 1 else NAN
-    scale = float(np.abs([mine, other]).max())
+    gains = (mine - other)[~np.isnan(mine - other)]
+    difference = float(gains.mean()) if gains.size else NAN
+    spread = float(gains.std(ddof=1)) if gains.size > 1 else NAN
+    scale = float(np.nanmax(np.abs([mine, other]), initial=0.0))
     if len(seeds) < MINIMUM_N:
         p, opposite = NAN, NAN
+    elif gains.size < len(seeds):
+        p, opposite = _sign_test(mine, other, margin, scale)
     elif spread <= ROUNDING * scale:
         spread = 0.0
         p, opposite = _without_spread(difference + margin, scale, len(seeds))
@@ -85,13 +108,14 @@ def paired(
         opposite = float(stats.ttest_rel(mine, bar, alternative="less").pvalue)
     low, high = t_interval(gains)
     return Comparison(
-        n=len(seeds),
+        n=gains.size,
         difference=difference,
         low=low,
         high=high,
         effect=_effect(difference, spread),
         p=p,
         p_opposite=opposite,
+        **_sides(mine, other),
     )
 
 
@@ -99,29 +123,39 @@ def welch(ours: Values, theirs: Values, *, higher_is_better: bool) -> Comparison
     """Welch's test of two independent samples.
 
     The degrees of freedom are those of Welch and Satterthwaite. Sides without any spread are
-    treated as in `paired`.
+    treated as in `paired`. Where a replicate diverged Wilcoxon's rank-sum test takes its place, with worst ranks for
+    those that did (Lachin 1999); the difference and its interval are of the others.
 
     Args:
-        ours: `[n]` values.
-        theirs: `[m]` values.
+        ours: `[n]` values, NaN where one diverged.
+        theirs: `[m]` values, likewise.
         higher_is_better: the metric's direction.
     """
-    n = min(ours.size, theirs.size)
-    difference = float(ours.mean() - theirs.mean()) if n else NAN
-    difference = difference if higher_is_better else -difference
+    sign = 1.0 if higher_is_better else -1.0
+    mine, other = sign * ours[~np.isnan(ours)], sign * theirs[~np.isnan(theirs)]
+    sides = _sides(ours, theirs)
+    found = _welch(mine, other, sides)
+    if not found.lost or min(ours.size, theirs.size) < MINIMUM_N:
+        return found
+    p, opposite = _rank_test(sign * ours, sign * theirs)
+    return replace(found, p=p, p_opposite=opposite)
+
+
+def _welch(mine: Values, other: Values, sides: dict[str, int]) -> Comparison:
+    """Welch's test of values of which higher are better."""
+    n = min(mine.size, other.size)
+    difference = float(mine.mean() - other.mean()) if n else NAN
     if n < MINIMUM_N:
-        return Comparison(
-            n=n, difference=difference, low=NAN, high=NAN, effect=NAN, p=NAN, p_opposite=NAN
-        )
-    variances = np.array([ours.var(ddof=1), theirs.var(ddof=1)])
+        return Comparison(n=n, difference=difference, **sides)
+    variances = np.array([mine.var(ddof=1), other.var(ddof=1)])
     spread = math.sqrt(variances.mean())
-    scale = float(max(np.abs(ours).max(), np.abs(theirs).max()))
+    scale = float(max(np.abs(mine).max(), np.abs(other).max()))
     if spread <= ROUNDING * scale:
-        p, opposite = _without_spread(difference, scale, min(len(ours), len(theirs)))
+        p, opposite = _without_spread(difference, scale, n)
         half, spread = 0.0, 0.0
     else:
-        shares = variances / np.array([ours.size, theirs.size])
-        freedom = shares.sum() ** 2 / (shares**2 / [ours.size - 1, theirs.size - 1]).sum()
+        shares = variances / np.array([mine.size, other.size])
+        freedom = shares.sum() ** 2 / (shares**2 / [mine.size - 1, other.size - 1]).sum()
         error = math.sqrt(shares.sum())
         p = float(stats.t.sf(difference / error, freedom))
         opposite = float(stats.t.cdf(difference / error, freedom))
@@ -134,6 +168,7 @@ def welch(ours: Values, theirs: Values, *, higher_is_better: bool) -> Comparison
         effect=_effect(difference, spread),
         p=p,
         p_opposite=opposite,
+        **sides,
     )
 
 
@@ -150,23 +185,29 @@ def at_equal_size(
     One least-squares fit, value = a + b log(size) + difference on our side; the difference is tested
     with n + m - 3 degrees of freedom.
 
+    What diverged has no place on the line; `judge` keeps the side that lost more of it from winning.
+
     Args:
-        ours: `[n]` values.
-        theirs: `[m]` values.
+        ours: `[n]` values, NaN where one diverged.
+        theirs: `[m]` values, likewise.
         our_sizes: `[n]`, such as numbers of parameters.
         their_sizes: `[m]`.
         higher_is_better: the metric's direction.
 
     Returns:
-        The comparison; NaN but for n where a side has fewer than 3, or sizes tell the sides apart.
+        The comparison; NaN but for the counts where a side has fewer than 3, or sizes tell the sides apart.
     """
-    n = min(ours.size, theirs.size)
-    unknown = Comparison(n=n, difference=NAN, low=NAN, high=NAN, effect=NAN, p=NAN, p_opposite=NAN)
     values = np.concatenate([ours, theirs]) * (1.0 if higher_is_better else -1.0)
     sizes = np.log(np.concatenate([our_sizes, their_sizes]))
     is_ours = np.repeat([1.0, 0.0], [ours.size, theirs.size])
+    sides, known = _sides(ours, theirs), ~np.isnan(values)
+    n = min(ours.size - sides["ours_lost"], theirs.size - sides["theirs_lost"])
+    unknown = Comparison(n=n, **sides)
+    values, sizes, is_ours = values[known], sizes[known], is_ours[known]
+    if n < MINIMUM_N:
+        return unknown
     columns = np.stack([is_ours, sizes - sizes.mean(), np.ones_like(sizes)], axis=1)
-    if n < MINIMUM_N or np.linalg.matrix_rank(columns) < columns.shape[1]:
+    if np.linalg.matrix_rank(columns) < columns.shape[1]:
         return unknown
     fitted = np.linalg.lstsq(columns, values, rcond=None)[0]
     freedom = values.size - columns.shape[1]
@@ -184,6 +225,7 @@ def at_equal_size(
         effect=difference / math.sqrt(variance),
         p=float(stats.t.sf(difference / error, freedom)),
         p_opposite=float(stats.t.cdf(difference / error, freedom)),
+        **sides,
     )
 
 
@@ -214,6 +256,59 @@ def decide(p: float, p_opposite: float, alpha: float = ALPHA) -> Verdict:
     if p_opposite < alpha:
         return "no"
     return "undecided"
+
+
+def judge(found: Comparison, p: float, p_opposite: float, alpha: float = ALPHA) -> Verdict:
+    """The verdict of a comparison: as `decide`, but never for the side of which a larger share diverged.
+
+    Args:
+        found: the comparison, for what was lost.
+        p: its own or an adjusted p-value.
+        p_opposite: likewise.
+        alpha: the level of the tests.
+    """
+    lost, lost_there = found.ours_lost * found.theirs, found.theirs_lost * found.ours
+    verdict = decide(p, NAN, alpha) if lost <= lost_there else "undecided"
+    if verdict == "undecided" and lost_there <= lost:
+        verdict = decide(NAN, p_opposite, alpha)
+    return verdict
+
+
+def _sides(ours: Values, theirs: Values) -> dict[str, int]:
+    """The fields of a comparison that count replicates, of values that are NaN where one diverged."""
+    lost = {"ours_lost": int(np.isnan(ours).sum()), "theirs_lost": int(np.isnan(theirs).sum())}
+    return {"ours": ours.size, "theirs": theirs.size, **lost}
+
+
+def _sign_test(mine: Values, other: Values, margin: float, scale: float) -> tuple[float, float]:
+    """P and its opposite for pairs with NaN, higher is better; NaN where every pair is a tie."""
+    gains = mine - other + margin
+    ahead = (gains > ROUNDING * scale) | (np.isnan(other) & ~np.isnan(mine))
+    behind = (gains < -ROUNDING * scale) | (np.isnan(mine) & ~np.isnan(other))
+    wins, losses = int(ahead.sum()), int(behind.sum())
+    if not wins + losses:
+        return NAN, NAN
+    p, opposite = (
+        float(stats.binomtest(count, wins + losses, alternative="greater").pvalue)
+        for count in (wins, losses)
+    )
+    return p, opposite
+
+
+def _rank_test(mine: Values, other: Values) -> tuple[float, float]:
+    """P and its opposite for samples with NaN, higher is better; NaN where nothing is known of either."""
+    if np.isnan(mine).all() and np.isnan(other).all():
+        return NAN, NAN
+    exact = math.comb(mine.size + other.size, mine.size) <= SPLITS
+    method: Literal["asymptotic"] | stats.PermutationMethod = (
+        stats.PermutationMethod(n_resamples=SPLITS) if exact else "asymptotic"
+    )
+    ours, theirs = (np.where(np.isnan(side), -np.inf, side) for side in (mine, other))
+    p, opposite = (
+        float(stats.mannwhitneyu(ours, theirs, alternative=alternative, method=method).pvalue)
+        for alternative in ALTERNATIVES
+    )
+    return p, opposite
 
 
 def _without_spread(excess: float, scale: float, n: int) -> tuple[float, float]:

@@ -77,9 +77,10 @@ def summarise(
     for keys, group in table.groupby(list(by), sort=False, dropna=False):
         sound = group.loc[~group["diverged"].astype(bool), value].dropna()
         values = sound.to_numpy(dtype=np.float64)
-        low, high = INTERVALS[interval](values)
+        with np.errstate(over="ignore"):  # a perplexity may be so large that its square is infinite
+            low, high = INTERVALS[interval](values)
+            sd = float(values.std(ddof=1)) if values.size > 1 else float("nan")
         mean = float(values.mean()) if values.size else float("nan")
-        sd = float(values.std(ddof=1)) if values.size > 1 else float("nan")
         lost = len(group) - values.size
         rows.append((*keys, mean, sd, values.size, lost, low, high))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS])

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.wording import short_names
 from lottery.records import Record, read_facts, read_history, read_records
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, visible
 
 LOSS = "loss"
 TABLE = (
@@ -67,7 +68,7 @@ def read_study(runs: Sequence[Path]) -> Study:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
     """
     loaded = _load(runs)
-    facts = {run.name: read_facts(run.path) for run in loaded}
+    facts = {run.name: visible_facts(read_facts(run.path)) for run in loaded}
     return Study(
         table=_table(loaded),
         histories=_histories(loaded),
@@ -82,19 +83,29 @@ def read_published(path: Path) -> pd.DataFrame:
     """Published figures to draw over ours, from a CSV file with the columns `PUBLISHED`.
 
     Raises:
-        LotteryError: it can't be read, or a column is missing.
+        LotteryError: it can't be read, a column is missing, or a row has no density from 0 to 1 or no value.
     """
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise LotteryError(f"{path} can't be read as CSV ({error}).", ExitCode.BAD_DATA) from None
+    table = visible_names(table)
     missing = [name for name in PUBLISHED if name not in table.columns]
     if missing:
         raise LotteryError(
             f"{path} has no column {missing[0]}; it needs {', '.join(PUBLISHED)}.",
             ExitCode.BAD_DATA,
         )
-    return table
+    numbers = table[["density", "value"]].apply(pd.to_numeric, errors="coerce").astype(float)
+    fits = numbers["density"].between(0, 1) & np.isfinite(numbers["value"])
+    bad = ~fits | table[["arm", "source"]].isna().any(axis=1)
+    if bad.any():
+        raise LotteryError(
+            f"{path}, row {int(bad.to_numpy().argmax()) + 1}: it needs an arm, a density from 0 to 1, a value and a "
+            "source.",
+            ExitCode.BAD_DATA,
+        )
+    return table.assign(**numbers, **table[["arm", "source"]].astype(str))
 
 
 def read_table(runs: Sequence[Path]) -> pd.DataFrame:
@@ -148,6 +159,12 @@ def sound_results(table: pd.DataFrame) -> pd.DataFrame:
     return rows if any_sound(rows) else rows.iloc[:0]
 
 
+def sound_histories(histories: pd.DataFrame) -> pd.DataFrame:
+    """The evaluations of the task's own metric; none where every network diverged before the first."""
+    rows = histories[histories["metric"] != LOSS]
+    return rows if rows["value"].notna().any() else rows.iloc[:0]
+
+
 def any_sound(rows: pd.DataFrame) -> bool:
     """Whether any network of some rows did not diverge."""
     return bool((~rows["diverged"].astype(bool) & rows["value"].notna()).any())
@@ -166,6 +183,27 @@ def check_any_sound(rows: pd.DataFrame) -> None:
         )
 
 
+def visible_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in which no text acts on a terminal, a page or a figure: the border for all that files may hold."""
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    known = {
+        value: visible(value)
+        for column in texts
+        for value in texts[column].unique()
+        if isinstance(value, str) and not value.isprintable()
+    }
+    return table.replace(known) if known else table
+
+
+def visible_facts(value: Any) -> Any:
+    """Plain JSON values with the texts in them made visible, as those of `visible_names`."""
+    if isinstance(value, dict):
+        return {visible(key): visible_facts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [visible_facts(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
+
+
 def _load(runs: Sequence[Path]) -> list[_Run]:
     if not runs:
         raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")
@@ -178,12 +216,12 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
                 "to resume it, or leave it out."
             )
     names = short_names(paths)
-    return [_Run(name=names[path], path=path, records=records) for path, records in found]
+    return [_Run(name=visible(names[path]), path=path, records=records) for path, records in found]
 
 
 def _table(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = [row for run in runs for record in run.records for row in _rows(run.name, record)]
-    table = pd.DataFrame(rows, columns=list(TABLE))
+    table = visible_names(pd.DataFrame(rows, columns=list(TABLE)))
     return table.astype({"value": float, "margin": float})
 
 
@@ -234,7 +272,7 @@ def _histories(runs: Sequence[_Run]) -> pd.DataFrame:
             unit = record.metric.unit if of_task else ""
             better = of_task and record.metric.higher_is_better
             rows.append((*place, row.step, row.metric, row.value, unit, better))
-    return pd.DataFrame(rows, columns=list(HISTORIES)).astype({"value": float})
+    return visible_names(pd.DataFrame(rows, columns=list(HISTORIES))).astype({"value": float})
 
 
 def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
@@ -247,7 +285,7 @@ def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
         for record in run.records
         for layer in record.layers
     ]
-    return pd.DataFrame(rows, columns=list(LAYERS))
+    return visible_names(pd.DataFrame(rows, columns=list(LAYERS)))
 
 
 def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
@@ -261,7 +299,7 @@ def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
         for layer in record.layers
         for gate in layer.gates
     ]
-    return pd.DataFrame(rows, columns=list(GATES))
+    return visible_names(pd.DataFrame(rows, columns=list(GATES)))
 
 
 def _baselines(facts: dict[str, dict[str, Any]]) -> pd.DataFrame:

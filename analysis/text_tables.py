@@ -10,11 +10,12 @@ from analysis.frontier import BUDGETS, comparison
 from analysis.structure import density_per_gate
 from analysis.summaries import summarise_levels
 from analysis.tables import Study, results_at
-from analysis.verdicts import decide_control
+from analysis.verdicts import decide_control, losses
 from analysis.winners import REINITIALISED, compare_arms, judge_levels, smallest_matching
 from analysis.wording import (
     MISSING,
     count,
+    counted,
     difference,
     interval,
     matrix,
@@ -61,7 +62,7 @@ def results_table(table: pd.DataFrame) -> Table:
         if not dense.empty:
             d = dense.iloc[0]
             value = f"{with_unit(d['mean'], d['unit'])} {interval(d['low'], d['high'])}"
-            cells = (count(d["parameters"]), value, str(d["n"]))
+            cells = (count(d["parameters"]), value, counted(d["n"], d["diverged"]))
         sparsest = percent(matching[run]) if run in matching else "none shown"
         names = tuple(str(first[key]) for key in ("run", "network", "origin", "data"))
         found.append((*names, *cells, sparsest, _against_reinitialised(of_run)))
@@ -91,16 +92,6 @@ def run_line(study: Study, run: str) -> str:
     return "; ".join([f"{first['network']} on {first['data']}", *how, *told])
 
 
-def divergence_notes(table: pd.DataFrame, run: str) -> list[str]:
-    """A line for each arm and level of a run of which networks diverged."""
-    levels = summarise_levels(results_at(table[table["run"] == run]))
-    return [
-        f"level {row['level']}, {row['arm']}: {row['diverged']} of {row['n'] + row['diverged']} "
-        "networks diverged"
-        for _, row in levels[levels["diverged"] > 0].iterrows()
-    ]
-
-
 def levels_table(table: pd.DataFrame, run: str) -> Table:
     """One row per arm and level of a run, with the verdicts of its tickets.
 
@@ -123,13 +114,13 @@ def levels_table(table: pd.DataFrame, run: str) -> Table:
                 *(str(row["level"]), percent(row["density"]), row["arm"]),
                 *(count(row[size]) for size in ("parameters", "multiply_adds", "bytes")),
                 with_unit(row["mean"], row["unit"]),
-                *(interval(row["low"], row["high"]), str(row["n"]), str(row["diverged"])),
+                *(interval(row["low"], row["high"]), counted(row["n"], row["diverged"])),
                 *words,
                 _strongest(*words),
             )
         )
     head = ("level", "density", "arm", "parameters", "multiply-adds", "bytes", metric_title(of_run))
-    last = ("95 % interval", "n", "diverged", "matching", "winning", "superior", "verdict")
+    last = ("95 % interval", "n", "matching", "winning", "superior", "verdict")
     return Table(head=(*head, *last), rows=found)
 
 
@@ -167,9 +158,11 @@ def _against_reinitialised(of_run: pd.DataFrame) -> str:
     level = int(control["level"].max())
     verdict, _ = decide_control(of_run, level, REINITIALISED)
     found = compare_arms(of_run, level, TICKET, REINITIALISED)
+    told = losses(found, TICKET, REINITIALISED)
+    lost = f" ({told})" if told else ""
     return (
         f"{difference(found.difference, of_run['unit'].iloc[0])} "
-        f"{interval(found.low, found.high)}, {p_value(found.p)}, n = {found.n}: {verdict}"
+        f"{interval(found.low, found.high)}, {p_value(found.p)}, n = {found.n}{lost}: {verdict}"
     )
 
 
@@ -186,7 +179,7 @@ def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
             f"{percent(row['density'])}{' with embeddings' if row['embeddings'] else ''}",
             *(count(row[size]) for size in BUDGETS),
             f"{with_unit(row['mean'], row['unit'])} {interval(row['low'], row['high'])}",
-            *(str(row["n"]), "yes" if row["on_front"] else "no"),
+            *(counted(row["n"], row["diverged"]), "yes" if row["on_front"] else "no"),
         )
         for _, row in comparison(table, budget=budget).iterrows()
     ]

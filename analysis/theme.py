@@ -1,10 +1,10 @@
-"""How figures look: colours, a style per arm, sizes for paper, and the axes of a density."""
+"""How figures look: colours, a style per arm, sizes for paper, titles and legends."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-
-from analysis.wording import count
 
 WIDTH = 6.5  # inches: the text width of a paper
 PANEL_HEIGHT = 2.6
@@ -34,8 +31,6 @@ OKABE_ITO = {
     "purple": "#CC79A7",
 }
 GREY = "#777777"
-DENSITY_TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
-MOST_LABELS = 6  # of densities within a narrow range
 SOLID: tuple[float, ...] = ()
 
 PAPER: dict[Any, Any] = {
@@ -141,8 +136,12 @@ def network_styles(labels: Iterable[str]) -> dict[str, Style]:
 
 @contextlib.contextmanager
 def paper() -> Iterator[None]:
-    """Draw and save with this theme, and leave matplotlib's settings as they were."""
-    with mpl.rc_context(PAPER):
+    """Draw and save with this theme, and leave matplotlib's settings as they were.
+
+    A letter that the font lacks is drawn as a box, and stays itself in SVG, whose text is text.
+    """
+    with mpl.rc_context(PAPER), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
@@ -164,80 +163,13 @@ def panels(number: int, *, heights: Sequence[float] = ()) -> tuple[Figure, list[
     return figure, axes[:number]
 
 
-def density_axis(axes: Axes, densities: Iterable[float]) -> None:
-    """Make x the density in percent: logarithmic, 100 % on the left, labels at round values."""
-    shown = sorted({float(f"{100 * density:.3g}") for density in densities}, reverse=True)
-    low, high = shown[-1], max(shown[0], 100)
-    axes.set_xscale("log")
-    axes.set_xlim(high * 1.12, low / 1.12)
-    axes.xaxis.set_major_locator(FixedLocator(_density_ticks(shown)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("density (% of prunable weights kept)")
-
-
-def _density_ticks(shown: Sequence[float]) -> list[float]:
-    """Round values, or the levels themselves where these lie within so narrow a range that few would be seen.
-
-    Args:
-        shown: densities in percent, each once, the largest first.
-    """
-    ticks = [tick for tick in DENSITY_TICKS if shown[-1] / 1.12 <= tick <= shown[0]]
-    return ticks if len(ticks) >= 3 else list(shown[:: -(-len(shown) // MOST_LABELS)])
-
-
-def size_axis(axes: Axes, sizes: Iterable[float], label: str) -> None:
-    """Make x a logarithmic size with labels such as 20k or 1M."""
-    shown = list(sizes)
-    low, high = min(shown) / 1.15, max(shown) * 1.15
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    within = [
-        [
-            value
-            for power in range(13)
-            for step in steps
-            if low <= (value := step * 10.0**power) <= high
-        ]
-        for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8))
-    ]
-    # As many labels as fit, and few where the range is wide.
-    ticks = next((found for found in reversed(within) if len(found) <= 6), within[0])
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    axes.set_xlabel(label)
-
-
-def value_axis(axes: Axes, values: Iterable[float], label: str, *, may_be_log: bool) -> None:
-    """Label y; where the values span more than a factor of four it may become logarithmic.
-
-    Without a value there is no scale: the panel says that every network diverged.
-    """
-    known = [value for value in values if not math.isnan(value)]
-    shown = [value for value in known if value > 0]
-    axes.set_ylabel(label)
-    if not known:
-        axes.set_yticks([])
-        axes.text(0.5, 0.5, "every network diverged", transform=axes.transAxes, ha="center")
-    elif may_be_log and shown and max(shown) > 4 * min(shown):
-        axes.set_yscale("log")
-        low, high = min(shown) / 1.1, max(shown) * 1.1
-        round_values = [step * 10.0**power for power in range(-6, 9) for step in (1, 2, 5)]
-        axes.set_ylim(low, high)
-        axes.yaxis.set_major_locator(FixedLocator([v for v in round_values if low <= v <= high]))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    else:
-        axes.yaxis.set_major_locator(MaxNLocator(6))
-
-
 def legend(figure: Figure, entries: Mapping[str, Line2D]) -> None:
     """One legend below all panels, where it covers no data, in as many columns as fit."""
     inches = 0.6 + 0.055 * max(len(label) for label in entries)
     figure.legend(
         handles=list(entries.values()),
-        labels=list(entries),
+        # Matplotlib leaves out what begins with an underscore.
+        labels=[f" {label}" if label.startswith("_") else label for label in entries],
         loc="outside lower center",
         ncols=max(1, min(int(WIDTH / inches), len(entries))),
     )
@@ -257,6 +189,13 @@ def value_label(rows: pd.DataFrame, split: str) -> str:
     return f"{split} {metric} ({unit})" if unit else f"{split} {metric}"
 
 
-def panel_title(name: str, note: str = "") -> str:
-    """A name wrapped to the width of a panel, and a note below it."""
-    return "\n".join([*textwrap.wrap(name, 44), *([note] if note else [])])
+def panel_title(name: str, *notes: str) -> str:
+    """A name wrapped to the width of a panel, and below it the notes that say something."""
+    return "\n".join([*textwrap.wrap(name, 44), *filter(None, notes)])
+
+
+def lost_note(lost: int, networks: int) -> str:
+    """The line of a panel whose means leave out networks that diverged; nothing where none did, or all."""
+    if lost in (0, networks):
+        return ""
+    return f"{lost} of {networks} networks diverged; means are of the others"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.frontier import BUDGETS, SEARCHED, contests
-from analysis.significance import MINIMUM_N, Comparison, Verdict, decide
+from analysis.significance import MINIMUM_N, Comparison, Verdict, judge
 from analysis.tables import results_at
 from analysis.winners import (
     REINITIALISED,
@@ -17,7 +17,16 @@ from analysis.winners import (
     smallest_matching,
     smallest_winning,
 )
-from analysis.wording import count, difference, interval, p_value, percent, with_unit
+from analysis.wording import (
+    count,
+    counted,
+    difference,
+    diverged,
+    interval,
+    p_value,
+    percent,
+    with_unit,
+)
 from lottery.records import TICKET
 
 RANDOM_MASK = "random-mask"
@@ -114,26 +123,32 @@ def _matching(judged: pd.DataFrame, split: str) -> str:
     found = smallest_matching(judged)
     if found.empty:
         words = judged["matching"].tolist()
-        lost = int(judged["diverged"].sum())
-        why = f"; {lost} tickets diverged" if lost else ""
-        if judged["n"].max() < MINIMUM_N and not lost:
-            why = f"; at least {MINIMUM_N} seeds are needed"
+        lost = int(judged["diverged"].sum()), int(judged["replicates"].sum())
+        of_dense = int(judged["dense_diverged"].max()), int(judged["replicates"].max())
+        told = diverged(ticket=lost, dense=of_dense)
+        why = f"; {told}" if told else ""
+        if of_dense[1] < MINIMUM_N:
+            why = f"; at least {MINIMUM_N} seeds are needed{why}"
         return (
             f"No level was shown to match the dense network: {words.count('no')} of {len(words)} "
             f"fail to and {words.count('undecided')} are undecided{why}."
         )
     best = found.iloc[0]
+    told = diverged(
+        ticket=(best["diverged"], best["replicates"]),
+        dense=(best["dense_diverged"], best["replicates"]),
+    )
     return (
         f"With {percent(best['density'])} of its weights it still matches the dense network: "
         f"{split} {best['metric']} {with_unit(best['mean'], best['unit'])} against "
         f"{with_unit(best['dense_mean'], best['unit'])}, an advantage of {_advantage(best)} "
-        f"(n = {best['n']}, {p_value(best['p_matching'])} for a margin of "
+        f"({_sample(best['n'], told)}, {_tested('', best['p_matching'], told)} for a margin of "
         f"{with_unit(best['margin'], '')})."
     )
 
 
 def _winning_levels(judged: pd.DataFrame) -> str:
-    if not judged["n_reinitialised"].any():
+    if not judged["reinitialised"].any():
         return (
             f"Whether these are winning tickets is open: there is no {REINITIALISED} replicate "
             "to compare them with."
@@ -143,12 +158,16 @@ def _winning_levels(judged: pd.DataFrame) -> str:
         return f"No level was shown to win, that is, to match and to beat {REINITIALISED} too."
     sparsest = smallest_winning(judged).iloc[0]
     gain = interval(sparsest["gain_low"], sparsest["gain_high"])
+    told = diverged(
+        ticket=(sparsest["diverged"], sparsest["replicates"]),
+        reinitialised=(sparsest["reinitialised_diverged"], sparsest["reinitialised"]),
+    )
     densities = ", ".join(percent(density) for density in winning["density"])
     return (
         f"{len(winning)} of {len(judged)} levels win, that is, match and beat {REINITIALISED} too "
         f"(densities {densities}); at {percent(sparsest['density'])} by "
-        f"{difference(sparsest['gain'], sparsest['unit'])} {gain}, "
-        f"{p_value(sparsest['p_gain'])}."
+        f"{difference(sparsest['gain'], sparsest['unit'])} {gain} "
+        f"({_sample(sparsest['n_reinitialised'], told)}, {_tested('', sparsest['p_gain'], told)})."
     )
 
 
@@ -162,9 +181,11 @@ def _control(rows: pd.DataFrame, control: str, question: str, what: str) -> list
     of_ticket = rows[(rows["level"] == level) & (rows["arm"] == TICKET)]
     density = percent(of_ticket["density"].mean())
     unit = str(rows["unit"].iloc[0])
+    names = (control, TICKET) if verdict == "no" else (TICKET, control)
+    told = losses(shown, *names)
     numbers = (
         f"{difference(shown.difference, unit)} {interval(shown.low, shown.high)} "
-        f"(n = {shown.n}, {_tested('one-sided', shown.p)})"
+        f"({_sample(shown.n, told)}, {_tested('one-sided ', shown.p, told)})"
     )
     endings = {
         "yes": f"the ticket beats {what}",
@@ -185,12 +206,18 @@ def decide_control(rows: pd.DataFrame, level: int, control: str) -> tuple[Verdic
 
     "yes" when it is significantly better, "no" when the control is shown to be no worse than the
     ticket by more than the metric's margin (the comparison is then the control's with the ticket),
-    else "undecided".
+    else "undecided". Neither is for the side that lost more.
     """
     better = compare_arms(rows, level, TICKET, control)
     equal = compare_arms(rows, level, control, TICKET, within_margin=True)
-    verdict = decide(better.p, equal.p)
+    verdict = judge(better, better.p, equal.p)
     return verdict, equal if verdict == "no" else better
+
+
+def losses(found: Comparison, ours: str, theirs: str) -> str:
+    """How many of both sides of a comparison diverged; nothing where none did."""
+    sides = {ours: (found.ours_lost, found.ours), theirs: (found.theirs_lost, found.theirs)}
+    return diverged(**sides)
 
 
 def _search_or_prune(
@@ -223,24 +250,41 @@ def _search_or_prune(
 
 
 def _sentence(row: pd.Series, budget: str) -> str:
-    ahead, behind = ("first", "second") if row["difference"] > 0 else ("second", "first")
+    first_is_ahead = row["better"] == row["first"] if row["better"] else row["difference"] > 0
+    ahead, behind = ("first", "second") if first_is_ahead else ("second", "first")
     says = "is better than" if row["better"] else "is not shown to differ from"
+    lost = row["first_diverged"] + row["second_diverged"]
+    sizes = [counted(row[f"{side}_n"], row[f"{side}_diverged"]) for side in (ahead, behind)]
     sides = [
         f"{row[side]} ({row[f'{side}_origin']}, density {percent(row[f'{side}_density'])})"
         for side in (ahead, behind)
     ]
     return (
         f"Within {count(row['budget'])} {BUDGETS[budget]} {sides[0]} {says} {sides[1]}: "
-        f"{_advantage_of(row, ahead)} ({_tested('adjusted', row['p'])}, "
-        f"n = {row[f'{ahead}_n']} and {row[f'{behind}_n']})."
+        f"{_advantage_of(row, ahead)} ({_tested('adjusted ', row['p'], lost, 'rank test ')}, "
+        f"n = {' and '.join(sizes)})."
     )
 
 
-def _tested(how: str, p: float) -> str:
-    """A p-value after the words that say how it came about, or why there is none."""
+def _sample(n: int, lost: str) -> str:
+    """How many pairs a number is of, and what diverged."""
+    return f"n = {n}; {lost}" if lost else f"n = {n}"
+
+
+def _tested(how: str, p: float, lost: object, instead: str = "sign test ") -> str:
+    """A p-value after the words that say how it came about, or why there is none.
+
+    Args:
+        how: words before it.
+        p: it.
+        lost: what diverged, if anything did.
+        instead: the test that then took the place of the usual one.
+    """
+    if math.isnan(p) and lost:
+        return "not tested: too few are left"
     if math.isnan(p):
         return f"not tested: that needs {MINIMUM_N} networks of each"
-    return f"{how} {p_value(p)}"
+    return f"{how}{instead if lost else ''}{p_value(p)}"
 
 
 def _advantage_of(row: pd.Series, ahead: str) -> str:

@@ -4,23 +4,27 @@ Replicates are paired by seed. A level is *matching* when its tickets are not in
 network of level 0 by more than the metric's margin; *winning* when it is matching and its tickets
 beat the same masks from new initial weights (`reinitialised`); *superior* when they beat the dense
 network. All tests are one-sided at 0.05, adjusted after Holm over the levels of the run. "no" means
-that the opposite is significant; all else is "undecided". A level at which a ticket diverged is
-never a "yes"; one at which all did (three or more) is a "no".
+that the opposite is significant; all else is "undecided". Replicates that diverged rank worst, and
+no "yes" goes to the side that lost more; a level at which all tickets did (three or more) is a "no".
 """
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
-from analysis.significance import ALPHA, MINIMUM_N, Comparison, Verdict, decide, holm, paired
+from analysis.significance import ALPHA, MINIMUM_N, Comparison, Verdict, holm, judge, paired
 from analysis.tables import results_at
 from lottery.records import TICKET
 
 REINITIALISED = "reinitialised"
 VERDICTS = (
     *("run", "network", "data", "metric", "unit", "level", "density", "mean", "dense_mean"),
-    *("n", "diverged", "difference", "low", "high", "effect", "margin", "p_matching", "matching"),
-    *("n_reinitialised", "gain", "gain_low", "gain_high", "p_gain", "winning"),
+    *("n", "replicates", "diverged", "dense_diverged"),
+    *("difference", "low", "high", "effect", "margin", "p_matching", "matching"),
+    *("n_reinitialised", "reinitialised", "reinitialised_diverged"),
+    *("gain", "gain_low", "gain_high", "p_gain", "winning"),
     *("p_superior", "superior"),
 )
 
@@ -31,7 +35,8 @@ def judge_levels(
     """Whether each level above 0 of each run is matching, winning and superior; columns `VERDICTS`.
 
     `difference` is the advantage over the dense network and `gain` that over `reinitialised`, in
-    the metric's unit and positive when better; the p-values are adjusted.
+    the metric's unit and positive when better, over the `n` and `n_reinitialised` seeds of which neither side
+    diverged; the p-values are adjusted.
 
     Args:
         table: as from `tables.read_table`.
@@ -88,41 +93,45 @@ def _judge_run(rows: pd.DataFrame, alpha: float) -> list[dict[str, object]]:
     close = [paired(o, dense, higher_is_better=higher, margin=margin) for o in ours]
     above = [paired(o, dense, higher_is_better=higher) for o in ours]
     gains = [compare_arms(rows, level, TICKET, REINITIALISED) for level in levels]
-    p_close, p_above, p_gain = _adjusted(close), _adjusted(above), _adjusted(gains)
+    matches, exceeds, gained = (_judged(found, alpha) for found in (close, above, gains))
     judged = []
     for i, level in enumerate(levels):
         here = tickets[tickets["level"] == level]
-        lost = len(here) - len(ours[i])
-        matching, superior, better = (
-            _unless_diverged(decide(*p[i], alpha), lost, len(here))
-            for p in (p_close, p_above, p_gain)
+        (p_close, matching), (p_above, superior), (p_gain, better) = (
+            verdicts[i] for verdicts in (matches, exceeds, gained)
         )
         judged.append(
             {
                 **{key: rows[key].iloc[0] for key in ("run", "network", "data", "metric", "unit")},
                 **{"level": level, "density": float(here["density"].mean())},
                 **{"mean": _mean(ours[i]), "dense_mean": _mean(dense)},
-                **{"n": close[i].n, "diverged": lost, "difference": close[i].difference},
+                **{"n": close[i].n, "replicates": len(ours[i]), "diverged": _lost(ours[i])},
+                **{"dense_diverged": _lost(dense), "difference": close[i].difference},
                 **{"low": close[i].low, "high": close[i].high, "effect": close[i].effect},
-                **{"margin": margin, "p_matching": p_close[i][0], "matching": matching},
-                **{"n_reinitialised": gains[i].n, "gain": gains[i].difference},
-                **{"gain_low": gains[i].low, "gain_high": gains[i].high, "p_gain": p_gain[i][0]},
+                **{"margin": margin, "p_matching": p_close, "matching": matching},
+                **{"n_reinitialised": gains[i].n, "reinitialised": gains[i].theirs},
+                **{"reinitialised_diverged": gains[i].theirs_lost, "gain": gains[i].difference},
+                **{"gain_low": gains[i].low, "gain_high": gains[i].high, "p_gain": p_gain},
                 "winning": _both(matching, better),
-                **{"p_superior": p_above[i][0], "superior": superior},
+                **{"p_superior": p_above, "superior": superior},
             }
         )
     return judged
 
 
-def _adjusted(comparisons: list[Comparison]) -> list[tuple[float, float]]:
-    """The adjusted p-values of the tests and of their opposites, one pair per level."""
-    return list(
-        zip(
-            holm([comparison.p for comparison in comparisons]),
-            holm([comparison.p_opposite for comparison in comparisons]),
-            strict=True,
-        )
-    )
+def _judged(levels: list[Comparison], alpha: float) -> list[tuple[float, Verdict]]:
+    """The adjusted p-value and the verdict of each level."""
+    p = holm([found.p for found in levels])
+    opposite = holm([found.p_opposite for found in levels])
+    return [
+        (own, "no" if _all_lost(found) else judge(found, own, other, alpha))
+        for found, own, other in zip(levels, p, opposite, strict=True)
+    ]
+
+
+def _all_lost(found: Comparison) -> bool:
+    """Whether all of ours diverged, enough of them to say so, and not all of theirs."""
+    return found.ours_lost == found.ours >= MINIMUM_N and found.theirs_lost < found.theirs
 
 
 def _both(matching: Verdict, better: Verdict) -> Verdict:
@@ -131,19 +140,11 @@ def _both(matching: Verdict, better: Verdict) -> Verdict:
     return "yes" if matching == better == "yes" else "undecided"
 
 
-def _unless_diverged(verdict: Verdict, lost: int, replicates: int) -> Verdict:
-    if lost == replicates >= MINIMUM_N:
-        return "no"
-    return "undecided" if lost and verdict == "yes" else verdict
-
-
 def _by_seed(rows: pd.DataFrame, arm: str, level: int) -> dict[int, float]:
-    """Seed -> value of the replicates that did not diverge."""
-    found = rows[(rows["arm"] == arm) & (rows["level"] == level) & ~rows["diverged"].astype(bool)]
-    found = found.dropna(subset=["value"])
-    return {
-        int(s): float(v) for s, v in found[["seed", "value"]].itertuples(index=False, name=None)
-    }
+    """Seed -> value, NaN of a replicate that diverged."""
+    found = rows[(rows["arm"] == arm) & (rows["level"] == level)]
+    values = found["value"].mask(found["diverged"].astype(bool))
+    return dict(zip(map(int, found["seed"]), map(float, values), strict=True))
 
 
 def _margin(rows: pd.DataFrame, reference: dict[int, float]) -> float:
@@ -152,7 +153,12 @@ def _margin(rows: pd.DataFrame, reference: dict[int, float]) -> float:
 
 
 def _mean(values: dict[int, float]) -> float:
-    return sum(values.values()) / len(values) if values else float("nan")
+    known = [value for value in values.values() if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _lost(values: dict[int, float]) -> int:
+    return sum(map(math.isnan, values.values()))
 
 
 def _sparsest(verdicts: pd.DataFrame) -> pd.DataFrame:

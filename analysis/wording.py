@@ -76,6 +76,27 @@ def p_value(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
+def counted(n: int, lost: int) -> str:
+    """How many networks a number is of, and how many beside them diverged.
+
+    >>> counted(5, 0), counted(4, 1)
+    ('5', '4 (1 lost)')
+    """
+    return f"{n} ({lost} lost)" if lost else str(n)
+
+
+def diverged(**sides: tuple[int, int]) -> str:
+    """How many networks of each side diverged, of how many; nothing where none did.
+
+    >>> diverged(ticket=(0, 7), reinitialised=(3, 7)), diverged(ticket=(0, 7))
+    ('diverged: ticket 0 of 7, reinitialised 3 of 7', '')
+    """
+    if not any(lost for lost, _ in sides.values()):
+        return ""
+    told = (f"{side} {lost} of {number}" for side, (lost, number) in sides.items())
+    return f"diverged: {', '.join(told)}"
+
+
 def percent(share: float) -> str:
     """A density in percent to three digits.
 

@@ -14,10 +14,10 @@ from lottery.disk_use import KeepWeights, drop_weights, what_to_keep
 from lottery.experiments import Experiment
 from lottery.levels import Replicate, Stack
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
-from lottery.measurements.multiply_adds import multiply_adds
+from lottery.measurements.multiply_adds import ForwardPass, trace
 from lottery.progress import Watcher
-from lottery.prunable import prunable_names
-from lottery.pruning import unpruned
+from lottery.prunable import left_whole, prunable_names
+from lottery.pruning import LayerKinds, unpruned
 from lottery.records import TICKET, Record, read_records
 from lottery.runs import Run, end_level
 from lottery.stacks import train_stack
@@ -65,13 +65,7 @@ def check(experiment: Experiment, setting: Setting) -> None:
     for arm in experiment.arms:
         check_control(experiment, arm)
     network = new_network(experiment, setting, experiment.seeds[0])
-    prunable_names(network, experiment.pruning.embeddings)
-    embeds = any(isinstance(module, nn.Embedding) for module in network.modules())
-    if experiment.pruning.output_rate is not None and embeds:
-        raise LotteryError(
-            f"pruning.output_rate can't be used with {experiment.network.name}: the output layer of a "
-            "language model is its embedding, see pruning.embeddings; leave it out."
-        )
+    names = prunable_names(network, experiment.pruning.embeddings)
     if not is_known(experiment.network.name):
         try_network(
             network,
@@ -80,6 +74,17 @@ def check(experiment: Experiment, setting: Setting) -> None:
             setting.task,
             setting.batching,
             experiment.training.accumulation,
+        )
+    if experiment.pruning.output_rate is not None:
+        _check_output_layer(experiment, forward_pass(experiment, setting).kinds, names)
+
+
+def _check_output_layer(experiment: Experiment, kinds: LayerKinds, names: Sequence[str]) -> None:
+    if not kinds.output.intersection(names):
+        layer = ", ".join(sorted(kinds.output)) or "which has no weights"
+        raise LotteryError(
+            f"pruning.output_rate can't be used with {experiment.network.name}: its output layer, {layer}, is not "
+            "among what is pruned, see pruning.embeddings; leave it out."
         )
 
 
@@ -114,6 +119,10 @@ def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Rec
         LotteryError: stopped on request (exit code 75), or a file of the run is damaged.
     """
     setting.watcher.begin(run.name, replicate_steps(experiment))
+    network = new_network(experiment, setting, experiment.seeds[0])
+    whole = left_whole(network, experiment.pruning.embeddings)
+    if whole:
+        setting.watcher.notice(whole)
     lean = _is_lean(experiment, setting)
     for level in range(experiment.levels + 1):
         place, arms = run.level(level), (TICKET, *(experiment.arms if level > 0 else ()))
@@ -171,15 +180,18 @@ def train_level(
         end_level(run, level, place)
         setting.watcher.steps(count * level_steps(experiment, level))
         return
+    passed = forward_pass(experiment, setting)
     tickets = (
-        pruned_tickets(experiment, run, level) if level > 0 else dense_tickets(experiment, setting)
+        pruned_tickets(experiment, run, level, passed.kinds)
+        if level > 0
+        else dense_tickets(experiment, setting)
     )
     replicates = [
-        replicate(experiment, setting, tickets[seed], level=level, arm=arm, seed=seed)
+        replicate(experiment, setting, tickets[seed], passed.kinds, level=level, arm=arm, seed=seed)
         for arm in arms
         for seed in experiment.seeds
     ]
-    train_stack(_stack(experiment, run, setting, replicates, level=level, place=place))
+    train_stack(_stack(experiment, run, setting, replicates, passed, level=level, place=place))
 
 
 def dense_tickets(experiment: Experiment, setting: Setting) -> dict[int, tuple[Mask, Tensors]]:
@@ -200,6 +212,7 @@ def replicate(
     experiment: Experiment,
     setting: Setting,
     ticket: tuple[Mask, Tensors],
+    kinds: LayerKinds,
     *,
     level: int,
     arm: str,
@@ -216,7 +229,7 @@ def replicate(
     draw = Draw(
         generator=generator(seed, f"control {arm}", level),
         network=network,
-        unpruned=unpruned(mask, experiment.pruning),
+        unpruned=unpruned(mask, experiment.pruning, kinds),
     )
     mask, start = contestant(arm, mask, whole, draw)
     return Replicate(arm=arm, seed=seed, mask=mask, start=start)
@@ -225,6 +238,12 @@ def replicate(
 def new_network(experiment: Experiment, setting: Setting, seed: int) -> nn.Module:
     """A network with a seed's initial weights, on the CPU."""
     return _built(experiment, setting, generator(seed, "initial weights"))
+
+
+def forward_pass(experiment: Experiment, setting: Setting) -> ForwardPass:
+    """What a forward pass on the task does with the network's parameters."""
+    network = new_network(experiment, setting, experiment.seeds[0]).to(setting.task.device)
+    return trace(network, setting.task.run_example)
 
 
 def _built(experiment: Experiment, setting: Setting, source: torch.Generator) -> nn.Module:
@@ -257,6 +276,7 @@ def _stack(
     run: Run,
     setting: Setting,
     replicates: Sequence[Replicate],
+    passed: ForwardPass,
     *,
     level: int,
     place: str,
@@ -274,6 +294,6 @@ def _stack(
         place=place,
         replicates=tuple(replicates),
         network=network,
-        multiply_adds=multiply_adds(network, setting.task.run_example),
+        multiply_adds=passed.multiply_adds,
         parameters=sum(p.numel() for p in counted_parameters(network).values()),
     )

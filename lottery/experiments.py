@@ -54,9 +54,9 @@ class PruningConfig:
         criterion: the score that decides what goes, see `lottery.criteria`.
         scope: whether weights are ranked over the whole network or within each parameter.
         rate: share of the kept weights that goes at each level.
-        output_rate: the same for the output layer, layerwise; None for `rate`. Globally it can only be 0: that layer
-            stays whole and is not ranked.
-        convolution_rate: the same for convolutions; layerwise only; None for `rate`.
+        output_rate: the same for the layer that gives the logits, layerwise; None for `rate`. Globally it can only be
+            0: that layer stays whole and is not ranked.
+        convolution_rate: the same for convolutions of any kind; layerwise only; None for `rate`.
         embeddings: whether embeddings are pruned.
     """
 

@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import torch
 
-from lottery.cycle import Setting, dense_tickets, level_steps, new_network
+from lottery.cycle import Setting, dense_tickets, forward_pass, level_steps, new_network
 from lottery.disk_use import KeepWeights, run_bytes, what_to_keep
 from lottery.experiments import Experiment
 from lottery.masks import count
+from lottery.prunable import left_whole
 from lottery.pruning import count_at
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
@@ -49,12 +50,14 @@ class Plan:
         keep_weights: whether every level's trained weights will stay on disk, or the newest one's.
         bytes: that it will take on disk in the end.
         bytes_with_all: that it would take if every level's trained weights stayed.
+        notice: which weights are never pruned though they may be matrices, as a sentence; or "".
     """
 
     levels: tuple[LevelPlan, ...]
     keep_weights: KeepWeights
     bytes: int
     bytes_with_all: int
+    notice: str
 
 
 def plan(experiment: Experiment, setting: Setting) -> Plan:
@@ -67,6 +70,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
     seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
     tickets = dense_tickets(experiment, setting)
     mask, _ = tickets[experiment.seeds[0]]
+    kinds = forward_pass(experiment, setting).kinds
     each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
     levels = []
     for level in range(experiment.levels + 1):
@@ -75,7 +79,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
         levels.append(
             LevelPlan(
                 level=level,
-                density=count_at(mask, level, experiment.pruning) / count(mask),
+                density=count_at(mask, level, experiment.pruning, kinds) / count(mask),
                 replicates=replicates,
                 steps=steps,
                 seconds=each * replicates * steps,
@@ -88,6 +92,7 @@ def plan(experiment: Experiment, setting: Setting) -> Plan:
         keep_weights=keep,
         bytes=run_bytes(experiment, network, keep),
         bytes_with_all=run_bytes(experiment, network, "all"),
+        notice=left_whole(network, experiment.pruning.embeddings),
     )
 
 

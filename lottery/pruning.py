@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,6 +14,19 @@ from training.errors import LotteryError
 
 # Parameters whose weights are ranked together, and the share of them that goes at each level.
 Group = tuple[list[str], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerKinds:
+    """What the parameters of a network are to it, by name; see `lottery.measurements.multiply_adds.trace`.
+
+    Attributes:
+        output: those of its output layer, whatever that is a layer of.
+        convolutions: kernels of convolutions of any kind.
+    """
+
+    output: frozenset[str] = frozenset()
+    convolutions: frozenset[str] = frozenset()
 
 
 def prune(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -> Mask:
@@ -46,69 +60,68 @@ def keep_count(total: int, rate: float, level: int) -> int:
     return round(total * (1.0 - rate) ** level)
 
 
-def prune_globally(scores: Tensors, mask: Mask, level: int, config: PruningConfig) -> Mask:
-    """Rank all weights together, but for those of an output layer that stays whole."""
-    return _prune_groups(scores, mask, level, _global_groups(mask, config))
+def prune_level(
+    scores: Tensors, mask: Mask, level: int, config: PruningConfig, kinds: LayerKinds
+) -> Mask:
+    """The mask of a level, from that of the level before: the lowest scores go, as the scope ranks them.
 
-
-def prune_layerwise(scores: Tensors, mask: Mask, level: int, config: PruningConfig) -> Mask:
-    """Rank within each parameter, at the rate of its kind (Frankle & Carbin 2019, section 2 and figure 2)."""
-    return _prune_groups(scores, mask, level, _layerwise_groups(mask, config))
-
-
-def count_at(mask: Mapping[str, Tensor], level: int, config: PruningConfig) -> int:
-    """How many of all weights that a mask covers are kept at a level."""
-    return sum(
-        keep_count(count({name: mask[name] for name in names}), rate, level)
-        for names, rate in _GROUPS[config.scope](mask, config)
-    )
-
-
-def unpruned(mask: Mapping[str, Tensor], config: PruningConfig) -> frozenset[str]:
-    """The parameters that stay whole at every level: those whose rate is 0."""
-    groups = _GROUPS[config.scope](mask, config)
-    return frozenset(name for names, rate in groups if rate == 0 for name in names)
-
-
-def layer_rates(mask: Mapping[str, Tensor], config: PruningConfig) -> dict[str, float]:
-    """The rate of each parameter: the last one is the output layer, four dimensions make a convolution."""
-    *_, output = mask
-    kinds = {
-        name: "output" if name == output else "convolution" if m.dim() == 4 else "other"
-        for name, m in mask.items()
-    }
-    own = {"output": config.output_rate, "convolution": config.convolution_rate, "other": None}
-    rates = {name: own[kind] for name, kind in kinds.items()}
-    return {name: config.rate if rate is None else rate for name, rate in rates.items()}
-
-
-def _global_groups(mask: Mapping[str, Tensor], config: PruningConfig) -> list[Group]:
-    """One group of all parameters, or the output layer apart (Frankle & Carbin 2019, section 4, leave it whole)."""
-    if config.output_rate is None:
-        return [([*mask], config.rate)]
-    *others, output = mask
-    apart: list[Group] = [([output], config.output_rate)]
-    return [(others, config.rate), *apart] if others else apart
-
-
-def _layerwise_groups(mask: Mapping[str, Tensor], config: PruningConfig) -> list[Group]:
-    return [([name], rate) for name, rate in layer_rates(mask, config).items()]
-
-
-def _prune_groups(scores: Tensors, mask: Mask, level: int, groups: Sequence[Group]) -> Mask:
-    """Rank the weights of each group together; the mask keeps its order."""
+    Args:
+        scores: by parameter, for every one that the mask covers.
+        mask: of the level before; the new one keeps its order.
+        level: 1 for the first pruning.
+        config: scope and rates.
+        kinds: of the network's parameters.
+    """
     pruned = dict(mask)
-    for names, rate in groups:
+    for names, rate in SCOPES[config.scope]([*mask], config, kinds):
         ranked = {name: mask[name] for name in names}
         pruned |= prune(scores, ranked, keep_count(count(ranked), rate, level))
     return pruned
 
 
-_GROUPS: dict[str, Callable[[Mapping[str, Tensor], PruningConfig], list[Group]]] = {
+def count_at(
+    mask: Mapping[str, Tensor], level: int, config: PruningConfig, kinds: LayerKinds
+) -> int:
+    """How many of all weights that a mask covers are kept at a level."""
+    return sum(
+        keep_count(count({name: mask[name] for name in names}), rate, level)
+        for names, rate in SCOPES[config.scope]([*mask], config, kinds)
+    )
+
+
+def unpruned(names: Iterable[str], config: PruningConfig, kinds: LayerKinds) -> frozenset[str]:
+    """The parameters that stay whole at every level: those whose rate is 0."""
+    groups = SCOPES[config.scope]([*names], config, kinds)
+    return frozenset(name for group, rate in groups if rate == 0 for name in group)
+
+
+def layer_rates(names: Iterable[str], config: PruningConfig, kinds: LayerKinds) -> dict[str, float]:
+    """The rate of each parameter by its kind; an output layer that is a convolution has the output's."""
+    own = dict.fromkeys(kinds.convolutions, config.convolution_rate)
+    own |= dict.fromkeys(kinds.output, config.output_rate)
+    rates = {name: own.get(name) for name in names}
+    return {name: config.rate if rate is None else rate for name, rate in rates.items()}
+
+
+def _global_groups(names: Sequence[str], config: PruningConfig, kinds: LayerKinds) -> list[Group]:
+    """All parameters together, or the output layer apart (Frankle & Carbin 2019, section 4, leave it whole)."""
+    if config.output_rate is None:
+        return [([*names], config.rate)]
+    others = [name for name in names if name not in kinds.output]
+    output = [name for name in names if name in kinds.output]
+    groups: list[Group] = [(others, config.rate), (output, config.output_rate)]
+    return [(group, rate) for group, rate in groups if group]
+
+
+def _layerwise_groups(
+    names: Sequence[str], config: PruningConfig, kinds: LayerKinds
+) -> list[Group]:
+    """Each parameter by itself, at the rate of its kind (Frankle & Carbin 2019, section 2 and figure 2)."""
+    return [([name], rate) for name, rate in layer_rates(names, config, kinds).items()]
+
+
+# Which weights are ranked together, and at which rate they go.
+SCOPES: dict[str, Callable[[Sequence[str], PruningConfig, LayerKinds], list[Group]]] = {
     "global": _global_groups,
     "layerwise": _layerwise_groups,
-}
-SCOPES: dict[str, Callable[[Tensors, Mask, int, PruningConfig], Mask]] = {
-    "global": prune_globally,
-    "layerwise": prune_layerwise,
 }

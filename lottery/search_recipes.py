@@ -10,8 +10,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from nas.search.configs import DeriveConfig, SearchConfig
+from lottery.search_sources import (
+    ENAS_MACRO_SOURCE,
+    ENAS_MICRO_SOURCE,
+    ENAS_RNN_SOURCE,
+    NAO_CELL_SOURCE,
+    NAO_RNN_SOURCE,
+    NAO_WS_CELL_SOURCE,
+)
+from nas.search.configs import SearchConfig
 from nas.search.controller_config import CONTROLLERS
+from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NAO_DEFAULTS
 from training.configs import (
     DataConfig,
@@ -22,48 +31,6 @@ from training.configs import (
 )
 from training.steps import Steps
 
-ENAS = "Pham et al. 2018, arXiv 1802.03268"
-NAO = "Luo et al. 2018, arXiv 1808.07233"
-ENAS_MICRO_SOURCE = (
-    f"{ENAS}, section 2.4; melodyguan/enas, scripts/cifar10_micro_search.sh: 6 cells and 2 reductions of 20 channels, "
-    "batches of 160, 150 epochs, learning rate 0.05 to 5e-4 by cosines of 10, 20, 40 and 80 epochs, SGD with Nesterov "
-    "momentum 0.9, l2_reg 1e-4 without the half, which is weight decay 2e-4, dropout 0.1, 30 updates of the controller "
-    "of 10 samples after each epoch; the shared network is wired as the one that is retrained, with batch "
-    "normalisation per edge"
-)
-ENAS_MACRO_SOURCE = (
-    f"{ENAS}, section 2.3; melodyguan/enas, scripts/cifar10_macro_search.sh: 12 layers of 36 channels, batches of 128, "
-    "310 epochs, learning rate 0.05 to 5e-4 by cosines of 10, 20, ... 160 epochs, SGD with Nesterov momentum 0.9, "
-    "l2_reg 2.5e-4 without the half, which is weight decay 5e-4, dropout 0.1, 50 updates of the controller of 20 "
-    "samples after each epoch; layers are joined and widened here as in the network that is retrained; the 12 layers "
-    "are retrained as they are, where the release retrains 24 that no script finds"
-)
-ENAS_RNN_SOURCE = (
-    f"{ENAS}, "
-    "section 2.1; melodyguan/enas, scripts/ptb_search.sh and src/ptb/ptb_enas_child.py: 12 nodes of 720 units, "
-    "batches of 20, windows of 35, 100 epochs of SGD at learning rate 0.25, times 0.95 after each epoch from the "
-    "12th on, norm clipped at 10, l2_reg 1e-7 without the half, which is weight decay 2e-7, dropouts 0.25 "
-    "(words), 0.75 (cell's input), 0.25 (states) and 0.75 (output), 100 updates of the controller of 10 samples "
-    "after each epoch, reward 80 / perplexity; its loss is a sum over the window, ours a mean: so 35 times its "
-    "rate and 1/35 of its norm and decay; no batch normalisation here; the repository says of its own language "
-    "model that it is wrong, so that its perplexities are no target"
-)
-NAO_CELL_SOURCE = (
-    f"{NAO}, section 4; renqianluo/NAO, NAO/cnn: candidates of 3 cells per stage and 32 channels, trained alone for 25 "
-    "epochs in batches of 128, learning rate 0.024 falling as a cosine of 100 epochs, SGD with momentum 0.9, weight "
-    "decay 5e-4, norm clipped at 5, drop-path to 0.3; wired here as ENAS"
-)
-NAO_WS_CELL_SOURCE = (
-    f"{NAO}, section 4.3; renqianluo/NAO_pytorch, NAO_V1/train_search.py: 3 cells per stage of 20 channels, batches of "
-    "64, 150 epochs, learning rate 0.025 to 0.001 by a cosine, SGD with momentum 0.9, weight decay 3e-4, norm clipped "
-    "at 5; no drop-path here, to 0.1 there; wired here as ENAS"
-)
-NAO_RNN_SOURCE = (
-    f"{NAO}, section 4.3; renqianluo/NAO, NAO-WS/rnn: 11 searched nodes of 300 units, batches of 256, windows of 35, "
-    "1000 epochs of SGD at learning rate 0.25, norm clipped at 10, weight decay 5e-7, slowness 1e-3, dropouts 0.2 "
-    "(input), 0.75 (cell's input), 0.25 (states) and 0.75 (output); that search averages the first state too, as the "
-    "network that is retrained does not"
-)
 CIFAR_10 = DataConfig(name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1})
 WINDOW = 35
 PENN_TREEBANK = DataConfig(name="ptb", options={"sequence": WINDOW})
@@ -109,9 +76,16 @@ def enas_micro_search() -> SearchConfig:
         source=ENAS_MICRO_SOURCE,
         method="enas",
         space="cell",
-        network={"channels": 20, "normal_cells": 2, "reductions": 2, "dropout": 0.1},
+        network={
+            "channels": 20,
+            "normal_cells": 2,
+            "reductions": 2,
+            "dropout": 0.1,
+            "auxiliary": 1,
+        },
         data=CIFAR_10,
         shared=shared,
+        reward_dropout=True,
         controller=CONTROLLERS["cell"],
         derive=_derive(shared, ScheduleConfig(name="cosine"), epochs=10),
         retraining="enas-micro-cifar10",
@@ -148,9 +122,10 @@ def enas_rnn_search() -> SearchConfig:
             weight_decay=2e-7 / WINDOW,
             clip_norm=10.0 / WINDOW,
         ),
+        # `lr_dec_start` of 12: the rate is 0.25 * 0.95^(epoch - 12) from epoch 12 on, counted from 0.
         schedule=ScheduleConfig(
             name="step",
-            milestones=tuple(Steps(epochs=epoch) for epoch in range(12, epochs)),
+            milestones=tuple(Steps(epochs=epoch) for epoch in range(13, epochs)),
             factor=0.95,
         ),
     )
@@ -182,7 +157,7 @@ def nao_cell_search() -> SearchConfig:
         batch_size=128,
         eval_every=Steps(epochs=1),
         optimizer=_sgd(0.024, 5e-4, clip=5.0),
-        schedule=ScheduleConfig(name="cosine", restart=Steps(epochs=100), restart_factor=2),
+        schedule=ScheduleConfig(name="cosine", restart=Steps(epochs=100), restart_factor=1),
     )
     return SearchConfig(
         name="nao-cell-search",
@@ -190,7 +165,13 @@ def nao_cell_search() -> SearchConfig:
         method="nao",
         space="cell",
         words="nao",
-        network={"channels": 32, "normal_cells": 3, "reductions": 2, "drop_path": 0.3},
+        network={
+            "channels": 32,
+            "normal_cells": 3,
+            "reductions": 2,
+            "drop_path": 0.3,
+            "auxiliary": 1,
+        },
         data=CIFAR_10,
         nao=NAO_DEFAULTS["cell", False],
         derive=DeriveConfig(random=20, alone=alone, alone_best=5),
@@ -216,6 +197,7 @@ def nao_ws_cell_search() -> SearchConfig:
         network={"channels": 20, "normal_cells": 3, "reductions": 2},
         data=CIFAR_10,
         shared=shared,
+        reward_batch=500,
         nao=NAO_DEFAULTS["cell", True],
         derive=_derive(shared, cosine, epochs=10),
         retraining="nao-ws-cnn-cifar10",
@@ -231,7 +213,7 @@ def nao_rnn_search() -> SearchConfig:
         optimizer=OptimizerConfig(
             name="sgd", learning_rate=0.25, weight_decay=5e-7, clip_norm=10.0
         ),
-        text=TextTraining(slowness=1e-3),
+        text=TextTraining(slowness=1e-3, varied_windows=True, window_cap=0, window_deviation=0.0),
     )
     return SearchConfig(
         name="nao-rnn-search",
@@ -249,6 +231,7 @@ def nao_rnn_search() -> SearchConfig:
         },
         data=PENN_TREEBANK,
         shared=shared,
+        initial=0.04,  # INITRANGE
         nao=NAO_DEFAULTS["recurrent", True],
         derive=_derive(shared, ScheduleConfig(), epochs=20),
         retraining="nao-rnn-ptb",

@@ -10,7 +10,8 @@ from typing import Literal
 from lottery.experiments import Experiment, FoundBy, NetworkConfig
 from lottery.recipes import recipe
 from lottery.search_recipes import FULL_SEARCHES
-from lottery.small_search_recipes import NAO_SHARED, SMALL_SEARCHES
+from lottery.small_search_recipes import SMALL_SEARCHES
+from lottery.small_strategies import small_nao
 from nas.given_entries import GIVEN
 from nas.search.configs import SearchConfig, network_of
 from nas.search.controller_config import SpaceName
@@ -171,7 +172,7 @@ def found_network(
 def _nao(config: SearchConfig) -> NaoConfig | None:
     """NAO's settings in place of ENAS's: the usual ones of the space, or those of a small search."""
     if config.name.endswith("-small"):
-        return dataclasses.replace(NAO_SHARED, swaps=0, tokens_per_step=1)
+        return small_nao(config.space, sharing=True, every=4)
     return None
 
 

@@ -13,10 +13,18 @@ from lottery.search_recipes import (
     nao_rnn_search,
     nao_ws_cell_search,
 )
-from nas.search.configs import DeriveConfig, SearchConfig
+from lottery.small_strategies import ENAS_CHANGES, NAO_CHANGES, small_controller, small_nao
+from nas.search.configs import SearchConfig
 from nas.search.controller_config import ControllerConfig
+from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NaoConfig
-from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.configs import (
+    DataConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TextTraining,
+    TrainingConfig,
+)
 from training.steps import Steps
 
 Sizes = dict[str, int | float | tuple[int, ...]]
@@ -34,7 +42,7 @@ RECURRENT: Sizes = {
 DIGITS = DataConfig(name="digits")
 PYDOC = DataConfig(name="pydoc", options={"least_count": 5, "sequence": 20})
 _SOURCE = (
-    "this project: {full} on embedded data, in minutes: a small network trained for a few epochs, {strategy}, "
+    "this project: {full} on embedded data, in minutes: a small network{head} trained for a few epochs, {strategy}, "
     "and 20 random architectures trained alone for {alone} steps. {full} is from {source}"
 )
 
@@ -45,22 +53,14 @@ IMAGES = OptimizerConfig(name="adam", learning_rate=1e-2)
 TEXT = OptimizerConfig(name="sgd", learning_rate=10.0, clip_norm=0.25)
 
 
-def _training(steps: Steps, optimizer: OptimizerConfig) -> TrainingConfig:
+def _training(steps: Steps, optimizer: OptimizerConfig, text: TextTraining) -> TrainingConfig:
     return TrainingConfig(
         steps=steps,
         batch_size=64,
         eval_every=Steps(iterations=20),
         optimizer=optimizer,
         schedule=ScheduleConfig(name="cosine", least=0.1),
-    )
-
-
-def _controller(full: SearchConfig) -> ControllerConfig:
-    """The published controller of a space, with fewer updates of fewer samples, at a higher rate."""
-    published = full.controller_in_use
-    optimizer = dataclasses.replace(published.optimizer, learning_rate=1e-2)
-    return dataclasses.replace(
-        published, hidden=32, samples=5, updates=12, baseline_decay=0.9, optimizer=optimizer
+        text=text,
     )
 
 
@@ -96,17 +96,26 @@ def _small(
         nao: of NAO.
     """
     optimizer = TEXT if full.space == "recurrent" else IMAGES
-    shared = _training(Steps(epochs=epochs), optimizer)
+    text = TextTraining() if full.shared is None else full.shared.text
+    shared = _training(Steps(epochs=epochs), optimizer, text)
     return dataclasses.replace(
         full,
         name=f"{full.name}-small",
-        source=_SOURCE.format(full=full.name, strategy=strategy, alone=alone, source=full.source),
+        source=_SOURCE.format(
+            full=full.name,
+            # It would stand behind the last of the three cells, where the classifier is.
+            head=" without auxiliary head" if "auxiliary" in full.network else "",
+            strategy=strategy,
+            alone=alone,
+            source=full.source,
+        ),
         network=network,
         data=data,
         nodes=nodes,
         layers=layers,
         shared=None if full.shared is None else shared,
         phase=Steps(epochs=phase),
+        initial=None,
         shown=5,
         controller=controller,
         nao=nao or full.nao,
@@ -115,34 +124,11 @@ def _small(
             minibatches=2,
             ranked=10,
             random=20,
-            alone=_training(Steps(iterations=alone), optimizer),
+            alone=_training(Steps(iterations=alone), optimizer, text),
             alone_best=5,
         ),
         retraining=retraining,
     )
-
-
-ENAS_CHANGES = "12 updates of the controller of 5 samples in each phase, at learning rate 0.01"
-NAO_SHARED = NaoConfig(
-    pool=40,
-    top=10,
-    new=12,
-    random=4,
-    rounds=3,
-    every=4,
-    embedding=16,
-    hidden=48,
-    predictor_layers=1,
-    predictor_width=48,
-    epochs=150,
-    batch_size=20,
-    hold_out=0.2,
-)
-NAO_ALONE = dataclasses.replace(NAO_SHARED, pool=24, new=8, random=0, every=1)
-NAO_CHANGES = (
-    "a pool of {pool}, {new} new architectures in each of {rounds} rounds, and 150 epochs of encoder, predictor and "
-    "decoder with 48 units"
-)
 
 
 def _enas_digits(epochs: int, phase: int) -> SearchConfig:
@@ -155,7 +141,7 @@ def _enas_digits(epochs: int, phase: int) -> SearchConfig:
         epochs=epochs,
         phase=phase,
         alone=60,
-        controller=_controller(full),
+        controller=small_controller(full),
         strategy=ENAS_CHANGES,
         retraining="demo-digits-enas",
     )
@@ -177,7 +163,7 @@ def enas_macro_search_small() -> SearchConfig:
         epochs=64,
         phase=4,
         alone=60,
-        controller=_controller(full),
+        controller=small_controller(full),
         strategy=ENAS_CHANGES,
         retraining="demo-digits-enas",
     )
@@ -193,7 +179,7 @@ def enas_rnn_search_small() -> SearchConfig:
         nodes=6,
         epochs=16,
         alone=148,
-        controller=_controller(full),
+        controller=small_controller(full),
         strategy=ENAS_CHANGES,
         retraining="demo-text-enas",
     )
@@ -207,7 +193,7 @@ def nao_cell_search_small() -> SearchConfig:
         DIGITS,
         nodes=2,
         alone=40,
-        nao=NAO_ALONE,
+        nao=small_nao("cell", sharing=False),
         strategy=NAO_CHANGES.format(pool=24, new=8, rounds=3),
         retraining="demo-digits-enas",
     )
@@ -223,7 +209,7 @@ def nao_ws_cell_search_small() -> SearchConfig:
         epochs=64,
         phase=4,
         alone=60,
-        nao=NAO_SHARED,
+        nao=small_nao("cell", sharing=True, every=4),
         strategy=NAO_CHANGES.format(pool=40, new=12, rounds=3),
         retraining="demo-digits-enas",
     )
@@ -239,7 +225,7 @@ def nao_rnn_search_small() -> SearchConfig:
         epochs=16,
         phase=2,
         alone=148,
-        nao=dataclasses.replace(NAO_SHARED, every=2, swaps=0),
+        nao=small_nao("recurrent", sharing=True, every=2),
         strategy=NAO_CHANGES.format(pool=40, new=12, rounds=3),
         retraining="demo-text-enas",
     )

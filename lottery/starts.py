@@ -11,7 +11,7 @@ from lottery.criteria import Evidence, criterion
 from lottery.experiments import Experiment
 from lottery.levels import read_masks, read_weights
 from lottery.masks import Mask, Tensors
-from lottery.pruning import SCOPES
+from lottery.pruning import LayerKinds, prune_level
 from lottery.records import TICKET
 from lottery.rewinding import rewind
 from lottery.runs import Run
@@ -20,7 +20,9 @@ from training.noise import generator
 from training.storage import damaged
 
 
-def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
+def pruned_tickets(
+    experiment: Experiment, run: Run, level: int, kinds: LayerKinds
+) -> dict[int, tuple[Mask, Tensors]]:
     """A level above 0 by seed: the ticket's mask, and the whole network that it is taken from.
 
     A level that is done knows its masks. Else each is pruned from the ticket that was trained at the level before.
@@ -28,9 +30,20 @@ def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tu
     Raises:
         LotteryError: a file of the run is damaged, or the trained weights that this needs were removed.
     """
+    if run.is_done(run.level(level)):
+        return finished_tickets(experiment, run, level)
+    return _newly_pruned(experiment, run, level, kinds)
+
+
+def finished_tickets(
+    experiment: Experiment, run: Run, level: int
+) -> dict[int, tuple[Mask, Tensors]]:
+    """What `pruned_tickets` gives of a level that is done.
+
+    Raises:
+        LotteryError: a file of the run is damaged, or the trained weights that this needs were removed.
+    """
     here, before = run.level(level), run.level(level - 1)
-    if not run.is_done(here):
-        return _newly_pruned(experiment, run, level)
     masks = _tickets(read_masks(run, here), experiment, run.root / here)
     if experiment.rewinding.weights == "start":
         return {seed: (mask, read_start(run, seed)) for seed, mask in masks.items()}
@@ -38,7 +51,9 @@ def pruned_tickets(experiment: Experiment, run: Run, level: int) -> dict[int, tu
     return {seed: (mask, finals[seed]) for seed, mask in masks.items()}
 
 
-def _newly_pruned(experiment: Experiment, run: Run, level: int) -> dict[int, tuple[Mask, Tensors]]:
+def _newly_pruned(
+    experiment: Experiment, run: Run, level: int, kinds: LayerKinds
+) -> dict[int, tuple[Mask, Tensors]]:
     pruning, before = experiment.pruning, run.level(level - 1)
     masks = _tickets(read_masks(run, before), experiment, run.root / before)
     finals = _tickets(read_weights(run, before), experiment, run.root / before)
@@ -51,7 +66,7 @@ def _newly_pruned(experiment: Experiment, run: Run, level: int) -> dict[int, tup
             generator=generator(seed, "criterion", level),
         )
         scores = criterion(pruning.criterion)(evidence)
-        mask = SCOPES[pruning.scope](scores, evidence.mask, level, pruning)
+        mask = prune_level(scores, evidence.mask, level, pruning, kinds)
         tickets[seed] = (mask, rewind(evidence.start, evidence.final, experiment.rewinding))
     return tickets
 

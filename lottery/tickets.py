@@ -16,7 +16,7 @@ from lottery.experiments import NetworkConfig
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run, stored_experiment
-from lottery.starts import pruned_tickets
+from lottery.starts import finished_tickets
 from nas.networks import build
 from nas.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
@@ -50,14 +50,16 @@ def ticket_of(run: Run, level: int, seed: int) -> Ticket:
     """A ticket that a run found.
 
     Raises:
-        LotteryError: the run has no such level or seed, or a file of it is damaged.
+        LotteryError: the run has no such finished level or no such seed, or a file of it is damaged.
     """
     experiment = stored_experiment(run)
-    if not 1 <= level <= experiment.levels or not run.is_done(run.level(level - 1)):
-        raise LotteryError(f"{run.root} has no ticket of level {level}; levels count from 1.")
+    if not 1 <= level <= experiment.levels or not run.is_done(run.level(level)):
+        raise LotteryError(
+            f"{run.root} has no finished level {level} with a ticket; levels count from 1."
+        )
     if seed not in experiment.seeds:
         raise LotteryError(f"{run.root} has no seed {seed}; it has {list(experiment.seeds)}.")
-    mask, whole = pruned_tickets(experiment, run, level)[seed]
+    mask, whole = finished_tickets(experiment, run, level)[seed]
     origin = f"{experiment.name}, level {level}, seed {seed}"
     start = apply_mask(mask, whole)
     return Ticket(network=experiment.network, mask=mask, start=start, origin=origin)

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from nas.gru import GRULayer
+from nas.normalised_weights import gains
 from nas.on_lstm import OrderedLSTMLayer
 from nas.recurrent_cells import LSTMLayer, SearchedRecurrentCell
 
@@ -27,8 +28,8 @@ def gate_rows(network: nn.Module) -> dict[str, Rows]:
     """The gates of every matrix of a recurrent layer, by the parameter's name, in the order of the rows.
 
     Candidates are listed beside the gates, so that the blocks of a matrix cover it. A matrix of a layer that has no
-    gates, such as torch.nn.RNN's or the projection of torch.nn.LSTM, is left out; so is one that a parametrization
-    computes.
+    gates, such as torch.nn.RNN's or the projection of torch.nn.LSTM, is left out. Of one that is computed, as weight
+    normalisation does, they are those of the matrix behind it.
 
     Args:
         network: one replicate's network, not a stack.
@@ -82,7 +83,9 @@ def _sizes(module: nn.Module) -> dict[str, int]:
 
 def _matrices(module: nn.Module, rows: int) -> Iterator[str]:
     """The names of a module's own matrices of so many rows."""
+    scales = gains(module) if rows else set()
     for name, parameter in module.named_parameters():
         own = "." not in name or isinstance(module, SearchedRecurrentCell)
+        own = (own or name.startswith("parametrizations.")) and name not in scales
         if rows and own and parameter.dim() == 2 and len(parameter) == rows:
             yield name

@@ -20,6 +20,7 @@ from nas.genotypes import RecurrentGenotype
 from nas.gru import gru
 from nas.language_model import LanguageModel
 from nas.lenet import LeNet, LeNet5
+from nas.normalised_weights import bear_zeros
 from nas.on_lstm import on_lstm
 from nas.outside_networks import Factory, own_network, torchvision_network
 from nas.recurrent_cells import SearchedRecurrentCell
@@ -192,7 +193,7 @@ def build(
         # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
         torch.default_generator.manual_seed(seed)
         network = _builder(found, factory)(spec, **sizes)
-    return replace_dropout(network)
+    return bear_zeros(replace_dropout(network))
 
 
 def counted_parameters(network: nn.Module) -> dict[str, nn.Parameter]:

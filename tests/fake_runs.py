@@ -55,9 +55,11 @@ def write_run(
     levels: int = 10,
     scale: float = 1.0,
     history: bool = True,
+    density: Callable[[int], float] = lambda level: 0.8**level,
 ) -> Path:
     """Write a run; `curve(arm, level, seed)` is the test metric, None where the replicate diverged.
 
+    Level n keeps `density(n)` of the weights.
     The validation metric is the test metric; `scale` multiplies all sizes. Where it is perplexity the first layer has
     two gates, of which the second loses whatever is lost.
     """
@@ -80,6 +82,7 @@ def write_run(
                     level=level,
                     metric=metric,
                     scale=scale,
+                    density=density(level),
                 )
                 for seed in seeds
             ]
@@ -92,9 +95,15 @@ def write_run(
 
 
 def _record(
-    value: float | None, fields: dict[str, Any], *, level: int, metric: Metric, scale: float
+    value: float | None,
+    fields: dict[str, Any],
+    *,
+    level: int,
+    metric: Metric,
+    scale: float,
+    density: float,
 ) -> Record:
-    kept = {layer: round(scale * total * 0.8**level) for layer, total in LAYERS.items()}
+    kept = {layer: round(scale * total * density) for layer, total in LAYERS.items()}
     total = {layer: round(scale * size) for layer, size in LAYERS.items()}
     numbers = tuple(
         Value(at=at, split=split, metric=metric.name, value=value)
@@ -131,10 +140,10 @@ def _record(
 
 
 def _gates(kept: int, total: int) -> tuple[GateCount, ...]:
-    whole = total // 10
+    whole = min(total // 10, kept)
     return (
-        GateCount(name="candidate", kept=whole, total=whole),
-        GateCount(name="gate", kept=kept - whole, total=total - whole),
+        GateCount(name="candidate", kept=whole, total=total // 10),
+        GateCount(name="gate", kept=kept - whole, total=total - total // 10),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from lottery.cli.running import changed
 from lottery.recipes import recipe
 from tests.commands import done, lottery, refused
+from tests.fake_searches import write_search
 from tests.tiny_runs import TOML, files
 from training.errors import ExitCode
 from training.storage import locked
@@ -48,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("prune tiny.toml --set rewinding.weights=keep", "random-mask needs values"),
         (
             "prune demo-text-lstm --set pruning.scope=layerwise --set pruning.output_rate=0.1",
-            "output layer of a language model is its embedding",
+            "its output layer, embedding.weight, is not among what is pruned",
         ),
         ("prune tiny.toml --set pruning.rat=0.5", "did you mean pruning.rate"),
         ("prune tiny.toml --set pruning.scope=layers", "global, layerwise"),
@@ -101,11 +102,39 @@ def test_bad_input_is_one_sentence_and_writes_nothing(words: str, hint: str) -> 
         ("control RUN random-maks", "did you mean random-mask"),
         ("control RUN random-mask", "at every level already"),
         ("report nowhere", "is not a run"),
+        ("report RUN --out RUN/manifest.json", "does not end in .html"),
+        ("plot learning-curves RUN --published x.csv", "drawn over metric-vs-density, not over"),
+        ("plot search-curves RUN --published x.csv", "drawn over metric-vs-density, not over"),
+        ("prune tiny.toml --out RUN/level-00", "would be inside"),
+        ("prune tiny.toml --out RUN/level-00/deep/er", "would be inside"),
+        (
+            "search enas-micro-search-small --out RUN",
+            "is a run; choose another --out for the search",
+        ),
+        ("search enas-micro-search-small --out RUN/a", "which is a run; choose another --out"),
     ],
 )
 @pytest.mark.usefixtures("here")
 def test_bad_input_to_what_reads_runs(finished: Path, words: str, hint: str) -> None:
     assert hint in refused(*words.replace("RUN", str(finished)).split())
+
+
+def test_a_run_does_not_go_into_a_search(here: Path) -> None:
+    write_search(here / "found", random=0)
+    before = files(here / "found")
+    told = refused("prune", "tiny.toml", "--out", "found")
+    assert told == "found is a search; choose another --out for the run."
+    assert "which is a search" in refused("prune", "tiny.toml", "--out", "found/architectures")
+    assert "would be inside" in refused("search", "random", "--data", "digits", "--out", "found/x")
+    assert files(here / "found") == before
+
+
+def test_links_that_lead_nowhere_are_named(here: Path) -> None:
+    (here / "loop").symlink_to("loop")
+    (here / "lost").symlink_to("nothing")
+    assert "loop" in refused("show", "loop", code=ExitCode.DISK)
+    assert "loop" in refused("report", "loop", code=ExitCode.DISK)
+    assert "nothing is not a run" in refused("show", "lost")
 
 
 @pytest.mark.parametrize(

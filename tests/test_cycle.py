@@ -21,6 +21,7 @@ from lottery.experiments import Experiment, NetworkConfig, PruningConfig
 from lottery.levels import read_masks, read_weights
 from lottery.masks import kept
 from lottery.progress import Watcher
+from lottery.pruning import LayerKinds
 from lottery.records import Record, read_history, read_records
 from lottery.runs import Run
 from lottery.starts import pruned_tickets, read_start, tensors_of
@@ -166,8 +167,9 @@ def test_start_is_the_initial_network(finished: Run) -> None:
 )
 def test_an_arm_starts_from_the_whole_network_times_its_mask(finished: Run, arm: str) -> None:
     # Not from what the ticket's mask left of it: a control keeps weights that the ticket lost.
-    ticket = pruned_tickets(TINY, finished, 2)[1]
-    made = replicate(TINY, Setting(task=digits()), ticket, level=2, arm=arm, seed=1)
+    kinds = LayerKinds()
+    ticket = pruned_tickets(TINY, finished, 2, kinds)[1]
+    made = replicate(TINY, Setting(task=digits()), ticket, kinds, level=2, arm=arm, seed=1)
     start = read_start(finished, 1)
     for name, mask in made.mask.items():
         assert torch.equal(made.start[name], start[name] * mask)
@@ -176,10 +178,12 @@ def test_an_arm_starts_from_the_whole_network_times_its_mask(finished: Run, arm:
 
 
 def test_controls_draw_anew_for_each_arm_seed_and_level(finished: Run) -> None:
-    tickets = pruned_tickets(TINY, finished, 1)
+    kinds, task = LayerKinds(), digits()
+    tickets = pruned_tickets(TINY, finished, 1, kinds)
 
     def first_layer(arm: str, seed: int, level: int) -> torch.Tensor:
-        made = replicate(TINY, Setting(task=digits()), tickets[0], level=level, arm=arm, seed=seed)
+        setting, ticket = Setting(task=task), tickets[0]
+        made = replicate(TINY, setting, ticket, kinds, level=level, arm=arm, seed=seed)
         return made.start["layers.0.weight"]
 
     base = first_layer("reinitialised", 0, 1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import pytest
 import torch
 
 from nas.search.controller import Sample
-from nas.search.controller_config import ControllerConfig
-from nas.search.enas import Enas, against_baseline, reinforce
+from nas.search.controller_config import CONTROLLERS, RELEASE_ADAM, ControllerConfig
+from nas.search.enas import Enas, against_baseline, corrected_epsilon, reinforce
 from nas.search.random_search import RandomSearch, different, draws
 from nas.search.spaces import CellSpace, Choices, LayerSpace, RecurrentSpace
 from nas.search.strategy import Strategy
@@ -79,6 +80,68 @@ def test_no_step_is_longer_than_the_clip_norm() -> None:
     after = [p.detach() for p in strategy.controller.parameters()]
     moved = torch.cat([(b - a).flatten() for a, b in zip(after, before, strict=True)])
     assert float(moved.norm()) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("step", "epsilon", "longer"),
+    # 1e-3 / sqrt(1 - 0.999^step): 1 - 0.999 = 0.001, 1 - 0.999^100 = 0.095208, 1 - 0.999^1000 = 0.632305.
+    [(1, 0.0316228, 31.62), (100, 0.0032409, 3.241), (1000, 0.0012576, 1.258)],
+)
+def test_the_epsilon_of_tensorflow_written_out(step: int, epsilon: float, longer: float) -> None:
+    assert corrected_epsilon(1e-3, 0.999, step) == pytest.approx(epsilon, rel=1e-4)
+    # By so much torch's own step is longer where the gradient is far below epsilon.
+    assert corrected_epsilon(1e-3, 0.999, step) / 1e-3 == pytest.approx(longer, rel=1e-3)
+
+
+def test_every_published_controller_has_it() -> None:
+    assert all(config.epsilon_first for config in CONTROLLERS.values())
+    assert {config.optimizer.epsilon for config in CONTROLLERS.values()} == {1e-3}
+
+
+def test_the_first_step_of_the_released_adam_written_out() -> None:
+    # beta1 = 0: rate sqrt(0.001) g / (sqrt(0.001 g^2) + 0.001), for g = 0.01 a rate times 0.24025; torch has 0.90909.
+    for first, share in ((True, 0.24025), (False, 0.90909)):
+        config = dataclasses.replace(CONFIG, optimizer=RELEASE_ADAM, epsilon_first=first)
+        strategy = Enas(SPACE, config, seed=0)
+        start = strategy.controller.start
+        before = start.detach().clone()
+        start.register_hook(lambda gradient: torch.full_like(gradient, 0.01))
+        strategy.after_epoch(0, lambda rows: [float(r) for r in range(len(rows))])
+        moves = before - start.detach()
+        assert config.updates == 10
+        # All ten gradients are equal, so that v = g^2 (1 - 0.999^t) and ten steps are a sum of such shares.
+        root = [math.sqrt(1 - 0.999**step) for step in range(1, 11)]
+        parts = [0.01 * r / (0.01 * r + 1e-3) if first else 0.01 / 0.011 for r in root]
+        assert parts[0] == pytest.approx(share, rel=1e-4)
+        torch.testing.assert_close(moves, torch.full_like(moves, 1e-3 * sum(parts)))
+
+
+@pytest.mark.parametrize("beta1", [0.0, 0.9])
+@pytest.mark.parametrize("first", [True, False])
+def test_adam_is_that_of_the_release(beta1: float, first: bool) -> None:
+    how = OptimizerConfig(
+        name="adam", learning_rate=0.01, beta1=beta1, beta2=0.99, epsilon=1e-3, clip_norm=0.5
+    )
+    config = dataclasses.replace(CONFIG, updates=1, optimizer=how, epsilon_first=first)
+    strategy = Enas(SPACE, config, seed=0)
+    named = dict(strategy.controller.named_parameters())
+    held = {name: p.detach().double() for name, p in named.items()}
+    mean = {name: torch.zeros_like(value) for name, value in held.items()}
+    square = {name: torch.zeros_like(value) for name, value in held.items()}
+    for step in range(1, 6):
+        strategy.after_epoch(step - 1, count_of_relu)
+        one, two = 1 - beta1**step, 1 - 0.99**step
+        for name, parameter in named.items():
+            assert parameter.grad is not None
+            gradient = parameter.grad.double()
+            mean[name] = beta1 * mean[name] + (1 - beta1) * gradient
+            square[name] = 0.99 * square[name] + 0.01 * gradient**2
+            if first:  # training_ops.cc of TensorFlow, ApplyAdam
+                rate = 0.01 * math.sqrt(two) / one
+                held[name] -= rate * mean[name] / (square[name].sqrt() + 1e-3)
+            else:
+                held[name] -= 0.01 * (mean[name] / one) / ((square[name] / two).sqrt() + 1e-3)
+            torch.testing.assert_close(parameter.detach().double(), held[name], atol=1e-6, rtol=0)
 
 
 def test_the_entropy_is_a_bonus() -> None:

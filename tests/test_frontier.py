@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -105,6 +106,74 @@ def test_two_seeds_decide_no_contest(duel: pd.DataFrame) -> None:
     fought = contests(duel[duel["seed"] < 2])
     assert fought["p"].isna().all()
     assert set(fought["better"]) == {""}
+
+
+def lose(table: pd.DataFrame, network: str, seeds: Sequence[int], levels: Sequence[int]) -> None:
+    """Make some replicates of a network diverge."""
+    lost = (table["network"] == network) & table["seed"].isin(seeds) & table["level"].isin(levels)
+    table.loc[lost, "diverged"] = True
+
+
+@pytest.mark.parametrize(
+    ("lost", "better", "counts"),
+    [
+        # seeds that lenet and enas-micro lost at every level; enas-micro is ahead by 0.5
+        ((), "enas-micro", (5, 0, 5, 0)),
+        # 3 of 5: the two that are left are not what it does, and it lost more
+        (((), (0, 1, 2)), "", (5, 0, 2, 3)),
+        (((0,), (1,)), "", (4, 1, 4, 1)),
+        (((0, 1, 2), ()), "enas-micro", (5, 0, 2, 3)),
+        ((range(5), ()), "enas-micro", (5, 0, 0, 5)),
+        (((), range(5)), "lenet-300-100", (5, 0, 0, 5)),
+        ((range(5), range(5)), "", (0, 5, 0, 5)),
+        (((), (1,)), "", (4, 1, 5, 0)),
+    ],
+)
+def test_contests_rank_lost_networks_worst(
+    duel: pd.DataFrame,
+    lost: tuple[Sequence[int], ...],
+    better: str,
+    counts: tuple[int, ...],
+) -> None:
+    table = duel.copy()
+    for network, seeds in zip(("lenet-300-100", "enas-micro"), lost, strict=False):
+        lose(table, network, seeds, range(5))
+    first = contests(table).iloc[0]
+    assert first["better"] == better
+    assert (
+        *(first["first_n"], first["first_diverged"]),
+        *(first["second_n"], first["second_diverged"]),
+    ) == counts
+    rows = comparison(table)
+    sizes = rows[rows["budget"] == rows["budget"].max()]
+    assert (sizes["n"] + sizes["diverged"]).tolist() == [5, 5]  # none is left out
+
+
+def test_the_p_value_of_a_contest_with_lost_networks_is_of_ranks(duel: pd.DataFrame) -> None:
+    table = duel.copy()
+    lose(table, "lenet-300-100", (0, 1), range(5))
+    # All 5 above all 5: 1 of the 252 ways to choose 5 of 10, two-sided, by Holm's 2 budgets.
+    assert contests(table)["p"].tolist() == pytest.approx([2 * 2 / 252] * 2)
+
+
+def test_a_level_that_lost_half_is_chosen_last_and_never_on_the_front(duel: pd.DataFrame) -> None:
+    table = duel.copy()
+    picked = (table["network"] == "lenet-300-100") & (table["level"] == 3)
+    table.loc[picked, "value"] += 5
+    lose(table, "lenet-300-100", (0, 1), [3])
+    assert at_budget(frontier(table), budgets=[10**6]).set_index("network")["level"].to_dict() == {
+        "lenet-300-100": 3,
+        "enas-micro": 0,
+    }
+    lose(table, "lenet-300-100", (2,), [3])  # 3 of 5
+    levels = frontier(table)
+    assert at_budget(levels, budgets=[10**6]).set_index("network")["level"].to_dict() == {
+        "lenet-300-100": 0,
+        "enas-micro": 0,
+    }
+    assert not levels[(levels["network"] == "lenet-300-100") & (levels["level"] == 3)][
+        "on_front"
+    ].any()
 
 
 def test_one_network_has_no_contest(duel: pd.DataFrame) -> None:

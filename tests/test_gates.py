@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 from lottery.levels import count_layer
 from lottery.records import GateCount, LayerCount
@@ -15,6 +16,7 @@ from nas.genotypes import RecurrentGenotype
 from nas.gru import GRULayer
 from nas.on_lstm import OrderedLSTMLayer
 from nas.recurrent_cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
+from tests.test_normalised_weights import old_form
 from tests.tiny_tasks import network
 
 E, H, C = 3, 4, 2
@@ -100,6 +102,15 @@ def test_the_blocks_cover_the_matrix() -> None:
             assert torch.equal(torch.cat([held[name][rows[g]] for g in rows]), held[name])
     assert "weight_hh_l1_reverse" in gate_rows(deep)
     assert not any("weight_hr" in name for name in gate_rows(deep))
+
+
+def test_a_matrix_that_is_computed_has_the_gates_of_the_one_behind_it() -> None:
+    plain = gate_rows(nn.LSTM(1, H))
+    found = gate_rows(parametrizations.weight_norm(nn.LSTM(1, H), "weight_ih_l0"))
+    behind = "parametrizations.weight_ih_l0.original1"
+    assert found == {behind: plain["weight_ih_l0"], "weight_hh_l0": plain["weight_hh_l0"]}
+    old = gate_rows(old_form(nn.utils.weight_norm, nn.LSTM(1, H), "weight_ih_l0"))
+    assert old == {"weight_ih_l0_v": plain["weight_ih_l0"], "weight_hh_l0": plain["weight_hh_l0"]}
 
 
 def test_other_layers_have_none() -> None:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from random import Random
-from typing import Any
 
 import pytest
 
-from nas.search.nao import Member, Nao, step_figures
-from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
+from nas.search.nao import Nao
+from nas.search.nao_pool import Member
 from nas.search.nao_training import kendall
-from nas.search.spaces import CellSpace, Choices, LayerSpace, Space, canonical, random_choices
-from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, tiny
-from training.errors import LotteryError
+from nas.search.spaces import Choices, LayerSpace, Space, canonical, random_choices
+from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, third_operations, tiny
 
 both = pytest.mark.parametrize("sharing", [True, False], ids=["shared", "alone"])
-
-
-def third_operations(rows: Sequence[Choices]) -> list[float]:
-    """How often each of some cells has operation 2."""
-    return [float(row[1::2].count(2)) for row in rows]
 
 
 class Counted:
@@ -145,7 +136,8 @@ def test_what_was_not_scored_is_predicted(sharing: bool) -> None:
 def test_figures_of_a_round() -> None:
     search = Nao(CELLS, tiny(hold_out=0.25), seed=0, sharing=True)
     figures = search.after_epoch(0, third_operations)
-    assert (figures["round"], figures["pool"], figures["held_out"]) == (1, 40, 10)
+    assert (figures["round"], figures["pool"]) == (1, 40)
+    assert 4 < figures["held_out"] < 17  # a quarter of 40 is expected
     assert 0.5 < figures["pairwise"] <= 1
     assert 0 < figures["kendall"] <= 1
     assert 0 <= figures["decoded_whole"] <= figures["decoded"] <= 1
@@ -154,26 +146,8 @@ def test_figures_of_a_round() -> None:
     assert sum(counts) == 10
 
 
-def test_promised_and_real_gains_written_out() -> None:
-    a, b, c, d = (0,), (1,), (2,), (3,)
-    made: dict[str, Any] = {"parent": a, "round": 1}
-    pool = [
-        Member(choices=a, round=0, score=1.0),
-        Member(choices=b, step_size=1, promised=1.0, predicted_gain=0.5, score=3.0, **made),
-        Member(choices=c, step_size=1, promised=2.0, predicted_gain=0.0, score=0.0, **made),
-        Member(choices=d, round=1, score=9.0),
-    ]
-    assert step_figures(pool, [b, c, d]) == {
-        "step_1_promised": 1.5,
-        "step_1_predicted": 0.25,
-        "step_1_real": 0.5,
-        "step_1_count": 2.0,
-    }
-    assert step_figures(pool[1:], [b, c, d]) == {}
-
-
 def test_equal_scores_are_no_hindrance() -> None:
-    search = Nao(RECURRENT, tiny(epochs=2), seed=0, sharing=True)
+    search = Nao(RECURRENT, tiny(epochs=2, hold_out=0.1), seed=0, sharing=True)
     figures = search.after_epoch(0, lambda rows: [0.5] * len(rows))
     assert "pairwise" not in figures
     assert figures["decoded"] <= 1
@@ -185,25 +159,6 @@ def test_a_space_smaller_than_the_pool() -> None:
     assert len(search.pool) == 6
     search.after_epoch(0, lambda rows: [float(row[0]) for row in rows])
     assert [member.choices for member in search.pool] == [(5,), (4,), (3,), (2,), (1,), (0,)]
-
-
-@both
-def test_resumed_equals_uninterrupted(sharing: bool) -> None:
-    def begin() -> Nao:
-        return Nao(CELLS, tiny(epochs=3, random=2), seed=3, sharing=sharing)
-
-    whole, part = begin(), begin()
-    for epoch in range(3):
-        figures = whole.after_epoch(epoch, third_operations)
-        other = part.after_epoch(epoch, third_operations)
-        assert figures == other
-        written = json.loads(json.dumps(part.facts()))
-        part = begin()
-        part.restore({}, written)
-        assert part.pool == whole.pool
-        assert [part.propose(step) for step in range(9)] == [whole.propose(s) for s in range(9)]
-        assert part.candidates(5) == whole.candidates(5)
-    assert whole.tensors() == {}
 
 
 def test_another_searchs_state_is_refused() -> None:
@@ -226,32 +181,3 @@ def test_candidates_stand_by_score_or_prediction() -> None:
     ranked = search.candidates(3)
     assert [one.choices for one in ranked] == [rows[1], rows[3], rows[0]]
     assert (ranked[0].round, ranked[0].facts) == (2, {"predicted": 3.0, "step_size": 2.0})
-
-
-def test_published_settings() -> None:
-    names = {"cell", "layers", "recurrent"}
-    assert set(NAO_DEFAULTS) == {(name, s) for name in names for s in (True, False)}
-    cell, recurrent = NAO_DEFAULTS["cell", True], NAO_DEFAULTS["recurrent", False]
-    assert (cell.pool, cell.new, cell.embedding, cell.hidden) == (600, 300, 48, 96)
-    assert (recurrent.pool, recurrent.tokens_per_step, recurrent.batch_size) == (1508, 1, 50)
-    assert all(config.trade_off == 0.8 for config in NAO_DEFAULTS.values())
-    assert len(CellSpace().decisions()) == 40  # 20 steps of two tokens
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *({"pool": 1}, {"top": 41}, {"new": 0}, {"rounds": 0}, {"every": 0}, {"step": 0}),
-        *({"largest_step": 0}, {"hidden": 0}, {"predictor_layers": -1}, {"trade_off": 1.0}),
-        *({"encoder_dropout": 1.0}, {"learning_rate": 0.0}, {"clip_norm": 0.0}, {"swaps": -1}),
-        *({"hold_out": 0.6}, {"random": -1}, {"weight_decay": -1.0}),
-    ],
-    ids=str,
-)
-def test_impossible_settings(changes: dict[str, int | float]) -> None:
-    with pytest.raises(LotteryError, match=next(iter(changes))):
-        tiny(**changes)
-
-
-def test_settings_are_values() -> None:
-    assert NaoConfig(**asdict(tiny())) == tiny()

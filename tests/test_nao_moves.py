@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nas.search import nao_moves
+from nas.search.nao_config import NAO_DEFAULTS
 from nas.search.nao_moves import moved, new_architectures
 from nas.search.nao_network import Surrogate, surrogate
-from nas.search.nao_training import normalised, predicted_performance, train_surrogate
+from nas.search.nao_scale import normalised
+from nas.search.nao_training import predicted_performance, train_surrogate
 from nas.search.spaces import Choices, Space, canonical
 from tests.tiny_nao import CELLS, SPACES, TINY, drawn, tiny
 from training.noise import generator
@@ -15,7 +18,7 @@ from training.noise import generator
 
 def trained(space: Space, rows: list[Choices]) -> Surrogate:
     performance = normalised([float(row.count(0)) for row in rows])
-    return train_surrogate(space, TINY, rows, performance, seed=0, round_number=1)
+    return train_surrogate(space, TINY, rows, performance, seed=0, round_number=1).network
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
@@ -67,3 +70,22 @@ def test_no_more_than_are_wanted_and_none_beyond_the_largest_step() -> None:
     assert len(new_architectures(network, CELLS, tiny(new=2), rows, rows)) == 2
     moves = new_architectures(network, CELLS, tiny(new=1000, step=10, largest_step=25), rows, rows)
     assert {move.step_size for move in moves} <= {10, 20}
+
+
+def test_the_last_step_of_nao_pytorch_is_51(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its loop ends once a step that it has taken is above 50 (train_search.py).
+    rows, taken = drawn(CELLS, 3), []
+
+    def nowhere(network: Surrogate, encoded: torch.Tensor, step_size: float) -> torch.Tensor:
+        taken.append(step_size)
+        return encoded
+
+    monkeypatch.setattr(nao_moves, "moved", nowhere)
+    network = surrogate(CELLS, TINY, generator(0, "test")).eval()
+    known = [*rows, *network.decode(network.encoder(network.words.tokens(rows)).detach())]
+    for sharing, sizes in ((True, [*range(1, 52)]), (False, [10, 20, 30])):
+        taken.clear()
+        assert new_architectures(network, CELLS, NAO_DEFAULTS["cell", sharing], rows, known) == []
+        assert taken == sizes
+    recurrent = NAO_DEFAULTS["recurrent", True]
+    assert (recurrent.step, recurrent.largest_step) == (1, 30)

@@ -7,42 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.search.nao_network import START, pooled, surrogate, vocabulary
-from nas.search.spaces import CellSpace, LayerSpace, RecurrentSpace, Space
+from nas.search.nao_network import pooled, surrogate
+from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, Space
 from tests.tiny_nao import CELLS, RECURRENT, SPACES, TINY, drawn, tiny
 from training.noise import generator, set_noise
 
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-
-
-@pytest.mark.parametrize(
-    ("space", "size"),
-    [
-        (CellSpace(), 12),  # NAO-WS/cnn: start, states 0 to 5, five operations
-        (RecurrentSpace(first="tanh"), 16),  # NAO/rnn: start, states 0 to 10, four activations
-        (LayerSpace(), 9),  # start, six operations, skip or not
-    ],
-)
-def test_sizes_of_the_vocabularies(space: Space, size: int) -> None:
-    assert vocabulary(space).size == size
-
-
-def test_tokens_written_out() -> None:
-    words = vocabulary(CellSpace(nodes=1))
-    # 0 starts, 1 and 2 are the inputs, 3 to 7 the operations.
-    row = (0, 2, 1, 4, 1, 0, 0, 3)
-    assert words.tokens([row]).tolist() == [[1, 5, 2, 7, 2, 3, 1, 6]]
-    assert words.allowed()[0].tolist() == [False, True, True, *[False] * 5]
-    assert words.allowed()[1].tolist() == [*[False] * 3, *[True] * 5]
-
-
-@spaces
-def test_tokens_and_back(space: Space) -> None:
-    words, rows = vocabulary(space), drawn(space, 20)
-    tokens = words.tokens(rows)
-    assert words.choices(tokens) == rows
-    assert words.allowed()[torch.arange(tokens.shape[1]), tokens].all()
-    assert START not in tokens
 
 
 @spaces
@@ -109,3 +79,18 @@ def test_dropout_follows_seed_and_step() -> None:
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])
     assert not torch.equal(seen[0], seen[3])
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_kinds_and_kernels_that_are_decoded_go_together(split: bool) -> None:
+    space = CellSpace(nodes=2, operations=NAO_CELL_OPERATIONS)
+    config = tiny(split_operations=split, tokens_per_step=3 if split else 2)
+    network = surrogate(space, config, generator(0, "test")).eval()
+    source = generator(1, "states")
+    # Far from what was learned, of which there is nothing.
+    encoded = torch.randn(200, 8, config.hidden, generator=source)
+    rows = network.decode(encoded)
+    assert len(set(rows)) > 20
+    for row in rows:
+        space.genotype(row)
+    assert network.encoder(network.words.tokens(rows)).shape == (200, 8, config.hidden)

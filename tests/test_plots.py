@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.axes import BREAK
 from analysis.curve_plots import learning_curves
 from analysis.density_plots import metric_vs_density
 from analysis.frontier import frontier
@@ -21,7 +23,7 @@ from analysis.tables import Study, read_study, results_at
 from tests.fake_runs import perplexity_curve, write_run
 from tests.file_faults import counted, full_at
 from training.errors import LotteryError
-from training.metrics import PERPLEXITY
+from training.metrics import ACCURACY, PERPLEXITY, Metric
 
 
 @pytest.fixture(scope="module")
@@ -201,11 +203,82 @@ def test_a_full_disk_leaves_whole_figures_or_none(
         assert len(list(out.iterdir())) == (number - 1) // 2
 
 
-def test_one_replicate_and_one_level_can_be_drawn(tmp_path: Path) -> None:
-    run = write_run(tmp_path / "a", metric=PERPLEXITY, levels=0, seeds=(0,))
-    alone = read_study([run])
-    for kind in FIGURES.values():
-        save_figure(kind.draw(alone), kind.data(alone), tmp_path / "out")
+def nothing_left(level: int) -> float:
+    """Densities of a run that ends with everything pruned."""
+    return (1.0, 0.5, 0.2, 0.0)[level]
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "one replicate of one level": {"levels": 0, "seeds": (0,)},
+    "one replicate": {"levels": 2, "seeds": (0,)},
+    "everything pruned": {"levels": 3, "density": nothing_left},
+    "everything pruned at once": {"levels": 1, "density": lambda level: 0.0},
+    "one replicate, everything pruned": {"levels": 3, "density": nothing_left, "seeds": (0,)},
+    "a replicate lost": {"levels": 1, "curve": lambda a, lv, s: None if s else 9.0 + lv},
+    "the last level lost": {"levels": 2, "curve": lambda a, lv, s: None if lv == 2 else 98.0 + s},
+    "the dense network lost": {"levels": 1, "curve": lambda a, lv, s: 98.0 + s if lv else None},
+    "everything lost": {"levels": 1, "curve": lambda a, lv, s: None},
+    "everything lost and pruned": {
+        "levels": 1,
+        "curve": lambda a, lv, s: None,
+        "density": lambda level: 1.0 - level,
+    },
+    "all the same": {"levels": 1, "curve": lambda a, lv, s: 0.0},
+    "huge": {"levels": 1, "curve": lambda a, lv, s: 1e300 * (1 + lv)},
+}
+
+
+@pytest.mark.parametrize(
+    ("case", "metric"),
+    [*((case, PERPLEXITY) for case in ODD), ("everything pruned", ACCURACY)],
+)
+def test_odd_runs_are_drawn_or_have_nothing_to_draw(
+    tmp_path: Path, case: str, metric: Metric
+) -> None:
+    run = write_run(tmp_path / "a", **{"seeds": (0, 1), "metric": metric, **ODD[case]})
+    odd = read_study([run])
+    drawn = {name for name, kind in FIGURES.items() if not kind.data(odd).empty}
+    of_metric = {"metric-vs-density", "early-stop-vs-density", "learning-curves"}
+    lost = case.startswith("everything lost")
+    left_out = of_metric if lost else set()
+    if metric is ACCURACY:  # only the text has gates
+        left_out = left_out | {"density-per-gate"}
+    assert set(FIGURES) - drawn == left_out
+    for name in drawn:
+        save_figure(FIGURES[name].draw(odd), odd.table, tmp_path / name)
+        assert "nan" not in (tmp_path / f"{name}.svg").read_text()
+    for name in left_out & of_metric:
+        with pytest.raises(LotteryError, match="Every network of a diverged"):
+            FIGURES[name].draw(odd)
+
+
+def test_density_0_stands_behind_a_break(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=3, density=nothing_left, seeds=(0, 1))
+    for name in ("metric-vs-density", "early-stop-vs-density"):
+        axes = FIGURES[name].draw(read_study([run])).axes[0]
+        assert list(axes.get_xticks()) == [100, 50, 20, 0]
+        assert axes.get_xlim()[1] < 0
+        place = [axes.transData.transform((x, 1))[0] for x in (100, 50, 20, 10, 0)]
+        assert place == sorted(place)
+        assert sum(line.get_marker() is BREAK for line in axes.lines) == 1
+        tickets = line_through(axes, 4)
+        assert tickets
+
+
+def test_panels_say_how_many_diverged(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", lambda a, lv, s: None if lv and s == 0 else 98.0, levels=2)
+    lost = read_study([run])
+    titles = {
+        name: FIGURES[name].draw(lost).axes[0].get_title() for name in FIGURES if "gate" not in name
+    }
+    note = "{} networks diverged; means are of the others"
+    assert titles == {
+        "metric-vs-density": f"a\n{note.format('6 of 35')}",
+        "early-stop-vs-density": f"a\n{note.format('6 of 35')}",
+        "learning-curves": f"a\n{note.format('4 of 25')}",
+        "searched-vs-pruned": f"mnist\n{note.format('2 of 15')}",
+        "density-per-layer": "a",
+    }
 
 
 def test_a_run_whose_controls_all_diverged_can_be_drawn(tmp_path: Path) -> None:

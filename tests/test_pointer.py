@@ -111,7 +111,14 @@ def test_a_certain_network_and_an_empty_cache_have_finite_losses() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"window": 0}, {"share": 1.0}, {"share": -0.1}, {"flatness": -1.0}]
+    "wrong",
+    [
+        {"window": 0},
+        {"share": 1.0},
+        {"share": -0.1},
+        {"flatness": -1.0},
+        {"flatness": float("inf")},
+    ],
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(LotteryError, match=f"^{next(iter(wrong))} = .* is out of range"):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
-from lottery.prunable import prunable_names
+from lottery.prunable import left_whole, prunable_names
 from nas.auxiliary import AuxiliaryHead
 from nas.networks import build, counted_parameters
+from nas.normalised_weights import bear_zeros
+from tests.test_normalised_weights import NORMALISED
 from training.errors import LotteryError
 from training.specs import ImageSpec, TextSpec
 
@@ -107,9 +110,109 @@ def test_of_what_no_layer_holds_only_matrices_are() -> None:
     assert prunable_names(network, embeddings=False) == ["bare_2", "0.weight"]
 
 
-def test_the_kernel_of_a_normalised_layer_is_and_its_lengths_are_not() -> None:
-    network = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(2, 3, 3)))
-    assert prunable_names(network, embeddings=False) == ["0.parametrizations.weight.original1"]
+@pytest.mark.parametrize("safe", [False, True])
+@pytest.mark.parametrize("name", NORMALISED)
+def test_what_is_behind_a_normalised_weight_is_and_its_lengths_are_not(
+    name: str, safe: bool
+) -> None:
+    normalise, behind = NORMALISED[name]
+    # With one feature and with one for each output, lengths have the shape of the weight.
+    layers = [nn.Linear(4, 3), nn.Linear(1, 3), nn.Conv2d(2, 3, 3), nn.ConvTranspose1d(2, 3, 3)]
+    network = nn.Sequential(*(normalise(layer) for layer in layers))
+    if safe:
+        bear_zeros(network)
+    assert prunable_names(network, embeddings=False) == [f"{i}.{behind}" for i in range(4)]
+    assert left_whole(network, embeddings=False) == ""
+
+
+def test_normalised_embeddings_and_attention_are_what_they_are_without() -> None:
+    network = nn.Sequential(
+        parametrizations.spectral_norm(nn.Embedding(5, 4)),
+        parametrizations.weight_norm(nn.MultiheadAttention(4, 2), "in_proj_weight"),
+    )
+    attention = ["1.out_proj.weight", "1.parametrizations.in_proj_weight.original1"]
+    assert {*prunable_names(network, embeddings=False)} == {*attention}
+    table = "0.parametrizations.weight.original"
+    assert {*prunable_names(network, embeddings=True)} == {table, *attention}
+
+
+class Exponential(nn.Module):
+    """Weights above 0."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """A 0 becomes 1."""
+        return weight.exp()
+
+
+class Doubled(nn.Module):
+    """Twice the weight."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """A 0 stays 0."""
+        return 2 * weight
+
+
+def test_a_weight_that_is_not_0_where_its_parameter_is_stays_whole_and_is_named() -> None:
+    layers = [nn.Linear(4, 3) for _ in range(4)]
+    parametrize.register_parametrization(layers[0], "weight", Exponential())
+    parametrize.register_parametrization(layers[1], "weight", Doubled())
+    parametrizations.orthogonal(layers[2])
+    network = nn.Sequential(*layers)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    assert prunable_names(network, embeddings=False) == [
+        *("1.parametrizations.weight.original", "3.weight")
+    ]
+    sentence = left_whole(network, embeddings=False)
+    assert sentence.startswith(
+        "24 weights are never pruned, those of 0.parametrizations.weight.original, "
+        "2.parametrizations.weight.original: "
+    )
+    assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
+
+
+class Kernels(nn.Module):
+    """Kernels that the module holds itself."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+        self.kernels = nn.ParameterList(torch.rand(5, 3, 2, 2) for _ in range(count))
+        self.scale = nn.Parameter(torch.ones(3, 1, 1))
+        self.table = nn.Embedding(9, 4)
+        self.fixed = nn.Parameter(torch.rand(2, 3, 4), requires_grad=False)
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (2, "120 weights are never pruned, those of kernels.0, kernels.1: no layer"),
+        (
+            5,
+            "300 weights are never pruned, those of kernels.0, kernels.1, kernels.2 and 2 more: no",
+        ),
+    ],
+)
+def test_bare_kernels_are_left_out_and_said_to_be(count: int, words: str) -> None:
+    network = Kernels(count)
+    assert prunable_names(network, embeddings=False) == ["layer.weight"]
+    sentence = left_whole(network, embeddings=False)
+    assert sentence.startswith(words)
+    assert sentence.endswith("put a kernel into a layer such as torch.nn.Conv2d to have it pruned.")
+    assert left_whole(network.layer, embeddings=False) == ""
+
+
+def test_masks_of_torch_are_refused_until_they_are_removed() -> None:
+    network = nn.Sequential(nn.Linear(4, 3), nn.Conv2d(2, 3, 3))
+    prune.l1_unstructured(network[1], "weight", 0.5)
+    prune.random_unstructured(network[1], "weight", 0.5)
+    words = (
+        r"^1.weight of Sequential carries a mask of torch.nn.utils.prune; call "
+        r"torch.nn.utils.prune.remove\(module, 'weight'\) where the network is made"
+    )
+    with pytest.raises(LotteryError, match=words):
+        prunable_names(network, embeddings=False)
+    prune.remove(network[1], "weight")
+    assert prunable_names(network, embeddings=False) == ["0.weight", "1.weight"]
 
 
 def test_the_positions_of_a_vision_transformer_are_not() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -10,11 +9,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lottery.cycle import Setting, check
 from lottery.experiments import PruningConfig
 from lottery.masks import Mask, Tensors, dense_mask, kept
-from lottery.pruning import SCOPES, count_at, keep_count, layer_rates, prune, unpruned
-from tests.tiny_runs import TINY_TEXT, text
+from lottery.pruning import (
+    SCOPES,
+    LayerKinds,
+    count_at,
+    keep_count,
+    layer_rates,
+    prune,
+    prune_level,
+    unpruned,
+)
 from training.errors import LotteryError
 
 
@@ -84,31 +90,34 @@ def test_counts_come_from_the_dense_network() -> None:
 
 
 def test_layerwise_has_rates_of_its_own_for_output_and_convolutions() -> None:
+    # Whatever their order and their dimensions.
     mask = {
-        "conv": torch.ones(2, 1, 5, 2, dtype=torch.bool),
-        "hidden": torch.ones(10, 10, dtype=torch.bool),
         "output": torch.ones(10, 2, dtype=torch.bool),
+        "conv": torch.ones(4, 5, dtype=torch.bool),
+        "hidden": torch.ones(1, 1, 10, 10, dtype=torch.bool),
     }
+    kinds = LayerKinds(output=frozenset({"output"}), convolutions=frozenset({"conv"}))
     config = PruningConfig(scope="layerwise", rate=0.2, output_rate=0.1, convolution_rate=0.5)
-    assert layer_rates(mask, config) == {"conv": 0.5, "hidden": 0.2, "output": 0.1}
+    assert layer_rates(mask, config, kinds) == {"output": 0.1, "conv": 0.5, "hidden": 0.2}
     scores = {name: torch.ones(m.shape) for name, m in mask.items()}
-    pruned = SCOPES["layerwise"](scores, mask, 1, config)
-    assert {name: int(m.sum()) for name, m in pruned.items()} == {
-        "conv": 10,
-        "hidden": 80,
-        "output": 18,
-    }
+    pruned = prune_level(scores, mask, 1, config, kinds)
+    kept_of_each = {name: int(m.sum()) for name, m in pruned.items()}
+    assert kept_of_each == {"output": 18, "conv": 10, "hidden": 80}
     plain = PruningConfig(scope="layerwise", rate=0.2)
-    assert set(layer_rates(mask, plain).values()) == {0.2}
+    assert set(layer_rates(mask, plain, kinds).values()) == {0.2}
+    # A convolution that gives the logits is the output layer.
+    both = LayerKinds(output=frozenset({"conv"}), convolutions=frozenset({"conv"}))
+    assert layer_rates(mask, config, both) == {"output": 0.2, "conv": 0.1, "hidden": 0.2}
 
 
 def test_global_ranks_over_all_layers() -> None:
     scores = {"small": torch.full((4,), 0.1), "large": torch.full((4,), 5.0)}
-    pruned = SCOPES["global"](scores, dense_mask(scores), 1, PruningConfig(rate=0.5))
+    pruned = prune_level(scores, dense_mask(scores), 1, PruningConfig(rate=0.5), LayerKinds())
     assert flat(pruned) == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 WHOLE_OUTPUT = PruningConfig(scope="global", rate=0.25, output_rate=0.0)
+OUTPUT = LayerKinds(output=frozenset({"output"}))
 
 
 def test_an_output_layer_that_stays_whole_is_not_ranked() -> None:
@@ -118,37 +127,37 @@ def test_an_output_layer_that_stays_whole_is_not_ranked() -> None:
         "output": torch.tensor([[0.1, 0.2, 0.3]]),
     }
     # Of 8 weights that are ranked 8 x 0.75 = 6 and 8 x 0.75 x 0.75 = 4.5, so 4, are kept; the 3 lowest of all stay.
-    first = SCOPES["global"](scores, dense_mask(scores), 1, WHOLE_OUTPUT)
-    second = SCOPES["global"](scores, first, 2, WHOLE_OUTPUT)
+    first = prune_level(scores, dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT)
+    second = prune_level(scores, first, 2, WHOLE_OUTPUT, OUTPUT)
     assert list(first) == ["first", "second", "output"]
     assert flat(first) == [1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1]
     assert flat(second) == [1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1]
-    assert [count_at(first, level, WHOLE_OUTPUT) for level in range(3)] == [11, 9, 7]
-    ranked = SCOPES["global"](scores, dense_mask(scores), 1, PruningConfig(rate=0.25))
+    assert [count_at(first, level, WHOLE_OUTPUT, OUTPUT) for level in range(3)] == [11, 9, 7]
+    ranked = prune_level(scores, dense_mask(scores), 1, PruningConfig(rate=0.25), OUTPUT)
     assert flat(ranked) == [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
 
 
 def test_an_output_layer_alone_stays_whole() -> None:
     scores = {"output": torch.tensor([[3.0, 1.0]])}
-    assert flat(SCOPES["global"](scores, dense_mask(scores), 1, WHOLE_OUTPUT)) == [1, 1]
-    assert count_at(dense_mask(scores), 1, WHOLE_OUTPUT) == 2
+    assert flat(prune_level(scores, dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT)) == [1, 1]
+    assert count_at(dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT) == 2
 
 
 def test_what_is_never_pruned_has_the_rate_0() -> None:
-    mask = {"first": torch.ones(4, 2), "last": torch.ones(2, 4)}
-    whole = frozenset({"last"})
-    assert unpruned(mask, PruningConfig()) == frozenset()
-    assert unpruned(mask, PruningConfig(output_rate=0)) == whole
-    assert unpruned(mask, PruningConfig(scope="layerwise", output_rate=0)) == whole
-    assert unpruned(mask, PruningConfig(scope="layerwise", output_rate=0.1)) == frozenset()
+    names, whole = ["output", "last"], frozenset({"output"})
+    assert unpruned(names, PruningConfig(), OUTPUT) == frozenset()
+    assert unpruned(names, PruningConfig(output_rate=0), OUTPUT) == whole
+    assert unpruned(names, PruningConfig(scope="layerwise", output_rate=0), OUTPUT) == whole
+    assert unpruned(names, PruningConfig(scope="layerwise", output_rate=0.1), OUTPUT) == frozenset()
 
 
 def test_counts_of_a_level_round_once_for_what_is_ranked_together() -> None:
     mask = {"a": torch.ones(3, dtype=torch.bool), "b": torch.ones(3, dtype=torch.bool)}
     # Together 6 x 0.75 = 4.5, so 4; apart 2.25, so 2, twice; at level 2 together 3.375, so 3, and apart 1.69, so 2.
     layerwise = PruningConfig(scope="layerwise", rate=0.25)
-    assert [count_at(mask, level, PruningConfig(rate=0.25)) for level in (1, 2)] == [4, 3]
-    assert [count_at(mask, level, layerwise) for level in (1, 2)] == [4, 4]
+    together = PruningConfig(rate=0.25)
+    assert [count_at(mask, level, together, LayerKinds()) for level in (1, 2)] == [4, 3]
+    assert [count_at(mask, level, layerwise, LayerKinds()) for level in (1, 2)] == [4, 4]
 
 
 @pytest.mark.parametrize(
@@ -163,12 +172,6 @@ def test_globally_only_the_output_layer_can_be_apart_and_only_whole(
 ) -> None:
     with pytest.raises(LotteryError, match=words):
         PruningConfig(scope="global", rate=0.2, **rates)
-
-
-def test_a_language_model_has_no_output_layer_apart() -> None:
-    tied = dataclasses.replace(TINY_TEXT, pruning=PruningConfig(output_rate=0.0))
-    with pytest.raises(LotteryError, match="its embedding, see pruning.embeddings; leave it out"):
-        check(tied, Setting(task=text()))
 
 
 def draw(sizes: list[int], seed: int, distinct: int) -> Tensors:
@@ -196,11 +199,12 @@ def test_exact_nested_and_never_revived(
         output_rate=0.0 if whole else None,
     )
     *others, output = sizes
+    kinds = LayerKinds(output=frozenset({f"layer.{len(others)}"}))
     mask = dense_mask(draw(sizes, seed, distinct))
     for level in range(1, 5):
         scores = draw(sizes, seed + level, distinct)
-        new = SCOPES[scope](scores, mask, level, config)
-        assert kept(new) == count_at(mask, level, config)
+        new = prune_level(scores, mask, level, config, kinds)
+        assert kept(new) == count_at(mask, level, config, kinds)
         last = output if whole else keep_count(output, rate, level)
         counts = [int(m.sum()) for m in new.values()]
         if scope == "layerwise":

@@ -9,7 +9,6 @@ from statistics import mean
 
 import pytest
 import torch
-from torch import Tensor
 
 from nas.search.alone import SCORES
 from nas.search.configs import SearchConfig, space_of
@@ -30,7 +29,7 @@ from tests.tiny_searches import (
     carry_out,
     task_of,
 )
-from tests.tiny_tasks import image_data, image_task
+from tests.tiny_tasks import image_data, text_task
 from training.datasets.images import LabelledImages
 from training.errors import LotteryError
 from training.tasks.image_classification import ImageClassification
@@ -159,16 +158,31 @@ def test_several_seeds_alone(tmp_path: Path) -> None:
     assert last.standalone == mean(one for one in last.standalone_by_seed if one is not None)
 
 
-def test_weights_off_the_path_stay() -> None:
-    config = LAYERS.resolved(4)
-    training = shared_training(config, image_task())
+def rewards_of_phases(config: SearchConfig, root: Path) -> list[float]:
+    """The best shown reward of each phase."""
+    watcher = Listener()
+    carry_out(config, root, watcher)
+    return [row.best for row in watcher.rows if row.best is not None]
+
+
+def test_rewards_are_taken_on_the_configured_number_of_images(tmp_path: Path) -> None:
+    # 9 images: sixths of a training batch, or ninths of all.
+    for batch, parts in ((None, 6), (9, 9), (500, 9)):
+        config = dataclasses.replace(RANDOM, shown=5, reward_batch=batch)
+        found = rewards_of_phases(config, tmp_path / str(batch))
+        assert len(found) == 3
+        assert all(round(parts * reward, 6).is_integer() for reward in found)
+
+
+def test_rewards_are_taken_with_dropout_where_that_is_configured(tmp_path: Path) -> None:
+    plain = dataclasses.replace(RANDOM, network={"channels": 2, "dropout": 0.5}, shown=5)
+    dropping = dataclasses.replace(plain, reward_dropout=True)
+    first = rewards_of_phases(plain, tmp_path / "a")
+    assert rewards_of_phases(dropping, tmp_path / "b") != first
+
+
+def test_shared_weights_begin_as_configured() -> None:
+    text = dataclasses.replace(TEXT, initial=0.01)
+    training = shared_training(text.resolved(5), text_task())
     assert training is not None
-    before: dict[str, Tensor] = {
-        n: p.detach().clone() for n, p in training.shared.named_parameters()
-    }
-    # conv-3x3 in all layers, without skips
-    training.take_step([(0, 0, 0, 0, 0, 0)])
-    moved = {n for n, p in training.shared.named_parameters() if not torch.equal(p, before[n])}
-    with_gradient = {n for n, p in training.shared.named_parameters() if p.grad is not None}
-    assert moved <= with_gradient
-    assert 0 < len(moved) < len(before) / 2
+    assert float(training.shared.get_parameter("embedding.weight").detach().abs().max()) <= 0.01

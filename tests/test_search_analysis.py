@@ -14,10 +14,11 @@ from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
+from analysis.verdicts import Answer
 from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config, read_result
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
-from training.errors import LotteryError
+from training.errors import ExitCode, LotteryError
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 from training.plain import to_plain
 from training.storage import Folder, to_json
@@ -86,6 +87,24 @@ def test_answers_say_whether_a_search_beats_chance(study: SearchStudy) -> None:
         "at least 20 are needed"
         in answers["Do the scores by shared weights of text rank architectures?"].answer
     )
+
+
+def test_architectures_that_diverged_rank_worst(study: SearchStudy) -> None:
+    rows = study.architectures[study.architectures["search"] == "enas"]
+    alone = rows["standalone"].notna()
+    question = "Does enas find better architectures than chance?"
+
+    def answer(origin: str, number: int) -> Answer:
+        lost = rows[alone & (rows["origin"] == origin)].index[:number]
+        table = rows.assign(lost=rows["lost"].where(~rows.index.isin(lost), 1))
+        found = search_answers(dataclasses.replace(study, architectures=table))
+        return {a.question: a for a in found}[question]
+
+    less, more = answer("found", 2), answer("random", 4)
+    assert less.verdict == "undecided"
+    assert "(diverged: its own 2 of 5, the others 0 of 20; rank test p =" in less.answer
+    assert more.verdict == "yes"
+    assert "its own 0 of 5, the others 4 of 20" in more.answer
 
 
 def test_an_advantage_that_size_explains_is_none_at_equal_parameters(study: SearchStudy) -> None:
@@ -171,7 +190,43 @@ def test_the_report_shows_the_best_architecture_that_was_drawn(tmp_path: Path) -
     Folder(path).write(name, b'<svg viewBox="0 0 1 1"><circle id="dot"/></svg>')
     page = render_search_report([path], "One")
     assert "The best of enas." in page
-    assert '<circle id="best-0-dot"/>' in page
+    assert '<circle id="best-0-dot" />' in page
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        b"<svg><script>alert(1)</script></svg>",
+        b"<svg><g onload='alert(1)'/></svg>",
+        b"<svg><foreignObject/></svg>",
+        b"<svg xmlns:x='http://www.w3.org/1999/xlink'><use x:href='http://a.b/c.svg#d'/></svg>",
+        b"<svg><use href='javascript:alert(1)'/></svg>",
+        b"<svg><style>@import 'http://a.b/c.css';</style></svg>",
+        b"<svg><rect style='fill: url(http://a.b/c)'/></svg>",
+        b"<svg><rect fill='url(http://a.b/c)'/></svg>",
+        b"<svg><image/></svg>",
+        b"<svg><script xmlns='http://www.w3.org/1999/xhtml'>alert(1)</script></svg>",
+        b"<svg><g></svg>",
+        b"\xff\x00",
+    ],
+)
+def test_a_drawing_that_does_more_than_show_is_refused(tmp_path: Path, svg: bytes) -> None:
+    path = write_search(tmp_path / "enas", random=0)
+    name = DRAWING.format(rank=1, format="svg")
+    Folder(path).write(name, svg)
+    with pytest.raises(LotteryError, match="rank-1.svg is no drawing of a search: it") as raised:
+        read_drawings([path])
+    assert raised.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_comments_of_a_drawing_open_no_way_for_code(tmp_path: Path) -> None:
+    # To XML all of it is a comment; to HTML the comment ends at once.
+    path = write_search(tmp_path / "enas", random=0)
+    name = DRAWING.format(rank=1, format="svg")
+    Folder(path).write(
+        name, b"<svg><!--><script>alert(1)</script>--><g><![CDATA[<script>]]></g></svg>"
+    )
+    assert read_drawings([path]) == {"enas": "<svg><g>&lt;script&gt;</g></svg>"}
 
 
 def test_an_unfinished_search_says_so(tmp_path: Path) -> None:
@@ -227,6 +282,15 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
             "Does enas beat random search on mnist at equal retraining?": "yes",
             "Does enas beat random search on ptb at equal retraining?": "no",
         }
+    lost = read_study([*runs, retrained(tmp_path / "enas-3", "enas", 5.0)])
+    of_one = (lost.table["run"] == "enas-3") & (lost.table["seed"] == 1)
+    table = lost.table.assign(diverged=lost.table["diverged"] | of_one)
+    (answer,) = retraining_answers(dataclasses.replace(lost, table=table))
+    # One seed of the fourth diverged, so that 3 of 4 are above all 3 of random search and one below: (20 + 1) / 35
+    # of the ways to rank them are as good.
+    assert answer.verdict == "undecided"
+    assert "4 architectures against 3" in answer.answer
+    assert "(diverged: its own 1 of 4, the others 0 of 3; rank test p =" in answer.answer
     (few,) = retraining_answers(read_study([*runs[:2], runs[3]]))
     assert few.verdict == "undecided"
     assert "at least 3 of each are needed" in few.answer

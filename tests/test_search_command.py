@@ -127,6 +127,8 @@ def test_a_dry_run_writes_nothing(here: Path) -> None:
     assert "a pool of 40" in done("search", "nao-ws-cell-search-small", "--dry-run")
     plan = json.loads(done("search", "nao-cell-search-small", "--dry-run", "--json"))
     assert plan["networks trained alone while searching"].startswith("48, ")
+    both = json.loads(done("search", "tiny.toml", "--seeds", "3,4", "--dry-run", "--json"))
+    assert [one["search"] for one in both] == ["tiny-seed-3", "tiny-seed-4"]
     assert [path.name for path in here.iterdir()] == ["tiny.toml"]
 
 
@@ -145,6 +147,7 @@ def test_the_recipes_are_listed_and_printed() -> None:
         (("tiny.toml", "--set", "nods=3"), "no field 'nods'; did you mean nodes"),
         (("enas", "--space", "recurrent", "--data", "digits"), "not for images; choose a cell or"),
         (("enas", "--data", "pydoc"), "not for text; choose a recurrent"),
+        (("tiny.toml", "--seeds", "1,2,1"), "A seed is named twice"),
         (("tiny.toml", "--set", "shared=none", "--set", "derive.alone=none"), "derive.alone"),
     ],
 )
@@ -164,7 +167,8 @@ def test_a_search_is_shown_drawn_and_reported(here: Path) -> None:
     write_search(here / "found")
     assert "Kendall's tau" in done("show", "found")
     assert len(json.loads(done("show", "found", "--json"))) == 26
-    paths = done("plot", "score-vs-standalone", "found", "--out", "drawn").split()
+    twice = ("--format", "svg", "--format", "svg")
+    paths = done("plot", "score-vs-standalone", "found", "--out", "drawn", *twice).split()
     assert [Path(path).name for path in paths] == [
         "score-vs-standalone.svg",
         "score-vs-standalone.csv",

@@ -12,6 +12,7 @@ from torch import Tensor
 from nas.search.configs import SearchConfig
 from nas.search.evaluate import (
     ImageRewards,
+    Rewards,
     SharedScorer,
     TextRewards,
     perplexity_reward,
@@ -22,6 +23,7 @@ from tests.tiny_searches import CELL, TEXT, task_of
 from tests.tiny_tasks import image_task, text_task
 from tests.toy_task import Toy
 from training.errors import LotteryError
+from training.tasks.task import Network
 
 
 def test_images_that_are_right() -> None:
@@ -53,6 +55,35 @@ def test_images_of_one_minibatch_differ() -> None:
     assert [len(images) for images in seen] == [5, 4]
     together = torch.cat(seen).flatten(1)
     assert len(together.unique(dim=0)) == 9
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(None, 6), (2, 2), (9, 9), (500, 9)])
+def test_a_minibatch_has_its_own_size(size: int | None, sizes: int) -> None:
+    task, seen = image_task(), []
+
+    def network(images: Tensor) -> Tensor:
+        seen.append(len(images))
+        return torch.zeros(len(images), 3)
+
+    rewards = rewards_of(task, 0, 80.0, size)
+    for number in range(5):
+        rewards.minibatch(network, 0, number)
+    assert seen == [sizes] * 5
+    seen.clear()
+    rewards.whole(network)
+    assert (len(seen), sum(seen)) == (-(-9 // sizes), 9)
+
+
+def test_a_text_is_scored_in_its_own_columns() -> None:
+    task, shapes = text_task(), set()
+
+    def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
+        shapes.add(tuple(tokens.shape))
+        return torch.zeros(*tokens.shape, len(task.data.words)), state
+
+    for columns in (None, 1, 2):
+        rewards_of(task, 0, 80.0, columns).minibatch(network, 0, 0)
+    assert shapes == {(7, 3), (7, 1), (7, 2)}
 
 
 def test_an_image_network_that_is_not_finite_gets_nothing() -> None:
@@ -135,6 +166,50 @@ def test_scoring_leaves_the_shared_weights_as_they_are(config: SearchConfig) -> 
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
     training.take_step([choices])
     assert training.shared.training
+
+
+def test_rewards_may_be_taken_with_dropout() -> None:
+    task = task_of(CELL)
+    config = dataclasses.replace(CELL, network={**CELL.network, "dropout": 0.5})
+    training = shared_training(config.resolved(task.steps_per_epoch), task)
+    assert training is not None
+    choices, rewards = tuple(0 for _ in training.space.decisions()), Logits()
+    plain = SharedScorer(training, rewards)
+    dropping = SharedScorer(training, rewards, dropout=True)
+    without = dropping.minibatch(choices, 0, 0)
+    assert plain.reward(choices, 0, 0) == plain.minibatch(choices, 0, 0) == without
+    first = dropping.reward(choices, 0, 0)
+    training.take_step([choices])
+    training.shared.load_state_dict(shared_again(config))
+    # A function of the weights, the order and the number alone.
+    assert dropping.reward(choices, 0, 0) == first
+    others = [dropping.reward(choices, 0, 1), dropping.reward(choices, 1, 0)]
+    assert len({without, first, *others}) == 4
+    # Half of the features are dropped and the others doubled: the mean of many is as without.
+    many = [dropping.reward(choices, 2, number) for number in range(60)]
+    spread = torch.tensor(many, dtype=torch.float64)
+    assert float(spread.mean()) == pytest.approx(without, abs=4 * float(spread.std()) / 60**0.5)
+
+
+class Logits(Rewards):
+    """The first logit of one image, as the reward."""
+
+    def minibatch(self, network: Network, order: int, number: int) -> float:
+        """The same image for every order and number."""
+        output = network(torch.linspace(-1, 1, 72).sin().view(2, 1, 6, 6))
+        return float((output[0] if isinstance(output, tuple) else output)[0, 0])
+
+    def whole(self, network: Network) -> float:
+        """The same."""
+        return self.minibatch(network, 0, 0)
+
+
+def shared_again(config: SearchConfig) -> dict[str, Tensor]:
+    """The initial weights."""
+    task = task_of(config)
+    training = shared_training(config.resolved(task.steps_per_epoch), task)
+    assert training is not None
+    return training.shared.state_dict()
 
 
 def test_other_tasks_are_refused() -> None:

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from nas.genotype_texts import PARSERS
 from nas.search.alone import genotype_text
-from nas.search.configs import DeriveConfig, SearchConfig, encoding_of, space_of
+from nas.search.configs import SearchConfig, encoding_of, space_of
 from nas.search.controller_config import CONTROLLERS
+from nas.search.derive_config import DeriveConfig
+from nas.search.nao_config import NaoConfig
 from nas.search.random_search import different, draws
 from nas.search.records import (
     SearchRecord,
@@ -96,6 +98,11 @@ def test_genotypes_are_written_in_an_encoding_that_reads_them(space: str, words:
         ({"seed": -1}, "seed = -1 is out of range"),
         ({"nodes": 0}, "nodes = 0 is out of range"),
         ({"samples": 0}, "samples = 0 is out of range"),
+        ({"reward_batch": 0}, "reward_batch = 0 is out of range"),
+        ({"initial": 0.1}, "initial = 0.1 is out of range; it must be left out for images"),
+        ({"initial": -0.1, "space": "recurrent"}, "initial = -0.1 is out of range"),
+        ({"nao": NaoConfig(split_operations=True)}, "nao.split_operations = True is out of range"),
+        ({"nao": NaoConfig(target="loss")}, "nao.target = loss is out of range; it must be reward"),
         ({"phase": Steps()}, "phase = 0it is out of range"),
         ({"name": "a/b"}, "name = 'a/b' is out of range"),
         ({"rollback_rate": 0.0}, "rollback_rate = 0.0 is out of range"),

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 import nas.search.search as search_module
+from nas.search.configs import SearchConfig
 from nas.search.records import is_search
 from tests.tiny_searches import (
     ALONE,
+    CELL,
     LAYERS,
+    NAO,
     RANDOM,
     SEARCHES,
     SHARED,
@@ -22,7 +25,9 @@ from tests.tiny_searches import (
     carry_out_in_pieces,
     files,
 )
+from training.configs import OptimizerConfig
 from training.errors import LotteryError
+from training.steps import Steps
 
 
 @pytest.mark.parametrize(("name", "every"), [(name, 17) for name in SEARCHES] + [("tiny-nao", 4)])
@@ -40,6 +45,28 @@ def test_two_architectures_per_step_are_resumed_too(tmp_path: Path) -> None:
     config = dataclasses.replace(TEXT, samples=2)
     carry_out(config, tmp_path / "a" / "run")
     assert carry_out_in_pieces(config, tmp_path / "b" / "run", 17) >= 1
+    assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
+
+
+DROPPING = dataclasses.replace(CELL, network={**CELL.network, "dropout": 0.3}, reward_dropout=True)
+TEXT_SGD = OptimizerConfig(name="sgd", learning_rate=1.0, clip_norm=0.25)
+LEARNING_ON = dataclasses.replace(
+    TEXT,
+    method="nao",
+    words="nao",
+    shared=dataclasses.replace(SHARED, steps=Steps(iterations=15), optimizer=TEXT_SGD),
+    nao=dataclasses.replace(
+        NAO, rounds=2, target="loss", continued="weights-and-moments", hold_out=0.3
+    ),
+)
+
+
+@pytest.mark.parametrize("config", [DROPPING, LEARNING_ON], ids=["dropping", "learning-on"])
+def test_rewards_with_dropout_and_what_nao_learned_are_resumed(
+    config: SearchConfig, tmp_path: Path
+) -> None:
+    carry_out(config, tmp_path / "a" / "run")
+    assert carry_out_in_pieces(config, tmp_path / "b" / "run", 26) >= 1
     assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
 
 

@@ -22,13 +22,16 @@ from lottery.searches import (
     search_recipe,
     usual_search,
 )
-from nas.networks import build
+from nas.networks import RELEASES, build
+from nas.search.alone import alone_network
 from nas.search.configs import SearchConfig, network_of, space_of
 from nas.search.records import SEARCH, read_config, read_result
+from nas.search.shared_training import shared_training
 from tests.fake_searches import write_search
 from tests.tiny_tasks import image_task, text_task
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
+from training.optimizers import schedule_factor
 from training.plain import from_toml, to_plain, to_toml
 from training.storage import Folder, to_json
 
@@ -73,8 +76,95 @@ def test_the_published_numbers() -> None:
     assert micro.shared.optimizer.learning_rate * micro.shared.schedule.least == pytest.approx(5e-4)
     # The release sums its loss over windows of 35.
     assert rnn.shared.optimizer.learning_rate == pytest.approx(8.75)
-    assert len(rnn.shared.schedule.milestones) == 88
     assert (micro.controller_in_use.updates, micro.controller_in_use.samples) == (30, 10)
+
+
+def test_the_rate_of_the_recurrent_search_is_that_of_the_release() -> None:
+    shared = search_recipe("enas-rnn-search").shared
+    assert shared is not None
+    for epoch in range(100):
+        # exponential_decay(0.25, max(step - 12 epochs, 0), 1 epoch, 0.95, staircase), counted from epoch 0.
+        released = 0.25 * 0.95 ** max(0, epoch - 12)
+        for step in (7 * epoch, 7 * epoch + 6):
+            factor = schedule_factor(shared.schedule, step, 700, 7)
+            assert shared.optimizer.learning_rate * factor == pytest.approx(35 * released)
+    # Written out: epochs 0 to 12 have 0.25, and epoch 13 has 0.2375.
+    rates = [schedule_factor(shared.schedule, epoch, 100, 1) * 0.25 for epoch in (0, 12, 13, 99)]
+    assert rates == pytest.approx([0.25, 0.25, 0.2375, 0.0028834], rel=1e-4)
+
+
+def test_rewards_are_taken_on_as_much_as_in_the_releases() -> None:
+    taken = {}
+    for name in FULL_SEARCHES:
+        config = search_recipe(name).resolved(10)
+        taken[name] = (config.reward_batch, config.reward_dropout)
+    assert taken == {
+        "enas-micro-search": (
+            160,
+            True,
+        ),  # a batch of training, with dropout: `build_valid_rl` of micro_child.py
+        "enas-macro-search": (128, False),  # a batch of training: that of general_child.py
+        "enas-rnn-search": (20, False),  # columns
+        "nao-cell-search": (None, False),  # trained alone, on the whole split
+        "nao-ws-cell-search": (500, False),  # child_eval_batch_size of train_search.py
+        "nao-rnn-search": (256, False),  # columns: child_eval_batch_size of NAO-WS/rnn
+    }
+
+
+def test_auxiliary_heads_are_on_where_the_scripts_switch_them_on() -> None:
+    with_head = [name for name in FULL_SEARCHES if search_recipe(name).network.get("auxiliary")]
+    # `--child_use_aux_heads` in ENAS's macro search too, whose child has none; off by default in NAO_pytorch.
+    assert with_head == ["enas-micro-search", "nao-cell-search"]
+    micro, nao = (search_recipe(name) for name in with_head)
+    assert micro.shared is not None
+    assert nao.derive.alone is not None
+    assert micro.shared.auxiliary_weight == nao.derive.alone.auxiliary_weight == 0.4
+
+
+def test_shared_weights_train_their_auxiliary_head() -> None:
+    micro = search_recipe("enas-micro-search")
+    small = {**micro.network, "channels": 2, "normal_cells": 1, "reductions": 1}
+    task = image_task()
+    config = dataclasses.replace(micro, network=small, nodes=1).resolved(task.steps_per_epoch)
+    training = shared_training(config, task)
+    assert training is not None
+    head = training.shared.get_submodule("auxiliary")
+    before = [parameter.detach().clone() for parameter in head.parameters()]
+    training.take_step([(0, 0, 1, 1) * 2])
+    assert all(not torch.equal(a, b) for a, b in zip(before, head.parameters(), strict=True))
+    # Of a network alone too, though it is not counted.
+    network = alone_network(config, (0, 0, 1, 1) * 2, task, 0)
+    assert any(name.startswith("auxiliary.") for name, _ in network.named_parameters())
+
+
+def test_starts_and_windows_of_recurrent_searches() -> None:
+    enas, nao = search_recipe("enas-rnn-search"), search_recipe("nao-rnn-search")
+    assert (enas.initial, nao.initial) == (None, 0.04)
+    assert RELEASES["enas"].bound(int(str(enas.network["hidden"]))) == 0.04
+    assert enas.shared is not None
+    assert nao.shared is not None
+    assert not enas.shared.text.varied_windows
+    text = nao.shared.text
+    assert (text.varied_windows, text.window_deviation, text.slowness) == (True, 0.0, 1e-3)
+    assert enas.unread_weights == nao.unread_weights == "move"
+
+
+@pytest.mark.parametrize("name", FULL_SEARCHES)
+def test_a_small_search_follows_the_algorithm_of_the_full_one(name: str) -> None:
+    full, small = search_recipe(name), search_recipe(f"{name}-small")
+    for field in ("unread_weights", "reward_batch", "reward_dropout", "samples"):
+        assert getattr(small, field) == getattr(full, field)
+    assert small.controller_in_use.epsilon_first
+    ours, published = small.nao_in_use, full.nao_in_use
+    if full.method == "nao":
+        for field in (
+            *("step", "largest_step", "target", "tokens_per_step", "continued", "trade_off"),
+            *("swaps", "fresh_swaps", "encoder_dropout", "predictor_dropout"),
+            *("learning_rate", "weight_decay", "clip_norm"),
+        ):
+            assert getattr(ours, field) == getattr(published, field), field
+    if small.shared is not None and full.shared is not None:
+        assert small.shared.text == full.shared.text
 
 
 @pytest.mark.parametrize("method", METHODS)

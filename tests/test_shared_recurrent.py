@@ -96,14 +96,21 @@ def test_the_first_state_is_zero() -> None:
     assert torch.equal(state, torch.zeros(2, 6, dtype=torch.double))
 
 
-def test_initial_matrices_lie_within_one_over_the_root_of_the_width() -> None:
-    network = shared(RecurrentSpace(nodes=12))
-    named = network.named_parameters()
-    matrices = torch.stack([p.detach() for name, p in named if name.startswith("weight_nodes")])
-    bound = 6**-0.5
-    # 12 x 11 / 2 pairs.
-    assert len(matrices) == 66
-    assert 0.99 * bound < float(matrices.abs().max()) <= bound
+@pytest.mark.parametrize(
+    ("hidden", "initial", "bound"),
+    # `_build_params` of ptb_enas_child.py, by the width; INITRANGE of NAO-WS/rnn.
+    [(6, None, 0.1), (401, None, 0.04), (6, 0.04, 0.04)],
+)
+def test_all_matrices_begin_as_in_the_releases(
+    hidden: int, initial: float | None, bound: float
+) -> None:
+    space, sizes = RecurrentSpace(nodes=4), {"hidden": hidden}
+    network = shared_network(space, sizes, SPEC, generator(0, "initial weights"), initial)
+    named = {name: p.detach() for name, p in network.named_parameters()}
+    for name, parameter in named.items():
+        assert 0.8 * bound < float(parameter.abs().max()) <= bound, name
+    # Six pairs of a node and a state before it.
+    assert len(named) == 3 + 6
 
 
 def test_memory_does_not_grow_with_the_architectures() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from random import Random
+from typing import Literal
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from nas.search.configs import SearchConfig
 from nas.search.shared_training import SharedTraining, shared_training
 from nas.search.spaces import Choices, random_choices
 from tests.tiny_searches import CELL, LAYERS, TEXT, Doctored, task_of
+from training.configs import OptimizerConfig, ScheduleConfig
 from training.noise import set_noise
 from training.tasks.task import Task
 
@@ -88,6 +90,83 @@ def test_a_step_goes_down_the_mean_loss(config: SearchConfig, count: int) -> Non
         gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         expected = before[name] - rate * gradient
         torch.testing.assert_close(training.shared.get_parameter(name).detach(), expected)
+
+
+# The 3x3 convolution or the maximum in all three layers, without skips.
+CONVOLUTIONS: Choices = (0, 0, 0, 0, 0, 0)
+MAXIMA: Choices = (5, 5, 0, 5, 0, 0)
+
+
+def moving(unread: Literal["move", "stay"], name: str = "sgd") -> SharedTraining:
+    """Shared weights of layers with momentum 0.9 and weight decay 0.5, at a rate of 0.1 in each step."""
+    assert LAYERS.shared is not None
+    how = OptimizerConfig(name="adam", learning_rate=0.1)
+    if name == "sgd":
+        how = dataclasses.replace(how, name="sgd", momentum=0.9, weight_decay=0.5)
+    shared = dataclasses.replace(LAYERS.shared, optimizer=how, schedule=ScheduleConfig())
+    config = dataclasses.replace(LAYERS, shared=shared, unread_weights=unread)
+    made = shared_training(config.resolved(4), task_of(config))
+    assert made is not None
+    return made
+
+
+@pytest.mark.parametrize("unread", ["move", "stay"])
+def test_unread_weights_move_as_in_the_release_or_stay(unread: Literal["move", "stay"]) -> None:
+    training = moving(unread)
+    first = weights(training)
+    training.take_step([CONVOLUTIONS])
+    second = weights(training)
+    training.take_step([CONVOLUTIONS])
+    third = weights(training)
+    off = [name for name in first if ".max-3x3." in name]
+    assert off
+    for name in off:
+        if unread == "stay":
+            assert torch.equal(third[name], first[name])
+            continue
+        # Gradient 0: the momentum is half of the weight, and then 0.9 of that and half of the new weight.
+        torch.testing.assert_close(second[name], first[name] * (1 - 0.1 * 0.5))
+        momentum = 0.9 * 0.5 * first[name] + 0.5 * second[name]
+        torch.testing.assert_close(third[name], second[name] - 0.1 * momentum)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_what_a_path_leaves_goes_on_with_its_momentum(name: str) -> None:
+    move, stay = moving("move", name), moving("stay", name)
+    for training in (move, stay):
+        training.take_step([CONVOLUTIONS])
+    before = weights(move), weights(stay)
+    read = [n for n, p in stay.shared.named_parameters() if p.grad is not None and "conv" in n]
+    gradients = {n: move.shared.get_parameter(n).grad for n in read}
+    kept = {n: g.clone() for n, g in gradients.items() if g is not None}
+    for training in (move, stay):
+        training.take_step([MAXIMA])
+    after = weights(move), weights(stay)
+    assert read
+    for n in read:
+        assert torch.equal(after[1][n], before[1][n])
+        if name == "adam":
+            continue
+        # Of the first step: gradient and half of the first weight w0, where w1 = w0 - 0.1 (gradient + 0.5 w0).
+        first = (before[0][n] + 0.1 * kept[n]) / (1 - 0.1 * 0.5)
+        momentum = 0.9 * (kept[n] + 0.5 * first) + 0.5 * before[0][n]
+        torch.testing.assert_close(after[0][n], before[0][n] - 0.1 * momentum)
+    assert any(not torch.equal(after[0][n], before[0][n]) for n in read)
+
+
+def test_all_weights_move_as_torch_moves_them_with_gradients_of_zero() -> None:
+    training, beside = moving("move"), moving("stay")
+    optimizer = torch.optim.SGD(beside.shared.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5)
+    for step, row in enumerate((CONVOLUTIONS, MAXIMA, CONVOLUTIONS, CONVOLUTIONS)):
+        training.take_step([row])
+        beside.step = step
+        by_hand(beside, [row])[0][0].backward()
+        for parameter in beside.shared.parameters():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+    for name, value in weights(beside).items():
+        torch.testing.assert_close(training.shared.get_parameter(name).detach(), value)
 
 
 def test_one_exploding_loss_of_several_leaves_the_step_out() -> None:

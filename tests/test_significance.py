@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.significance import Comparison, at_equal_size, decide, holm, paired, welch
+from analysis.significance import Comparison, at_equal_size, decide, holm, judge, paired, welch
 
 SEEDS = range(5)
 
@@ -81,6 +82,131 @@ def test_identical_differences_need_no_spread(shift: float, margin: float, verdi
     ours = {seed: value + shift for seed, value in theirs.items()}
     found = paired(ours, theirs, higher_is_better=True, margin=margin)
     assert decide(found.p, found.p_opposite) == verdict
+
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "n", "wins", "of"),
+    [
+        # Every pair that one side lost counts for the other, those that both lost for none.
+        ((1.3, 1.2, 1.1, 1.4), (NAN, 0.2, 0.0, 0.5), 3, 4, 4),
+        ((1.3, 1.2, 1.1, 1.4), (NAN, NAN, NAN, NAN), 0, 4, 4),
+        ((NAN, 1.2, 1.1, 1.4), (0.1, 0.2, 0.0, 0.5), 3, 3, 4),
+        ((NAN, 1.2, 1.1, 1.4), (0.1, NAN, 0.0, 0.5), 2, 3, 4),
+        ((NAN, 1.2, 1.1, 1.4), (NAN, 0.2, 0.0, 0.5), 3, 3, 3),
+        ((NAN, NAN, NAN, 1.4), (0.1, 0.2, 0.0, 0.5), 1, 1, 4),
+        ((NAN, NAN, NAN, NAN), (0.1, 0.2, 0.0, 0.5), 0, 0, 4),
+        ((NAN, 0.2, 0.0, 0.5), (0.1, 0.2, 0.0, 0.4), 3, 1, 2),  # two ties
+    ],
+)
+def test_pairs_with_lost_replicates_take_the_sign_test(
+    ours: tuple[float, ...], theirs: tuple[float, ...], n: int, wins: int, of: int
+) -> None:
+    found = paired(by_seed(*ours), by_seed(*theirs), higher_is_better=True)
+    known = [a - b for a, b in zip(ours, theirs, strict=True) if not math.isnan(a - b)]
+    assert found.n == n == len(known)
+    assert found.difference == pytest.approx(np.mean(known) if known else NAN, nan_ok=True)
+    assert found.p == pytest.approx(stats.binomtest(wins, of, alternative="greater").pvalue)
+    assert found.p_opposite == pytest.approx(stats.binomtest(wins, of, alternative="less").pvalue)
+    assert (found.ours, found.theirs) == (4, 4)
+    assert found.ours_lost == sum(map(math.isnan, ours))
+    assert found.theirs_lost == sum(map(math.isnan, theirs))
+    if not known:  # who diverged decides, whatever the direction
+        less = paired(by_seed(*ours), by_seed(*theirs), higher_is_better=False)
+        assert (less.p, less.p_opposite) == (found.p, found.p_opposite)
+
+
+def test_a_margin_holds_for_the_pairs_that_are_left() -> None:
+    # Worse by 0.1 three times within a margin of 0.2, once lost by the other side: 4 of 4.
+    ours, theirs = by_seed(0.9, 0.8, 0.7, 0.6), by_seed(1.0, 0.9, 0.8, NAN)
+    assert paired(ours, theirs, higher_is_better=True, margin=0.2).p == 0.5**4
+    assert paired(ours, theirs, higher_is_better=True).p == 15 / 16  # 1 of 4
+    assert paired(ours, by_seed(NAN, NAN, NAN, NAN), higher_is_better=True, margin=NAN).p == 0.5**4
+
+
+def test_two_pairs_or_only_lost_ones_test_nothing() -> None:
+    lost = by_seed(NAN, NAN, NAN)
+    for found in (
+        paired(by_seed(NAN, 1.0), by_seed(0.5, 0.5), higher_is_better=True),
+        paired(lost, lost, higher_is_better=True),
+        welch(np.full(3, NAN), np.full(3, NAN), higher_is_better=True),
+        welch(np.array([NAN, 1.0]), np.array([0.5, 0.5, 0.6]), higher_is_better=True),
+    ):
+        assert math.isnan(found.p)
+        assert math.isnan(found.p_opposite)
+        assert judge(found, found.p, found.p_opposite) == "undecided"
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_samples_with_lost_replicates_take_the_rank_test(higher: bool) -> None:
+    ours, theirs = np.array([3.0, 5.0, 4.0, 2.2]), np.array([1.0, NAN, 2.5, NAN, 0.5])
+    found = welch(ours, theirs, higher_is_better=higher)
+    assert (found.n, found.ours_lost, found.theirs_lost) == (3, 0, 2)
+    assert (found.ours, found.theirs) == (4, 5)
+    # Of the 126 ways to choose 4 of 9 ranks, those of which the sum is at least ours: two lost share ranks 1 and 2.
+    sign = 1 if higher else -1
+    worst = np.concatenate([sign * ours, np.where(np.isnan(theirs), -99.0, sign * theirs)])
+    ranks = stats.rankdata(worst)
+    sums = [sum(chosen) for chosen in itertools.combinations(ranks, 4)]
+    assert found.p == pytest.approx(np.mean([total >= ranks[:4].sum() for total in sums]))
+    assert found.p_opposite == pytest.approx(np.mean([total <= ranks[:4].sum() for total in sums]))
+    left = stats.ttest_ind(ours, theirs[~np.isnan(theirs)], equal_var=False)
+    assert (found.low, found.high) == pytest.approx(
+        sorted(sign * end for end in left.confidence_interval(0.95))
+    )
+
+
+def test_many_lost_replicates_take_the_normal_approximation() -> None:
+    ours = np.linspace(1.0, 2.0, 10)
+    theirs = np.where(np.arange(10) < 3, NAN, ours - 0.5)
+    worst = np.where(np.isnan(theirs), -99.0, theirs)
+    known = stats.mannwhitneyu(ours, worst, alternative="greater", method="asymptotic")
+    assert welch(ours, theirs, higher_is_better=True).p == pytest.approx(known.pvalue)
+
+
+@pytest.mark.parametrize(
+    ("lost", "p", "opposite", "verdict"),
+    [
+        ((0, 0), 0.01, 0.9, "yes"),
+        ((0, 1), 0.01, 0.9, "yes"),
+        ((1, 1), 0.01, 0.9, "yes"),
+        ((2, 1), 0.01, 0.9, "undecided"),
+        ((2, 1), 0.9, 0.01, "no"),
+        ((1, 1), 0.9, 0.01, "no"),
+        ((1, 2), 0.9, 0.01, "undecided"),
+        ((2, 1), 0.01, 0.01, "no"),  # better, but within the margin of the other
+        ((0, 0), 0.01, 0.01, "yes"),
+        ((0, 4), 0.3, 0.3, "undecided"),
+    ],
+)
+def test_the_side_that_lost_more_never_wins(
+    lost: tuple[int, int], p: float, opposite: float, verdict: str
+) -> None:
+    found = Comparison(n=3, ours=5, theirs=5, ours_lost=lost[0], theirs_lost=lost[1])
+    assert judge(found, p, opposite) == verdict
+
+
+def test_what_was_lost_is_a_share_where_the_sides_differ_in_size() -> None:
+    more = Comparison(n=3, ours=4, theirs=20, ours_lost=1, theirs_lost=2)
+    assert judge(more, 0.001, 0.9) == "undecided"
+    less = Comparison(n=3, ours=20, theirs=4, ours_lost=2, theirs_lost=1)
+    assert judge(less, 0.001, 0.9) == "yes"
+
+
+def test_at_equal_size_passes_over_what_was_lost() -> None:
+    sizes, values = np.exp([0.0, 1.0, 2.0]), np.array([0.1, 0.8, 2.1])
+    whole = at_equal_size(values + 2, values[::-1], sizes, sizes, higher_is_better=True)
+    more = at_equal_size(
+        np.append(values + 2, NAN),
+        values[::-1],
+        np.append(sizes, 9.0),
+        sizes,
+        higher_is_better=True,
+    )
+    assert (more.p, more.difference, more.n) == (whole.p, whole.difference, 3)
+    assert (more.ours, more.ours_lost) == (4, 1)
 
 
 def test_welch_equals_scipy() -> None:

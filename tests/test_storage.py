@@ -302,3 +302,15 @@ def test_a_lock_where_no_folder_can_be_made(tmp_path: Path) -> None:
             pass
 
     assert refusal(enter).exit_code is ExitCode.DISK
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(LotteryError, match="is a folder or a device") as raised:
+            write_file(path, b"x")
+        assert raised.value.exit_code == ExitCode.DISK
+    assert pipe.is_fifo()
+    assert sorted(tmp_path.iterdir()) == [folder, pipe]

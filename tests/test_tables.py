@@ -15,6 +15,7 @@ from analysis.tables import (
     TABLE,
     read_histories,
     read_layers,
+    read_published,
     read_study,
     read_table,
     results_at,
@@ -22,7 +23,7 @@ from analysis.tables import (
 from analysis.text_tables import comparison_table, gates_table
 from lottery.records import DATA, EXPERIMENT, HISTORY, read_records
 from tests.fake_runs import OTHER, PRUNABLE, write_run
-from training.errors import LotteryError
+from training.errors import ExitCode, LotteryError
 from training.metrics import PERPLEXITY
 from training.storage import Folder, to_json, to_json_lines
 
@@ -158,3 +159,35 @@ def test_a_run_without_data_facts_has_no_baselines(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=0)
     Folder(run).remove(DATA)
     assert read_study([run]).baselines.empty
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("arm,density,value\n", "no column source"),
+        ("arm,density,value,source\nticket,0.2,98,a\nticket,x,98,a\n", "row 2: it needs an arm"),
+        ("arm,density,value,source\nticket,-0.1,98,a\n", "row 1: it needs an arm"),
+        ("arm,density,value,source\nticket,20,98,a\n", "a density from 0 to 1"),
+        ("arm,density,value,source\nticket,0.2,inf,a\n", "row 1"),
+        ("arm,density,value,source\n,0.2,98,a\n", "row 1"),
+        ("arm,density,value,source\nticket,0.2,98,\n", "row 1"),
+        ("", "can't be read as CSV"),
+    ],
+)
+def test_published_figures_that_can_not_be_drawn_are_named(
+    tmp_path: Path, text: str, hint: str
+) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text(text)
+    with pytest.raises(LotteryError, match=hint) as raised:
+        read_published(path)
+    assert raised.value.exit_code == ExitCode.BAD_DATA
+
+
+def test_published_figures_are_text_and_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "published.csv"
+    path.write_text("arm,density,value,source\n1,0,98,2019\n")
+    found = read_published(path).iloc[0]
+    assert found.tolist() == ["1", 0.0, 98.0, "2019"]
+    path.write_text("arm,density,value,source\n")
+    assert read_published(path).empty

@@ -1,20 +1,10 @@
-"""Colours, styles and axes."""
+"""Colours, styles and panels."""
 
 from __future__ import annotations
 
 import matplotlib as mpl
-import pytest
 
-from analysis.theme import (
-    ARMS,
-    NETWORKS,
-    arm_styles,
-    density_axis,
-    network_styles,
-    panels,
-    paper,
-    size_axis,
-)
+from analysis.theme import ARMS, NETWORKS, arm_styles, network_styles, panels, paper
 
 
 def test_no_two_arms_look_alike() -> None:
@@ -40,38 +30,6 @@ def test_the_settings_are_as_before_afterwards() -> None:
     with paper():
         assert mpl.rcParams["font.size"] == 8.0
     assert mpl.rcParams["font.size"] == before
-
-
-def test_density_falls_from_left_to_right_with_round_labels() -> None:
-    _, axes = panels(1)
-    density_axis(axes[0], [1.0, 0.2, 0.009])
-    left, right = axes[0].get_xlim()
-    assert left > 100
-    assert right < 0.9
-    assert list(axes[0].get_xticks()) == [100, 50, 20, 10, 5, 2, 1]
-    labels = [axes[0].xaxis.get_major_formatter()(tick, None) for tick in axes[0].get_xticks()]
-    assert labels == ["100", "50", "20", "10", "5", "2", "1"]
-    assert list(axes[0].get_xticks(minor=True)) == []
-
-
-def test_densities_within_a_narrow_range_are_labelled_themselves() -> None:
-    _, axes = panels(1)
-    density_axis(axes[0], [1.0, 0.8, 0.64])
-    assert list(axes[0].get_xticks()) == [100, 80, 64]
-
-
-@pytest.mark.parametrize(
-    ("sizes", "ticks"),
-    [
-        ([60e3, 160e3], [60e3, 80e3, 100e3, 150e3]),
-        ([2400, 22_000], [5e3, 10e3, 20e3]),
-        ([10, 5e6], [10, 100, 1e3, 10e3, 100e3, 1e6]),
-    ],
-)
-def test_sizes_have_some_round_labels(sizes: list[float], ticks: list[float]) -> None:
-    _, axes = panels(1)
-    size_axis(axes[0], sizes, "parameters")
-    assert list(axes[0].get_xticks()) == ticks
 
 
 def test_unused_panels_are_not_there() -> None:

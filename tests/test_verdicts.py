@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from analysis.tables import read_table
 from analysis.verdicts import Answer, answer_questions
-from tests.fake_runs import accuracy_curve, write_run
+from tests.fake_runs import Curve, accuracy_curve, write_run
 
 
 def ask(*runs: Path) -> dict[str, Answer]:
@@ -89,7 +92,98 @@ def test_diverged_tickets_are_named(tmp_path: Path) -> None:
     )
     answer = ask(run)["Does lenet-300-100 on mnist hold winning tickets?"]
     assert answer.verdict == "no"
-    assert "2 of 2 fail to and 0 are undecided; 10 tickets diverged" in answer.answer
+    assert (
+        "2 of 2 fail to and 0 are undecided; diverged: ticket 10 of 10, dense 0 of 5"
+        in answer.answer
+    )
+
+
+LOSSES = [
+    # lost seeds of the ticket and of the control, of 7: the verdict, and what the sentence says
+    (
+        (),
+        (),
+        "yes",
+        "the ticket beats new weights: +2.00 points [1.76, 2.24] (n = 7, one-sided p < 0.001)",
+    ),
+    (
+        (0, 1, 2, 3),
+        (),
+        "undecided",
+        "ticket and new weights were not told apart: +2.17 points [1.54, 2.79] (n = 3; "
+        "diverged: ticket 4 of 7, reinitialised 0 of 7, one-sided sign test p = 0.773)",
+    ),
+    (
+        (),
+        (0, 1, 2, 3),
+        "yes",
+        "the ticket beats new weights: +2.17 points [1.54, 2.79] (n = 3; "
+        "diverged: ticket 0 of 7, reinitialised 4 of 7, one-sided sign test p = 0.008)",
+    ),
+    (
+        (),
+        range(7),
+        "yes",
+        "the ticket beats new weights: – [–, –] (n = 0; "
+        "diverged: ticket 0 of 7, reinitialised 7 of 7, one-sided sign test p = 0.008)",
+    ),
+    (
+        range(7),
+        (),
+        "no",
+        "new weights does as well as the ticket or better: – [–, –] (n = 0; "
+        "diverged: reinitialised 0 of 7, ticket 7 of 7, one-sided sign test p = 0.008)",
+    ),
+    (
+        range(7),
+        range(7),
+        "undecided",
+        "ticket and new weights were not told apart: – [–, –] (n = 0; "
+        "diverged: ticket 7 of 7, reinitialised 7 of 7, not tested: too few are left)",
+    ),
+    (
+        (0,),
+        (1,),
+        "undecided",
+        "ticket and new weights were not told apart: +2.04 points [1.66, 2.42] (n = 5; "
+        "diverged: ticket 1 of 7, reinitialised 1 of 7, one-sided sign test p = 0.062)",
+    ),
+]
+
+
+def losing(ticket: Sequence[int], control: Sequence[int]) -> Curve:
+    def curve(arm: str, level: int, seed: int) -> float | None:
+        lost = level and seed in (ticket if arm == "ticket" else control)
+        if lost:
+            return None
+        return 90 + (level + 0.1 * seed if arm == "ticket" else -level + 0.1 * (3 * seed % 7))
+
+    return curve
+
+
+@pytest.mark.parametrize(("ticket", "control", "verdict", "sentence"), LOSSES)
+def test_a_sentence_says_what_was_lost(
+    tmp_path: Path, ticket: Sequence[int], control: Sequence[int], verdict: str, sentence: str
+) -> None:
+    run = write_run(
+        tmp_path / "a",
+        losing(ticket, control),
+        seeds=range(7),
+        levels=1,
+        arms=("ticket", "reinitialised"),
+    )
+    answer = ask(run)["Does the initialisation of lenet-300-100 on mnist matter?"]
+    assert answer.answer == f"At 80 % of the weights {sentence}."
+    assert answer.verdict == verdict
+
+
+def test_lost_controls_are_no_missing_controls(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", losing((), range(7)), seeds=range(7), levels=1)
+    answer = next(iter(ask(run).values()))
+    assert answer.verdict == "yes"
+    assert answer.answer.endswith(
+        "at 80 % by – [–, –] (n = 0; diverged: ticket 0 of 7, reinitialised 7 of 7, sign test p = 0.008)."
+    )
 
 
 def test_the_density_is_the_tickets_whatever_else_was_trained(tmp_path: Path) -> None:

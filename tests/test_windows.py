@@ -51,24 +51,43 @@ def test_lengths_are_stretched_to_the_text(
     assert stretched(given_lengths, rows, most) == ends
 
 
-@given(st.integers(1, 3000), st.integers(1, 90), st.integers(0, 15), st.integers(0, 1000))
-def test_varied_windows_cover_the_text(rows: int, sequence: int, cap: int, epoch: int) -> None:
-    ends = varied_ends(rows, sequence, cap, epoch)
-    assert len(ends) == varied_count(rows, sequence, cap)
+@given(
+    st.integers(1, 3000),
+    st.integers(1, 90),
+    st.integers(0, 15),
+    st.integers(0, 1000),
+    st.sampled_from([0.0, 5.0]),
+)
+def test_varied_windows_cover_the_text(
+    rows: int, sequence: int, cap: int, epoch: int, deviation: float
+) -> None:
+    ends = varied_ends(rows, sequence, cap, epoch, deviation)
+    assert len(ends) == varied_count(rows, sequence, cap, deviation)
     assert ends[-1] == rows
     assert all(1 <= length <= sequence + cap for length in lengths(ends))
-    assert varied_ends(rows, sequence, cap, epoch) == ends
+    assert varied_ends(rows, sequence, cap, epoch, deviation) == ends
 
 
 def test_lengths_are_those_of_the_release() -> None:
-    found = torch.tensor(lengths(varied_ends(700_000, 70, 1000, 0)), dtype=torch.float64)
+    found = torch.tensor(lengths(varied_ends(700_000, 70, 1000, 0, 5.0)), dtype=torch.float64)
     # 70 nineteen times in twenty and 35 else, less the half that cutting off decimals takes: 67.75.
-    assert len(found) == varied_count(700_000, 70, 1000) == 10_333
+    assert len(found) == varied_count(700_000, 70, 1000, 5.0) == 10_333
     assert float(found.mean()) == pytest.approx(68.25 - 0.5, abs=0.02)
     short = found < 52.5
     assert float(short.double().mean()) == pytest.approx(0.05, abs=0.006)
     assert float(found[short].mean()) == pytest.approx(34.5, abs=0.8)
     assert float(found[~short].std()) == pytest.approx(5.0, abs=0.15)
+
+
+def test_without_deviation_windows_are_those_of_nao_ws() -> None:
+    # rnn/model_search.py: 35 rows nineteen times in twenty and int(17.5) else: 34.1 on average.
+    assert varied_count(34_000, 35, 20, 0.0) == 998
+    found = lengths(varied_ends(34_000, 35, 20, 0, 0.0))
+    # 35 or 17, but for what stretches them to the text.
+    assert set(found) <= {16, 17, 18, 34, 35, 36}
+    assert 0.035 < sum(length < 20 for length in found) / len(found) < 0.065
+    # With all of one length nothing is stretched.
+    assert set(lengths(varied_ends(35, 35, 0, 1, 0.0))) <= {35, 17, 18}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +102,7 @@ def test_lengths_are_those_of_the_release() -> None:
 def test_the_number_of_windows_follows_from_their_expected_length(
     rows: int, sequence: int, cap: int, count: int
 ) -> None:
-    assert varied_count(rows, sequence, cap) == count
+    assert varied_count(rows, sequence, cap, 5.0) == count
 
 
 def test_every_token_is_seen_once_per_epoch_whatever_its_windows() -> None:

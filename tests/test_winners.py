@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -81,6 +83,91 @@ def test_a_level_that_lost_all_tickets_does_not_match(tmp_path: Path) -> None:
     whole = advantage({1: 1.0, 2: 1.0}, control=-1)
     judged = judge(tmp_path, lambda a, lv, s: None if lv == 2 else whole(a, lv, s))
     assert judged["matching"].tolist() == ["yes", "no"]
+
+
+@pytest.mark.parametrize(
+    ("dense", "ticket", "control", "expected"),
+    [
+        # lost seeds of 7; matching with its p, winning with that of the gain, superior with its own
+        ((), (), (), ("yes", 0.0, "yes", 0.0, "yes", 0.0)),
+        ((), (0,), (), ("undecided", 8 / 128, "undecided", 8 / 128, "undecided", 8 / 128)),
+        ((), (), (0,), ("yes", 0.0, "yes", 1 / 128, "yes", 0.0)),
+        ((0,), (), (), ("yes", 1 / 128, "yes", 0.0, "yes", 1 / 128)),
+        (
+            (),
+            (0, 1, 2, 3),
+            (),
+            ("undecided", 99 / 128, "undecided", 99 / 128, "undecided", 99 / 128),
+        ),
+        ((), (), (0, 1, 2, 3), ("yes", 0.0, "yes", 1 / 128, "yes", 0.0)),
+        ((), range(7), (), ("no", 1.0, "no", 1.0, "no", 1.0)),
+        ((), (), range(7), ("yes", 0.0, "yes", 1 / 128, "yes", 0.0)),
+        (range(7), (), (), ("yes", 1 / 128, "yes", 0.0, "yes", 1 / 128)),
+        (range(7), range(7), range(7), ("undecided", None, "undecided", None, "undecided", None)),
+        ((), range(7), range(7), ("no", 1.0, "no", None, "no", 1.0)),
+        ((0,), (0,), (0,), ("yes", 1 / 64, "yes", 1 / 64, "yes", 1 / 64)),
+        ((0,), (0,), (1,), ("yes", 1 / 64, "undecided", 8 / 128, "yes", 1 / 64)),
+        (
+            (0, 1),
+            (2, 3),
+            (4, 5),
+            ("undecided", 29 / 128, "undecided", 29 / 128, "undecided", 29 / 128),
+        ),
+    ],
+)
+def test_lost_replicates_rank_worst(
+    tmp_path: Path,
+    dense: Sequence[int],
+    ticket: Sequence[int],
+    control: Sequence[int],
+    expected: tuple[str | float | None, ...],
+) -> None:
+    lost = {"dense": dense, "ticket": ticket, "reinitialised": control}
+
+    def curve(arm: str, level: int, seed: int) -> float | None:
+        side = arm if level else "dense"
+        shift = {"ticket": 1.0, "dense": 0.0}.get(side, -1.0)
+        noise = 0.1 * (seed * (3 if side == "ticket" else 2) % 7)
+        return None if seed in lost.get(side, ()) else 90 + shift + noise
+
+    judged = judge(tmp_path, curve, seeds=7, levels=1).loc[1]
+    found = (
+        *(judged["matching"], judged["p_matching"], judged["winning"], judged["p_gain"]),
+        *(judged["superior"], judged["p_superior"]),
+    )
+    for got, right in zip(found, expected, strict=True):
+        if isinstance(right, str):
+            assert got == right
+        else:
+            assert got == pytest.approx(math.nan if right is None else right, abs=1e-4, nan_ok=True)
+    counts = ("replicates", "diverged", "dense_diverged", "reinitialised_diverged")
+    assert [judged[key] for key in counts] == [7, len(ticket), len(dense), len(control)]
+    assert judged["n"] == 7 - len({*ticket, *dense})
+    assert judged["n_reinitialised"] == 7 - len({*ticket, *control})
+
+
+@pytest.mark.parametrize("lost", [(), ("ticket",), ("reinitialised",), ("ticket", "reinitialised")])
+def test_one_replicate_decides_nothing_whoever_lost_it(
+    tmp_path: Path, lost: tuple[str, ...]
+) -> None:
+    judged = judge(
+        tmp_path,
+        lambda arm, level, seed: None if level and arm in lost else 90.0 + level,
+        seeds=1,
+        levels=1,
+    )
+    assert words(judged, 1) == ["undecided"] * 3
+
+
+def test_forty_seeds_do_not_win_for_the_side_that_lost_more(tmp_path: Path) -> None:
+    # 34 of 40 pairs are the ticket's, p < 1e-5, but it lost 6 and the control and the dense network 5
+    def curve(arm: str, level: int, seed: int) -> float | None:
+        lost = seed < 6 if level and arm == "ticket" else 10 <= seed < 15
+        return None if lost else 90 + 0.01 * (seed % 7) + (level if arm == "ticket" else 0)
+
+    judged = judge(tmp_path, curve, seeds=40, levels=1)
+    assert words(judged, 1) == ["undecided"] * 3
+    assert judged.loc[1, ["p_matching", "p_gain", "p_superior"]].max() < 1e-4
 
 
 def test_without_the_control_winning_is_undecided(tmp_path: Path) -> None:

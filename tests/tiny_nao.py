@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -38,6 +39,9 @@ TINY = NaoConfig(
     epochs=60,
     batch_size=40,
     learning_rate=1e-2,
+    continued="nothing",
+    swaps=1,
+    fresh_swaps=False,
 )
 
 
@@ -53,3 +57,8 @@ def drawn(space: Space, count: int, seed: int = 0) -> list[Choices]:
 def tiny(**changes: Any) -> NaoConfig:
     """`TINY` with other settings."""
     return replace(TINY, **changes)
+
+
+def third_operations(rows: Sequence[Choices]) -> list[float]:
+    """How often each of some cells has operation 2."""
+    return [float(row[1::2].count(2)) for row in rows]

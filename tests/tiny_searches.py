@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from nas.search.configs import DeriveConfig, SearchConfig
+from nas.search.configs import SearchConfig
 from nas.search.controller_config import ControllerConfig
+from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NaoConfig
 from nas.search.records import SearchHistoryRow, SearchRecord
 from nas.search.search import open_search, search

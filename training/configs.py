@@ -111,6 +111,8 @@ class TextTraining:
             rnn/train.py) or after it (melodyguan/enas, ptb_enas_child.py).
         varied_windows: whether windows vary in length around `data.options.sequence`, and learning rates with them.
         window_cap: how many tokens a varied window may have beyond that (awd-lstm-lm, finetune.py).
+        window_deviation: of a varied window's length, in tokens: 5 in awd-lstm-lm; 0 in the search of NAO-WS, where
+            nineteen windows in twenty have the full length and the others half of it.
     """
 
     activation: float = 0.0
@@ -119,11 +121,14 @@ class TextTraining:
     slowness_of: Literal["dropped", "raw"] = "raw"
     varied_windows: bool = False
     window_cap: int = 10
+    window_deviation: float = 5.0
 
     def __post_init__(self) -> None:
         require(self.activation >= 0, "activation", self.activation, "0 or more")
         require(self.slowness >= 0, "slowness", self.slowness, "0 or more")
         require(self.window_cap >= 0, "window_cap", self.window_cap, "0 or more")
+        deviation = self.window_deviation
+        require(deviation >= 0, "window_deviation", deviation, "0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,3 +77,19 @@ def in_one_line(error: BaseException) -> str:
     if not text or not text.isprintable():
         return kind
     return f"{kind}: {text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + '...'}"
+
+
+def visible(text: str) -> str:
+    r"""Text as one line in which nothing hides or acts: line ends, a terminal's escapes, marks that turn the direction.
+
+    They are written as Python writes them.
+
+    >>> visible("a\x1b[31mred"), visible("two\nlines"), visible("left \u202etfel")
+    ('a\\x1b[31mred', 'two\\nlines', 'left \\u202etfel')
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -50,7 +50,7 @@ class Replicates(nn.Module):
             raise ValueError(f"{len(networks)} networks but {len(noise_seeds)} noise seeds")
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
-        self.network = copy.deepcopy(networks[0])
+        self.network = copied(networks[0])
         parameters = _aligned(networks, nn.Module.named_parameters)
         buffers = _aligned(networks, nn.Module.named_buffers)
         _replace_tensors(self.network, parameters, buffers)
@@ -163,6 +163,16 @@ def default_batching(network: nn.Module, spec: Spec, device: torch.device, count
 def has_torch_recurrence(network: nn.Module) -> bool:
     """Whether one of torch's own recurrent modules stands in a network."""
     return any(isinstance(module, nn.RNNBase) for module in network.modules())
+
+
+@torch.no_grad()
+def copied(network: nn.Module) -> nn.Module:
+    """A copy of a network, also where a recurrent layer of torch remembers weights that were computed from others."""
+    for module in network.modules():
+        if isinstance(module, nn.RNNBase):
+            # Without a gradient now, as nothing that has one can be copied.
+            module._update_flat_weights()
+    return copy.deepcopy(network)
 
 
 def _aligned(

@@ -68,8 +68,12 @@ def write_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; what stood there before stays until the new one is safe.
 
     Raises:
-        LotteryError: the disk is full, or the folder may not be written to.
+        LotteryError: the disk is full, the folder may not be written to, or there is something else than a file.
     """
+    if path.exists() and not path.is_file():
+        raise LotteryError(
+            f"{path} is a folder or a device, which no file replaces; name a file.", ExitCode.DISK
+        )
     # Not tempfile's: its files can be read by their owner alone, and those of a run are often shared.
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:

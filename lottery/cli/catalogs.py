@@ -10,6 +10,7 @@ import click
 from lottery.cli.options import as_json
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table
+from lottery.cli.terminal import say
 from training.errors import LotteryError
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ def recipes(name: str | None, as_json: bool) -> None:
         print_json(_recipe_rows())
     elif name is None:
         print_table(_grouped(_recipe_rows()))
-        click.echo(
-            f"\nWith yes under small there is also RECIPE{SMALL}, which takes minutes on two cores. "
-            "lottery search lists the searches."
+        say(
+            "",
+            f"With yes under small there is also RECIPE{SMALL}, which takes minutes on two cores. "
+            "lottery search lists the searches.",
         )
     else:
         found = search_recipe(name) if name in SEARCHES else recipe(name)
@@ -125,7 +127,7 @@ def networks(
         if as_json:
             print_json({"drawing": str(path)})
         else:
-            click.echo(path)
+            say(str(path))
 
 
 def _list_networks(as_json: bool) -> None:
@@ -145,9 +147,10 @@ def _list_networks(as_json: bool) -> None:
             for each in listed
         ]
     )
-    click.echo(
-        "\nlottery networks NAME shows one: parameters, sizes, published figures, genotype. "
-        "Also torchvision/NAME."
+    say(
+        "",
+        "lottery networks NAME shows one: parameters, sizes, published figures, genotype. "
+        "Also torchvision/NAME.",
     )
 
 
@@ -164,4 +167,4 @@ def _show_network(found: NetworkEntry, given: str, as_json: bool) -> None:
     if genotype is not None:
         for encoding, text in genotype_texts(found, genotype).items():
             # Not in the table, whose lines break: a genotype is copied whole.
-            click.echo(f"\ngenotype ({encoding})\n{text}")
+            say("", f"genotype ({encoding})", text)

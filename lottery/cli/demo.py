@@ -11,6 +11,7 @@ from lottery.cli.options import machine_options
 from lottery.cli.running import RUNS, Machine, carry_out
 from lottery.cli.runs import machine_of
 from lottery.cli.search import carry_out_search
+from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
 
@@ -55,7 +56,7 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     from analysis.tables import read_study
     from analysis.text_tables import results_table
     from analysis.verdicts import answer_questions
-    from lottery.cli.showing import print_text_table
+    from lottery.cli.showing import print_text_table, say_answer
     from training.storage import write_file
 
     machine = machine_of(options)
@@ -70,8 +71,8 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     print_text_table(results_table(study.table).select(*columns, "matching down to"))
     answers = search_answers(read_searches([found]))
     for answer in [*answers, *answer_questions(study.table)]:
-        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
-    click.echo(f"\nReports: {', '.join(str((root / name).resolve()) for name in pages)}")
+        say_answer(answer)
+    say("", f"Reports: {', '.join(str((root / name).resolve()) for name in pages)}")
 
 
 def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path, list[Path]]:
@@ -106,4 +107,4 @@ def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path
 
 def _say(machine: Machine, text: str) -> None:
     if not machine.quiet:
-        click.echo(text, err=True)
+        say(text, err=True)

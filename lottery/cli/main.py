@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +17,63 @@ from lottery.cli.measure import measure
 from lottery.cli.results import compare, plot, report, show
 from lottery.cli.runs import control, prune, retrain
 from lottery.cli.search import search
-from training.errors import ExitCode, LotteryError
+from lottery.cli.terminal import output, stop
+from training.errors import ExitCode, LotteryError, visible
 
 
 class Group(click.Group):
     """Shows a `LotteryError` as it is, and nothing else that a user could cause as a traceback."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run a command line, as long as its output is taken."""
+        with output():
+            return super().main(*args, **options)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Parse the group's own options."""
+        with _visible_misuse():
+            return super().make_context(*args, **options)
+
     def invoke(self, context: click.Context) -> Any:
         """Run a command and translate what it raises."""
         try:
-            return super().invoke(context)
+            with _visible_misuse():
+                return super().invoke(context)
         except LotteryError as error:
-            _stop(str(error), error.exit_code)
+            stop(str(error), error.exit_code)
         except KeyboardInterrupt:
-            _stop("Aborted; the same command goes on from the last checkpoint.", ExitCode.ABORTED)
-        except BrokenPipeError:
-            raise
+            stop("Aborted; the same command goes on from the last checkpoint.", ExitCode.ABORTED)
         except OSError as error:
-            path = Path(error.filename or ".")
-            _stop(f"{path}: {error.strerror or error}; name another file or folder.", ExitCode.DISK)
+            if error.filename is None:  # of the output
+                raise
+            path = Path(os.fsdecode(error.filename))
+            stop(f"{path}: {error.strerror or error}; name another file or folder.", ExitCode.DISK)
         except MemoryError:
-            _stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
+            stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
         except RuntimeError as error:
+            if str(error).startswith("Symlink loop"):  # of pathlib before Python 3.13
+                stop(f"{error}; name another file or folder.", ExitCode.DISK)
             if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
                 raise
-            _stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
+            stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
+
+
+@contextlib.contextmanager
+def _visible_misuse() -> Iterator[None]:
+    """While inside, what click says of what was typed is as visible as what `say` prints."""
+    try:
+        yield
+    except click.UsageError as error:
+        lines = error.format_message().split("\n")
+        if all(map(str.isprintable, lines)):
+            raise
+        raise click.UsageError("\n".join(map(visible, lines)), error.ctx) from None
 
 
 _OUT_OF_MEMORY = (
     "There is not enough memory; train fewer replicates together with --replicates-at-once, or "
     "choose a smaller --set training.batch_size. Finished levels are kept."
 )
-
-
-def _stop(message: str, code: ExitCode) -> None:
-    click.echo(message if code is ExitCode.RESUMABLE else f"Error: {message}", err=True)
-    sys.exit(int(code))
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,6 +12,7 @@ from lottery.cli.options import as_json, machine_options, network_option, run_ar
 from lottery.cli.running import print_json
 from lottery.cli.runs import check_same_network, machine_of
 from lottery.cli.showing import print_table
+from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.records import read_facts, read_records
 from training.errors import LotteryError
@@ -128,14 +129,15 @@ def _print_results(
     import pandas as pd
 
     from analysis.summaries import summarise
-    from analysis.wording import interval, number
+    from analysis.wording import counted, interval, number
 
     rows = pd.DataFrame([dataclasses.asdict(one) for one in results])
     rows["diverged"] = rows["plain"].isna()
     plain, pointer = (summarise(rows, ["arm"], value) for value in ("plain", "pointer"))
-    click.echo(
-        f"\n{run.resolve().name}, level {level}: {split} perplexity with a cache of {cache.window:,} tokens "
-        f"(share {cache.share:g}, flatness {cache.flatness:g})"
+    say(
+        "",
+        f"{run.resolve().name}, level {level}: {split} perplexity with a cache of {cache.window:,} tokens "
+        f"(share {cache.share:g}, flatness {cache.flatness:g})",
     )
     print_table(
         [
@@ -145,11 +147,11 @@ def _print_results(
                 "plain, 95 % interval": interval(one["low"], one["high"]),
                 "pointer": number(other["mean"]),
                 "pointer, 95 % interval": interval(other["low"], other["high"]),
-                "n": str(one["n"]),
+                "n": counted(one["n"], one["diverged"]),
             }
             for (_, one), (_, other) in zip(plain.iterrows(), pointer.iterrows(), strict=True)
         ]
     )
     for baseline in read_facts(run)["data"].get("baselines", []):
         if baseline["split"] == split:
-            click.echo(f"{baseline['name']} {number(baseline['value'])}")
+            say(f"{baseline['name']} {number(baseline['value'])}")

@@ -9,12 +9,20 @@ import click
 from lottery.cli.options import as_json, run_argument, runs_argument
 from lottery.cli.running import print_json
 from lottery.cli.search_showing import of_searches, plot_searches, show_search
-from lottery.cli.showing import print_gates, print_levels, print_text_table, to_plain_rows
-from training.errors import LotteryError
+from lottery.cli.showing import (
+    print_gates,
+    print_levels,
+    print_text_table,
+    say_answer,
+    to_plain_rows,
+)
+from lottery.cli.terminal import say
+from training.errors import LotteryError, visible
 
 HOW_COMPARED = (
     "The level of each network within a budget is chosen on validation; the front is drawn on test."
 )
+OVERLAID = "metric-vs-density"
 
 
 @click.command()
@@ -92,9 +100,14 @@ def plot(
     from analysis.search_plots import SEARCH_FIGURES
     from analysis.tables import read_published, read_study
 
+    formats = tuple(dict.fromkeys(formats))
+    if published is not None and figure != OVERLAID:
+        raise LotteryError(
+            f"--published is drawn over {OVERLAID}, not over {figure}; leave it out."
+        )
     if of_searches(runs):
         for path in plot_searches(figure, runs, out, formats):
-            click.echo(path)
+            say(str(path))
         return
     if figure in SEARCH_FIGURES:
         raise LotteryError(f"{figure} is a figure of searches, and {runs[0]} is a run.")
@@ -103,7 +116,7 @@ def plot(
     if published is not None:
         study = dataclasses.replace(study, published=read_published(published))
     for path in save_figure(kind.draw(study), kind.data(study), out / figure, formats):
-        click.echo(path)
+        say(str(path))
 
 
 @click.command()
@@ -140,11 +153,11 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     columns = ("budget", "network", "density", "parameters")
     for data, of_data in study.table.groupby("data", sort=False):
         table = comparison_table(of_data, budget)
-        click.echo(f"\n{data}, at matched {budget}")
+        say("", f"{data}, at matched {budget}")
         print_text_table(table.select(*columns, metric_title(of_data), "n", "on front"))
-    click.echo(f"\n{HOW_COMPARED}")
+    say("", HOW_COMPARED)
     for answer in answers:
-        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
+        say_answer(answer)
 
 
 @click.command()
@@ -170,9 +183,11 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
 
     name = "-".join(run.resolve().name for run in runs)[:100]
     path = out or runs[0].resolve().parent / f"report-{name}.html"
+    if path.suffix != ".html":
+        raise LotteryError(f"--out {path} does not end in .html; name a page, such as report.html.")
     if of_searches(runs):
-        html = render_search_report(runs, title or "Architecture search")
+        html = render_search_report(runs, visible(title or "Architecture search"))
     else:
-        html = render_report(runs, title or "Lottery-ticket study")
+        html = render_report(runs, visible(title or "Lottery-ticket study"))
     write_file(path, html.encode())
-    click.echo(path)
+    say(str(path))

@@ -84,7 +84,7 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
     if is_run(path):
         return stored_experiment(Run(path))
     if path.exists():
-        raise LotteryError(f"{target} is neither a run nor a .toml file.")
+        raise LotteryError(f"{path} is neither a run nor a .toml file.")
     if target in SEARCHES:
         raise LotteryError(
             f"{target} is a search; run lottery search {target}, and name its folder, such as "
@@ -200,6 +200,7 @@ def carry_out(
     from lottery.runs import open_run
     from training.storage import locked
 
+    check_folder(root, "run")
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
         run = open_run(root, resolved, setting.task.facts())
         if not all(run.is_done(run.level(n)) for n in range(resolved.levels + 1)):
@@ -217,6 +218,24 @@ def tell_environment(folder: Folder, experiment: Experiment, setting: Setting) -
     notice = note_environment(folder, {**now, **chosen})
     if notice:
         setting.watcher.notice(notice)
+
+
+def check_folder(root: Path, what: str) -> None:
+    """Refuse a folder that is taken: by a run or a search, where the other is to go, or around it.
+
+    Args:
+        root: where it is to go.
+        what: "run" or "search".
+
+    Raises:
+        LotteryError: it can't go there.
+    """
+    for folder in (root, *root.absolute().parents):
+        kinds = {"run": is_run(folder), "search": is_search(folder)}
+        found = [kind for kind, is_there in kinds.items() if is_there]
+        if found and (folder != root or found != [what]):
+            where = "is" if folder == root else f"would be inside {folder}, which is"
+            raise LotteryError(f"{root} {where} a {found[0]}; choose another --out for the {what}.")
 
 
 @contextmanager

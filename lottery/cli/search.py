@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from lottery.cli.options import as_json, data_root_option, device_option, quiet, search_options
-from lottery.cli.running import print_json, stopping
-from lottery.cli.search_showing import list_searches, print_ranking, print_search_plan
+from lottery.cli.running import check_folder, print_json, stopping
+from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
 from lottery.searches import METHODS, random_rivals, search_recipe, usual_search
 from nas.search.configs import SearchConfig
@@ -56,14 +56,14 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
     roots = []
     for config in configs:
         roots.append(_folder(target, config, options["out"], len(configs)))
-        if options["dry_run"]:
-            print_search_plan(config, as_json)
-            continue
-        found += carry_out_search(config, roots[-1], options)
-    if not as_json and not options["dry_run"]:
-        print_ranking(roots)
-    if as_json and not options["dry_run"]:
+        if not options["dry_run"]:
+            found += carry_out_search(config, roots[-1], options)
+    if options["dry_run"]:
+        print_search_plans(configs, as_json)
+    elif as_json:
         print_json([dataclasses.asdict(record) for record in found])
+    else:
+        print_ranking(roots)
 
 
 def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
@@ -82,7 +82,7 @@ def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
     if is_search(path):
         return read_config(path)
     if path.exists():
-        raise LotteryError(f"{target} is neither a search nor a .toml file.")
+        raise LotteryError(f"{path} is neither a search nor a .toml file.")
     return search_recipe(target)
 
 
@@ -91,6 +91,8 @@ def seeded(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchC
     seeds: tuple[int, ...] | None = options["seeds"]
     if seeds is None:
         return [config]
+    if len(set(seeds)) < len(seeds):
+        raise LotteryError("A seed is named twice; name each once.")
     return [
         dataclasses.replace(config, name=f"{config.name}-seed-{seed}", seed=seed) for seed in seeds
     ]
@@ -132,6 +134,7 @@ def carry_out_search(
     from training.environments import note_environment
     from training.storage import locked
 
+    check_folder(root, "search")
     keep_freed_memory()
     exact_convolutions()
     device = choose_device(options["device"])

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
-
 from lottery.cli.running import print_json
-from lottery.cli.showing import print_table, print_text_table, to_plain_rows
+from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
+from lottery.cli.terminal import say
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
-from training.errors import LotteryError
+from training.errors import LotteryError, visible
 
 SHOWN = 10
 DRAWN = 3
@@ -38,13 +37,21 @@ def list_searches(as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(rows)
-        click.echo(
-            "\nAlso enas, nao and random, with --space cell, layers or recurrent and --data."
-        )
+        say("", "Also enas, nao and random, with --space cell, layers or recurrent and --data.")
 
 
-def print_search_plan(config: SearchConfig, as_json: bool) -> None:
-    """What a search would do."""
+def print_search_plans(configs: Sequence[SearchConfig], as_json: bool) -> None:
+    """What searches would do: a table for each; in JSON one object, or a list where there are several."""
+    plans = [_plan(config) for config in configs]
+    if as_json:
+        told = [{row["what"]: row["how much"] for row in rows} for rows in plans]
+        print_json(told if len(told) > 1 else told[0])
+        return
+    for rows in plans:
+        print_table(rows)
+
+
+def _plan(config: SearchConfig) -> list[dict[str, str]]:
     derive = config.derive
     rows = [
         {"what": "search", "how much": config.name},
@@ -75,10 +82,7 @@ def print_search_plan(config: SearchConfig, as_json: bool) -> None:
         number = (derive.random + derive.alone_best) * derive.alone_seeds
         text = f"{number} ({derive.random * derive.alone_seeds} of them random), {derive.alone.steps} each"
         rows.append({"what": "networks trained alone at the end", "how much": text})
-    if as_json:
-        print_json({row["what"]: row["how much"] for row in rows})
-    else:
-        print_table(rows)
+    return rows
 
 
 def _trained(config: SearchConfig) -> int:
@@ -100,14 +104,15 @@ def print_ranking(roots: Sequence[Path]) -> None:
 
     study = read_searches(roots)
     for name in study.facts:
-        click.echo(f"\n{name}")
+        say("", name)
         print_text_table(architectures_table(study.architectures, name, SHOWN))
     for answer in search_answers(study):
-        click.echo(f"\n{answer.question} {answer.verdict}\n  {answer.answer}")
-    click.echo(
-        f"\nlottery retrain {roots[0]} --rank 1    train the best as published\n"
-        f"lottery prune {roots[0]} --rank 1      find its winning tickets\n"
-        f"lottery report {' '.join(map(str, roots))}    one page with figures and verdicts"
+        say_answer(answer)
+    say(
+        "",
+        f"lottery retrain {roots[0]} --rank 1    train the best as published",
+        f"lottery prune {roots[0]} --rank 1      find its winning tickets",
+        f"lottery report {' '.join(map(str, roots))}    one page with figures and verdicts",
     )
 
 
@@ -126,7 +131,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
         if all(folder.holds(name) for name in names.values()):
             continue
         genotype = PARSERS[record.encoding](record.genotype)
-        figure = draw_genotype(f"{record.run}, rank {record.rank}", genotype)
+        figure = draw_genotype(visible(f"{record.run}, rank {record.rank}"), genotype)
         for kind, name in names.items():
             folder.write(name, render(figure, kind, salt=name))
 

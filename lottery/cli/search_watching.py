@@ -7,6 +7,7 @@ from typing import Any
 from lottery.cli.watching import progress_bars
 from nas.search.records import SearchHistoryRow
 from nas.search.watching import SearchWatcher
+from training.errors import visible
 
 
 class TerminalSearchWatcher(SearchWatcher):
@@ -22,11 +23,11 @@ class TerminalSearchWatcher(SearchWatcher):
 
     def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """Draw a new bar: of steps, or of phases where no weights are shared."""
-        self.title, self.phases = run, phases
+        self.title, self.phases = visible(run), phases
         self.by_phase = steps == 0
         self.progress.start()
         total = steps or phases
-        self.bar = self.progress.add_task(run, total=total, completed=done, latest="")
+        self.bar = self.progress.add_task(self.title, total=total, completed=done, latest="")
 
     def notice(self, text: str) -> None:
         """Say it."""

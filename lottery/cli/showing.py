@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lottery.cli.running import Machine, prepared, print_json
+from lottery.cli.terminal import say
 from lottery.experiments import Experiment
 from lottery.progress import Watcher
+from training.errors import visible
 
 # Cells up to this many characters are never broken.
 SHORT = 26
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.text_tables import Table
+    from analysis.verdicts import Answer
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
@@ -31,6 +34,7 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    rows = [{visible(name): visible(cell) for name, cell in row.items()} for row in rows]
     console = Console()
     free = not console.is_terminal
     widths = []
@@ -42,10 +46,14 @@ def print_table(rows: Sequence[Mapping[str, str]]) -> None:
         words = [word for row in rows for word in ([row[name]] if short else row[name].split())]
         widths.append(max(map(len, [name, *words])) if free else 0)
         table.add_column(
-            name, justify=justify, overflow="fold", no_wrap=short, min_width=widths[-1] or None
+            Text(name),
+            justify=justify,
+            overflow="fold",
+            no_wrap=short,
+            min_width=widths[-1] or None,
         )
     for row in rows:
-        table.add_row(*(Text(value) for value in row.values()))
+        table.add_row(*map(Text, row.values()))
     if free:
         console.width = max(WIDE, sum(widths) + 2 * len(widths))
     console.print(table)
@@ -60,19 +68,22 @@ def print_text_table(table: Table) -> None:
     print_table([dict(zip(table.head, row, strict=True)) for row in table.rows])
 
 
+def say_answer(answer: Answer) -> None:
+    """Print a question, the verdict, and what it rests on."""
+    say("", f"{answer.question} {answer.verdict}", f"  {answer.answer}")
+
+
 def print_levels(runs: Sequence[Path]) -> None:
     """The levels of some runs: density, size, metric per arm, verdicts."""
     from analysis.tables import read_study
-    from analysis.text_tables import divergence_notes, levels_table, metric_title, run_line
+    from analysis.text_tables import levels_table, metric_title, run_line
 
     study = read_study(runs)
     for run in map(str, study.table["run"].unique()):
-        print(f"\n{run}\n{run_line(study, run)}")
+        say("", run, run_line(study, run))
         title = metric_title(study.table[study.table["run"] == run])
         columns = ("level", "density", "arm", title, "95 % interval", "n", "verdict")
         print_text_table(levels_table(study.table, run).select(*columns))
-        for note in divergence_notes(study.table, run):
-            print(note)
 
 
 def print_gates(run: Path) -> None:
@@ -82,7 +93,7 @@ def print_gates(run: Path) -> None:
 
     gates = read_study([run]).gates
     if not gates.empty:
-        print("\nDensity of each gate; every level: lottery plot density-per-gate RUN")
+        say("", "Density of each gate; every level: lottery plot density-per-gate RUN")
         print_text_table(gates_table(gates, str(gates["run"].iloc[0])))
 
 
@@ -108,12 +119,14 @@ def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
         ]
     )
     total = sum(level.seconds for level in planned.levels)
-    print(f"\n{planned.bytes / 1e6:,.1f} MB on disk, about {_duration(total)} in all.")
+    say("", f"{planned.bytes / 1e6:,.1f} MB on disk, about {_duration(total)} in all.")
     if planned.bytes < planned.bytes_with_all:
-        print(
+        say(
             "Only the newest level's trained weights will be kept; with --keep-weights all it is "
             f"{planned.bytes_with_all / 1e6:,.1f} MB."
         )
+    if planned.notice:
+        print(planned.notice)
 
 
 def _duration(seconds: float) -> str:

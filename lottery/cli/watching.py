@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lottery.progress import Watcher
 from lottery.records import Record
+from training.errors import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -46,13 +47,13 @@ class TerminalWatcher(Watcher):
 
     def begin(self, run: str, total: int) -> None:
         """Draw a new bar."""
-        self.title = run
+        self.title = visible(run)
         self.progress.start()
-        self.bar = self.progress.add_task(run, total=total, latest="")
+        self.bar = self.progress.add_task(self.title, total=total, latest="")
 
     def notice(self, text: str) -> None:
-        """Say it."""
-        self.console.print(text, markup=False, highlight=False)
+        """Print it."""
+        self.console.print(f"Note: {visible(text)}", markup=False, highlight=False)
 
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""

@@ -5,6 +5,7 @@ Grave et al. 2017, arXiv 1612.04426; in the form of awd-lstm-lm, pointer.py (Mer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Cache:
     def __post_init__(self) -> None:
         require(self.window >= 1, "window", self.window, "1 or more")
         require(0 <= self.share < 1, "share", self.share, "from 0 to below 1")
-        require(self.flatness >= 0, "flatness", self.flatness, "0 or more")
+        require(0 <= self.flatness < math.inf, "flatness", self.flatness, "0 or more, and finite")
 
 
 @torch.no_grad()

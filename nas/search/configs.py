@@ -9,6 +9,7 @@ from typing import Literal
 
 from nas.recurrent_encodings import ENAS_LM_ACTIVATIONS
 from nas.search.controller_config import CONTROLLERS, ControllerConfig, SpaceName
+from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
 from nas.search.spaces import (
     NAO_CELL_OPERATIONS,
@@ -20,40 +21,6 @@ from nas.search.spaces import (
 from training.configs import DataConfig, TrainingConfig, require
 from training.errors import LotteryError
 from training.steps import Steps
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeriveConfig:
-    """How the search ends: with a ranking, and with what the ranking is worth.
-
-    Attributes:
-        sampled: architectures that the strategy suggests.
-        minibatches: of the validation split that each of them is scored on.
-        ranked: the best of them, which are scored on the whole split.
-        random: architectures drawn from the whole space beside them, scored likewise.
-        alone: how networks are trained from scratch; None for none.
-        alone_best: how many of the ranked are trained so at the end; the random ones all are.
-        alone_seeds: networks per architecture, with the seeds from the search's own on where a search without shared
-            weights scores by them, and with the next ones at the end.
-    """
-
-    sampled: int = 100
-    minibatches: int = 4
-    ranked: int = 20
-    random: int = 20
-    alone: TrainingConfig | None = None
-    alone_best: int = 5
-    alone_seeds: int = 1
-
-    def __post_init__(self) -> None:
-        for name in ("sampled", "minibatches", "ranked", "alone_seeds"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "1 or more")
-        require(self.ranked <= self.sampled, "ranked", self.ranked, "at most sampled")
-        require(self.random >= 0, "random", self.random, "0 or more")
-        in_range = 0 <= self.alone_best <= self.ranked
-        require(in_range, "alone_best", self.alone_best, "from 0 to ranked")
-        averaged = self.alone is not None and self.alone.averaging.trigger != "never"
-        require(not averaged, "alone.averaging.trigger", "non-monotone", "never")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +44,16 @@ class SearchConfig:
         phase: steps of theirs between two phases of the strategy.
         samples: architectures per step of the shared weights; the paper's M (Pham et al. 2018, section 2.2), which is 1
             there.
+        initial: the shared weights of a recurrent space are uniform within this at first: 0.04 in NAO-WS; None for what
+            ENAS's release and the stand-alone network begin with, 0.1 up to 300 units and 0.04 beyond 400.
+        unread_weights: whether momentum and weight decay move the weights that no architecture of a step reads, as in
+            ENAS, NAO_pytorch and NAO-WS, or these stay as they are, as in enas_lm, whose weight decay covers the
+            sampled path only.
         shown: architectures that are scored after each phase, for whoever watches.
+        reward_batch: images, or columns of text, that an architecture is scored on at once; None for those of a step of
+            the shared weights, as in ENAS. NAO_pytorch takes 500.
+        reward_dropout: whether the shared network drops while the strategy's rewards are taken, as in ENAS's search for
+            cells, which has no evaluation mode; the ranking at the end is without.
         reward_constant: of a language model's reward, constant / perplexity (Pham et al. 2018, section 3.1).
         seed: everything random is a function of it.
         exploded: nothing is learned from a loss above so many times that of a uniform guess, or not finite; where half
@@ -102,7 +78,11 @@ class SearchConfig:
     shared: TrainingConfig | None = None
     phase: Steps = Steps(epochs=1)
     samples: int = 1
+    initial: float | None = None
+    unread_weights: Literal["move", "stay"] = "move"
     shown: int = 10
+    reward_batch: int | None = None
+    reward_dropout: bool = False
     reward_constant: float = 80.0
     seed: int = 0
     exploded: float = 10.0
@@ -122,6 +102,10 @@ class SearchConfig:
         require(self.phase != Steps(), "phase", self.phase, "at least 1it")
         require(self.samples >= 1, "samples", self.samples, "1 or more")
         require(self.shown >= 0, "shown", self.shown, "0 or more")
+        initial = self.initial
+        require(initial is None or initial > 0, "initial", initial, "above 0")
+        batch = self.reward_batch
+        require(batch is None or batch >= 1, "reward_batch", batch, "1 or more")
         require(self.reward_constant > 0, "reward_constant", self.reward_constant, "above 0")
         require(self.exploded > 1, "exploded", self.exploded, "above 1")
         rate = self.rollback_rate
@@ -135,6 +119,13 @@ class SearchConfig:
         # Its first node ends nothing, and something has to.
         begun = self.space == "recurrent" and self.words == "nao" and self.nodes == 1
         require(not begun, "nodes", self.nodes, "2 or more with the words of nao")
+        recurrent = self.space == "recurrent"
+        require(recurrent or self.initial is None, "initial", self.initial, "left out for images")
+        target = self.nao_in_use.target
+        require(recurrent or target == "reward", "nao.target", target, "reward for images")
+        cells = self.space == "cell"
+        split = self.nao_in_use.split_operations
+        require(cells or not split, "nao.split_operations", split, "false but for cells")
         if self.shared is not None:
             parts = self.shared.accumulation
             require(parts == 1, "shared.accumulation", parts, "1 in a search")
@@ -183,6 +174,7 @@ class SearchConfig:
         return dataclasses.replace(
             self,
             shared=None if self.shared is None else _resolved(self.shared, steps_per_epoch),
+            reward_batch=self.reward_batch or (self.shared.batch_size if self.shared else None),
             phase=self.phase.resolved(steps_per_epoch),
             controller=self.controller_in_use,
             nao=self.nao_in_use,

@@ -35,6 +35,9 @@ class ControllerConfig:
         samples: architectures per update.
         updates: per phase, which comes after each epoch of the shared weights.
         optimizer: of its weights; with `clip_norm`, the norm of the whole gradient is at most that.
+        epsilon_first: whether adam's epsilon is added to the root of its variance before that is corrected for its
+            start, as TensorFlow does and so all releases of ENAS (see `corrected_epsilon` in `nas.search.enas`), or
+            after, as in torch, where an epsilon of 1e-3 makes the first step 16 to 32 times as long.
     """
 
     hidden: int = 100
@@ -53,6 +56,7 @@ class ControllerConfig:
     samples: int = 10
     updates: int = 100
     optimizer: OptimizerConfig = RELEASE_ADAM
+    epsilon_first: bool = True
 
     def __post_init__(self) -> None:
         for name in ("hidden", "samples", "updates"):
@@ -69,8 +73,8 @@ class ControllerConfig:
 
 # The flags of melodyguan/enas (cifar10_micro_search.sh, cifar10_macro_search.sh, ptb_search.sh) and what its
 # controllers have as constants (micro_controller.py, general_controller.py, ptb_enas_controller.py). All three learn by
-# Adam with beta1 = 0 and epsilon = 1e-3 (utils.py, get_train_ops). Their `clip_mode` does nothing, as that function
-# returns the gradients from before the clipping.
+# TensorFlow's Adam with beta1 = 0 and epsilon = 1e-3 (utils.py, get_train_ops). Their `clip_mode` does nothing, as that
+# function returns the gradients from before the clipping.
 CONTROLLERS: Mapping[SpaceName, ControllerConfig] = {
     "cell": ControllerConfig(
         hidden=64,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
@@ -75,7 +76,18 @@ class Enas(Strategy):
         limit = self.config.optimizer.clip_norm
         if limit is not None:
             torch.nn.utils.clip_grad_norm_(self.controller.parameters(), limit)
+        self._correct_epsilon()
         self.optimizer.step()
+
+    def _correct_epsilon(self) -> None:
+        """Have the next step of Adam add its epsilon where the configuration says."""
+        how = self.config.optimizer
+        if how.name == "sgd" or not self.config.epsilon_first:
+            return
+        state = self.optimizer.state.get(self.controller.start, {})
+        step = int(state["step"]) + 1 if state else 1
+        for group in self.optimizer.param_groups:
+            group["eps"] = corrected_epsilon(how.epsilon, how.beta2, step)
 
     def candidates(self, count: int) -> list[Candidate]:
         """See `Strategy.candidates`: draws of the controller as it is, which has no order for them."""
@@ -136,6 +148,20 @@ def against_baseline(
         baseline -= (1.0 - decay) * (baseline - reward)
         advantages.append(reward - baseline)
     return advantages, baseline
+
+
+def corrected_epsilon(epsilon: float, beta2: float, step: int) -> float:
+    """The epsilon that has torch's Adam take the step of TensorFlow's with `epsilon`.
+
+    With the average v of squared gradients, m of gradients and their corrections c_i = 1 - beta_i^step, torch divides
+    m / c_1 by sqrt(v / c_2) + epsilon (Kingma & Ba 2015, arXiv 1412.6980, algorithm 1). TensorFlow divides
+    m sqrt(c_2) / c_1 by sqrt(v) + epsilon, the form at the end of their section 2: so its epsilon is larger by
+    1 / sqrt(c_2) in terms of torch's.
+
+    >>> [round(corrected_epsilon(1e-3, 0.999, step), 5) for step in (1, 100, 100000)]
+    [0.03162, 0.00324, 0.001]
+    """
+    return float(epsilon / math.sqrt(1.0 - beta2**step))
 
 
 def reinforce(sample: Sample, advantages: Sequence[float], skip_weight: float) -> Tensor:

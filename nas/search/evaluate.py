@@ -16,7 +16,7 @@ from training.datasets.text import MOST_NATS
 from training.device import matrix_precision
 from training.errors import LotteryError
 from training.losses import cross_entropy
-from training.noise import generator
+from training.noise import generator, set_noise
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Network, Task
@@ -48,12 +48,13 @@ class ImageRewards(Rewards):
     Args:
         task: the images.
         seed: of the orders.
+        size: of a minibatch, in images; None for the task's.
     """
 
-    def __init__(self, task: ImageClassification, seed: int) -> None:
+    def __init__(self, task: ImageClassification, seed: int, size: int | None = None) -> None:
         self.part = task.data.validation
-        self.count = max(1, len(self.part) // task.batch_size)
-        self.size = min(task.batch_size, len(self.part))
+        self.size = min(size or task.batch_size, len(self.part))
+        self.count = len(self.part) // self.size
         self.seed = seed
         self._held: tuple[tuple[int, int], Tensor] | None = None
 
@@ -91,17 +92,22 @@ class TextRewards(Rewards):
     """A constant by the perplexity (Pham et al. 2018, section 3.1).
 
     The text stands in as many columns as in training, or fewer where it is too short for one window. A minibatch is one
-    window of all columns, from zero states, as in the release; on the whole split states are carried.
+    window of all columns, from zero states, as in the releases; on the whole split states are carried. A window may
+    begin at any row, as in ENAS; NAO-WS draws the number of a window and takes it for that of a row, so that it begins
+    within the first rows / (rows of a window).
 
     Args:
         task: the text.
         seed: of the windows.
         constant: a reward is this by the perplexity per word.
+        columns: of the text; None for the task's.
     """
 
-    def __init__(self, task: LanguageModelling, seed: int, constant: float) -> None:
+    def __init__(
+        self, task: LanguageModelling, seed: int, constant: float, columns: int | None = None
+    ) -> None:
         stream = task.data.validation
-        columns = max(1, min(task.batch_size, (len(stream) - 1) // task.sequence))
+        columns = max(1, min(columns or task.batch_size, (len(stream) - 1) // task.sequence))
         rows = (len(stream) - 1) // columns
         if rows < 1:
             raise LotteryError(
@@ -150,16 +156,22 @@ def perplexity_reward(exponent: float, constant: float) -> float:
     return constant / math.exp(min(exponent, MOST_NATS))
 
 
-def rewards_of(task: Task, seed: int, constant: float) -> Rewards:
+def rewards_of(task: Task, seed: int, constant: float, size: int | None = None) -> Rewards:
     """How networks for a task are scored.
+
+    Args:
+        task: of images or text.
+        seed: of minibatches.
+        constant: of text, see `TextRewards`.
+        size: of a minibatch, in images or columns of text; None for the task's.
 
     Raises:
         LotteryError: it is neither about images nor text.
     """
     if isinstance(task, ImageClassification):
-        return ImageRewards(task, seed)
+        return ImageRewards(task, seed, size)
     if isinstance(task, LanguageModelling):
-        return TextRewards(task, seed, constant)
+        return TextRewards(task, seed, constant, size)
     raise LotteryError("A search needs images to classify or text to predict; choose such data.")
 
 
@@ -169,23 +181,42 @@ class SharedScorer:
     Args:
         training: of the shared weights, whose batch norms have no running statistics.
         rewards: how.
+        dropout: whether the network drops while `reward` is taken.
     """
 
-    def __init__(self, training: SharedTraining, rewards: Rewards) -> None:
+    def __init__(
+        self, training: SharedTraining, rewards: Rewards, *, dropout: bool = False
+    ) -> None:
         self.training = training
         self.rewards = rewards
+        self.dropout = dropout
+
+    def reward(self, choices: Choices, order: int, number: int) -> float:
+        """What a strategy learns from: `minibatch`, with dropout where that is configured.
+
+        What is dropped is a function of the seed, the order and the number.
+        """
+        if not self.dropout:
+            return self.minibatch(choices, order, number)
+        source = generator(self.training.seed, "reward noise", order, number)
+        seed = int(torch.randint(2**31 - 1, (), generator=source))
+        set_noise(self.training.drawing, seed, 0)
+        return self._scored(choices, partial(self._minibatch, order, number), dropout=True)
 
     def minibatch(self, choices: Choices, order: int, number: int) -> float:
         """The reward on one minibatch, see `Rewards.minibatch`."""
-        return self._scored(choices, lambda network: self.rewards.minibatch(network, order, number))
+        return self._scored(choices, partial(self._minibatch, order, number))
 
     def whole(self, choices: Choices) -> float:
         """The reward on the whole validation split."""
         return self._scored(choices, self.rewards.whole)
 
-    def _scored(self, choices: Choices, score: Score) -> float:
+    def _minibatch(self, order: int, number: int, network: Network) -> float:
+        return self.rewards.minibatch(network, order, number)
+
+    def _scored(self, choices: Choices, score: Score, *, dropout: bool = False) -> float:
         training = self.training
-        use_mode(training.shared, training=False)
+        use_mode(training.shared, training=dropout)
         with (
             torch.no_grad(),
             matrix_precision(training.config.precision, training.task.device),

@@ -67,7 +67,8 @@ def new_architectures(
         space: of the architectures.
         config: says how many are wanted, and the step sizes; where the largest finds too few, there are fewer.
         parents: whose embeddings are moved, the best first.
-        known: architectures that don't count as new; two rows that differ in the order of a node's edges are one.
+        known: architectures that don't count as new; two rows that differ in the order of a node's edges are one, where
+            the releases compare rows.
     """
     seen = {canonical(space, row) for row in known}
     with torch.no_grad():

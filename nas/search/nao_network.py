@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.search.nao_config import NaoConfig
+from nas.search.nao_vocabulary import START, Vocabulary, vocabulary
 from nas.search.spaces import Choices, Space
 from training.noise import Dropout
 
-# What the decoder reads before its first decision, `SOS` of both releases.
-START = 0
-
 State = tuple[Tensor, Tensor]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vocabulary:
-    """The tokens of a space: 0 starts a row; then come inputs, operations and skips, each kind apart.
-
-    A choice has one token wherever it is made: state 1 as an input is the same token at every node.
-
-    Attributes:
-        firsts: the token of choice 0 of each decision.
-        counts: how many choices each decision has.
-        size: how many tokens there are.
-    """
-
-    firsts: tuple[int, ...]
-    counts: tuple[int, ...]
-    size: int
-
-    def tokens(self, rows: Sequence[Choices]) -> Tensor:
-        """Rows of choices as `[B, T]` int64."""
-        firsts = torch.tensor(self.firsts)
-        return torch.tensor([list(row) for row in rows]).view(-1, len(firsts)) + firsts
-
-    def choices(self, tokens: Tensor) -> list[Choices]:
-        """What `tokens` was given."""
-        rows: list[list[int]] = (tokens - torch.tensor(self.firsts)).tolist()
-        return [tuple(row) for row in rows]
-
-    def allowed(self) -> Tensor:
-        """Which tokens each decision may be, `[T, V]` bool."""
-        token = torch.arange(self.size)
-        first = torch.tensor(self.firsts)[:, None]
-        return (token >= first) & (token < first + torch.tensor(self.counts)[:, None])
-
-
-def vocabulary(space: Space) -> Vocabulary:
-    """The tokens of a space; for ENAS cells of five nodes the 12 of NAO-WS."""
-    decisions = space.decisions()
-    first: dict[str, int] = {}
-    size = START + 1
-    for kind in ("input", "operation", "skip"):
-        first[kind] = size
-        size += max((d.choices for d in decisions if d.kind == kind), default=0)
-    return Vocabulary(
-        firsts=tuple(first[decision.kind] for decision in decisions),
-        counts=tuple(decision.choices for decision in decisions),
-        size=size,
-    )
 
 
 class Encoder(nn.Module):
@@ -116,7 +63,11 @@ class Predictor(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Encoder states back to tokens: one LSTM layer with dot attention (decoder.py of both releases).
+    """Encoder states back to tokens: one LSTM layer with dot attention, as in decoder.py of renqianluo/NAO_pytorch.
+
+    The other releases differ. NAO without sharing and NAO-WS for cells (TensorFlow, decoder.py of renqianluo/NAO) have
+    additive attention with a normalised weight, whose mean is read with the next token, while tokens come from the
+    LSTM's output alone; NAO-WS for recurrent cells has dot attention without `query`, and a bias in `joined`.
 
     Args:
         tokens: V, how many there are.
@@ -186,14 +137,15 @@ class Surrogate(nn.Module):
     def decode(self, encoded: Tensor) -> list[Choices]:
         """The architectures of encoder states `[B, S, H]`.
 
-        Each decision is the likeliest of its own choices, so that every result is valid.
+        Each token is the likeliest of those that its decision may have after the one before, so that every result is
+        valid. In the releases an operation's kind and kernel need not go together.
         """
         state = _start(encoded)
         token = torch.full((len(encoded), 1), START)
         found = []
         for allowed in self.allowed:
             logits, state = self.decoder(token, encoded, state)
-            token = logits.masked_fill(~allowed, -torch.inf).argmax(-1)
+            token = logits.masked_fill(~allowed[token], -torch.inf).argmax(-1)
             found.append(token)
         return self.words.choices(torch.cat(found, dim=1))
 
@@ -216,7 +168,7 @@ def surrogate(space: Space, config: NaoConfig, generator: torch.Generator) -> Su
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
         torch.default_generator.manual_seed(seed)
-        return Surrogate(vocabulary(space), config)
+        return Surrogate(vocabulary(space, split=config.split_operations), config)
 
 
 def _start(encoded: Tensor) -> State:

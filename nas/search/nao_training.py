@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from random import Random
@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from scipy import stats
 from torch import Tensor
+from torch.optim import Adam
 
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate, surrogate
+from nas.search.optimizer_states import optimizer_tensors, restore_optimizer
 from nas.search.random_search import draws
 from nas.search.spaces import CellSpace, Choices, Space
 from training.noise import generator, set_noise
@@ -42,16 +44,6 @@ class Quality:
     squared_error: float
     decoded: float
     decoded_whole: float
-
-
-def normalised(scores: Sequence[float]) -> list[float]:
-    """Scores from 0, the worst, to 1, the best; all 0.5 where they are equal.
-
-    >>> normalised([1.0, 5.0, 2.0])
-    [0.0, 1.0, 0.25]
-    """
-    low, high = min(scores), max(scores)
-    return [(score - low) / (high - low) if high > low else 0.5 for score in scores]
 
 
 def swapped(space: CellSpace, choices: Choices, source: Random) -> Choices:
@@ -84,6 +76,43 @@ def surrogate_loss(
     return trade_off * F.mse_loss(predicted, real) + (1.0 - trade_off) * rebuilt
 
 
+@dataclass(frozen=True)
+class Learner:
+    """Encoder, predictor and decoder, and the Adam that trains them."""
+
+    network: Surrogate
+    optimizer: Adam
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that was learned, by name."""
+        weights = {f"network/{name}": p.detach() for name, p in self.network.named_parameters()}
+        moments = optimizer_tensors(self.optimizer)
+        return weights | {f"optimizer/{name}": tensor for name, tensor in moments.items()}
+
+
+def new_learner(space: Space, config: NaoConfig, seed: int, round_number: int) -> Learner:
+    """One with initial weights, a function of the arguments."""
+    network = surrogate(space, config, generator(seed, "nao initial weights", round_number))
+    return Learner(network, _adam(network, config))
+
+
+def learner_of(space: Space, config: NaoConfig, tensors: Mapping[str, Tensor]) -> Learner:
+    """A learner that stands where the one stood that gave the tensors, and shares none with it.
+
+    Raises:
+        KeyError, IndexError, ValueError, RuntimeError: they are another network's.
+    """
+    groups: dict[str, dict[str, Tensor]] = {"network": {}, "optimizer": {}}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        groups[group][name] = tensor.clone()
+    made = new_learner(space, config, seed=0, round_number=0)
+    made.network.load_state_dict(groups["network"])
+    restore_optimizer(made.optimizer, groups["optimizer"])
+    made.network.eval()
+    return made
+
+
 def train_surrogate(
     space: Space,
     config: NaoConfig,
@@ -91,8 +120,9 @@ def train_surrogate(
     performance: Sequence[float],
     seed: int,
     round_number: int,
-) -> Surrogate:
-    """Encoder, predictor and decoder, trained from initial weights; a function of the arguments.
+    before: Learner | None = None,
+) -> Learner:
+    """Encoder, predictor and decoder, trained on a pool; a function of the arguments.
 
     Args:
         space: of the architectures.
@@ -101,19 +131,21 @@ def train_surrogate(
         performance: of each, between 0 and 1.
         seed: of the search.
         round_number: of the search.
+        before: what the last round left, which is changed where it goes on (`config.continued`); None for new ones.
 
     Returns:
         It, ready to predict: without dropout.
     """
-    network = surrogate(space, config, generator(seed, "nao initial weights", round_number))
+    learner = _begun(space, config, seed, round_number, before)
+    network, optimizer = learner.network.train(), learner.optimizer
     rows, performance = _with_swaps(space, config, rows, performance, seed, round_number)
     tokens, real = network.words.tokens(rows), torch.tensor(performance)
     parameters = list(network.parameters())
-    optimizer = torch.optim.Adam(
-        parameters, lr=config.learning_rate, weight_decay=config.weight_decay
-    )
     step = 0
     for epoch in range(config.epochs):
+        if isinstance(space, CellSpace) and config.fresh_swaps:
+            source = draws(seed, "nao fresh swaps", round_number, epoch)
+            tokens = network.words.tokens([swapped(space, row, source) for row in rows])
         order = torch.randperm(
             len(rows), generator=generator(seed, "nao order", round_number, epoch)
         )
@@ -126,7 +158,23 @@ def train_surrogate(
             torch.nn.utils.clip_grad_norm_(parameters, config.clip_norm)
             optimizer.step()
             step += 1
-    return network.eval()
+    network.eval()
+    return learner
+
+
+def _begun(
+    space: Space, config: NaoConfig, seed: int, round_number: int, before: Learner | None
+) -> Learner:
+    """What a round trains."""
+    if before is None or config.continued == "nothing":
+        return new_learner(space, config, seed, round_number)
+    if config.continued == "weights":
+        return Learner(before.network, _adam(before.network, config))
+    return before
+
+
+def _adam(network: Surrogate, config: NaoConfig) -> Adam:
+    return Adam(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def predicted_performance(network: Surrogate, rows: Sequence[Choices]) -> list[float]:

@@ -210,7 +210,7 @@ def read_drawing(run: Path) -> str:
     """The drawing of a search's best architecture as SVG; "" where it was not drawn."""
     _require_search(run)
     folder, name = Folder(run), DRAWING.format(rank=1, format="svg")
-    return folder.read(name).decode() if folder.holds(name) else ""
+    return folder.read(name).decode(errors="replace") if folder.holds(name) else ""
 
 
 def read_search_history(run: Path) -> list[SearchHistoryRow]:

@@ -94,8 +94,8 @@ class _Search:
         self.phases = phases_of(config)
         self.scorer: SharedScorer | None = None
         if training is not None:
-            rewards = rewards_of(task, config.seed, config.reward_constant)
-            self.scorer = SharedScorer(training, rewards)
+            rewards = rewards_of(task, config.seed, config.reward_constant, config.reward_batch)
+            self.scorer = SharedScorer(training, rewards, dropout=config.reward_dropout)
         self.saved_at = time.monotonic()
 
     def run(self) -> list[SearchRecord]:
@@ -185,7 +185,7 @@ class _Search:
             return scores
         order = self.phases + 1 + self.state.epoch
         for number, candidate in enumerate(self.state.strategy.candidates(self.config.shown)):
-            scores.append(self.scorer.minibatch(candidate.choices, order, number))
+            scores.append(self.scorer.reward(candidate.choices, order, number))
             self.state.note(candidate.choices, scores[-1])
             self.stop()
         return scores
@@ -255,7 +255,7 @@ class _Evaluation:
             return scores
         rewards = []
         for choices in architectures:
-            rewards.append(owner.scorer.minibatch(choices, owner.state.epoch, self.count))
+            rewards.append(owner.scorer.reward(choices, owner.state.epoch, self.count))
             self.count += 1
             owner.stop()
         return rewards

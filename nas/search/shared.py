@@ -29,7 +29,11 @@ SIZED_AS: dict[type[CellSpace | LayerSpace | RecurrentSpace], str] = {
 
 
 def shared_network(
-    space: Space, sizes: Mapping[str, object], spec: Spec, generator: torch.Generator
+    space: Space,
+    sizes: Mapping[str, object],
+    spec: Spec,
+    generator: torch.Generator,
+    initial: float | None = None,
 ) -> SharedNetwork:
     """The shared weights of a space, initialised.
 
@@ -42,6 +46,7 @@ def shared_network(
         spec: what the task asks for.
         generator: the initial weights are a function of its state; it is advanced. torch's global
             generators are left as they were.
+        initial: of a recurrent space, see `SearchConfig`.
 
     Raises:
         LotteryError: a size is unknown or impossible, or the space is for another kind of task.
@@ -52,19 +57,19 @@ def shared_network(
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
         torch.default_generator.manual_seed(seed)
-        network = _new(space, checked, spec)
+        network = _new(space, checked, spec, initial)
     replace_all_batch_norm_modules_(network)
     return network.to(memory_format=torch.channels_last)
 
 
-def _new(space: Space, sizes: dict[str, Any], spec: Spec) -> SharedNetwork:
+def _new(space: Space, sizes: dict[str, Any], spec: Spec, initial: float | None) -> SharedNetwork:
     match space, spec:
         case CellSpace(), ImageSpec():
             return SharedCells(spec, space, **sizes)
         case LayerSpace(), ImageSpec():
             return SharedLayers(spec, space, **sizes)
         case RecurrentSpace(), TextSpec():
-            return SharedLanguageModel(spec, space, sizes)
+            return SharedLanguageModel(spec, space, sizes, initial)
     given, right = (
         ("text", "a recurrent") if isinstance(spec, TextSpec) else ("images", "a cell or layer")
     )

@@ -124,7 +124,9 @@ class SharedCells(SharedNetwork):
     ENAS searches with another network than it retrains (`_enas_layer` and `_fixed_layer` of `micro_child.py`): there a
     `final_conv`, whose columns are gathered by loose ends, brings a cell's output back to one node's channels, and a
     reduction is a factorized reduction before a cell of stride 1. Here the columns are gathered where the next cells
-    read, and the edges of a reduction cell have the stride. As there, drop-path is off.
+    read, and the edges of a reduction cell have the stride. As there, drop-path is off; NAO_pytorch's shared weights
+    have it. Initial weights are those of the stand-alone network; there the weights that are stacked over the states
+    that a node may read count these as inputs, so that they begin larger, and batch norms follow.
 
     Args:
         spec: of the images.
@@ -177,7 +179,7 @@ class SharedCells(SharedNetwork):
         self.auxiliary: AuxiliaryHead | None = (
             auxiliary_head(spec, behind, reductions, WIRING) if auxiliary else None
         )
-        initialise(self, "he")
+        initialise(self, WIRING.start)
 
     def select(self, genotype: ConvCellGenotype) -> Selection:
         """See `SharedNetwork.select`."""

@@ -101,7 +101,7 @@ class SharedLayers(SharedNetwork):
                 channels *= 2
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
         self.classifier = nn.Linear(channels, spec.classes, bias=False)
-        initialise(self, "he")
+        initialise(self, "enas")
 
     def select(self, genotype: LayerwiseGenotype) -> Selection:
         """See `SharedNetwork.select`."""

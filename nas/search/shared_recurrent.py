@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from nas.genotypes import RecurrentGenotype
 from nas.language_model import LanguageModel
-from nas.networks import searched_language_model
+from nas.networks import RELEASES, searched_language_model
 from nas.recurrent_cells import RecurrentCore
 from nas.search.shared_weights import Selection, SharedNetwork
 from nas.search.spaces import RecurrentSpace
@@ -23,15 +22,22 @@ class SharedLanguageModel(SharedNetwork):
 
     A node has one matrix for each state that it may read, whatever its activation (Pham et al. 2018, section 2.1). In
     code it has one for each state and activation: ENAS (`ptb_enas_child.py`), which also has batch norms in the cell
-    while it searches, enas_lm (`src/child.py`) and NAO-WS (`rnn/model.py`).
+    while it searches, enas_lm (`src/child.py`) and NAO-WS (`rnn/model.py`), whose decoder has a bias too.
 
     Args:
         spec: of the text.
         space: of the cells.
         sizes: of the language model, by name.
+        initial: embedding and matrices are uniform within this at first; None for what a stand-alone one begins with.
     """
 
-    def __init__(self, spec: TextSpec, space: RecurrentSpace, sizes: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        spec: TextSpec,
+        space: RecurrentSpace,
+        sizes: Mapping[str, Any],
+        initial: float | None = None,
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.sizes = sizes
@@ -43,7 +49,7 @@ class SharedLanguageModel(SharedNetwork):
             self.register_parameter(name, parameter)
         self._common = tuple(name for name, _ in common.named_parameters())
         hidden = int(sizes["hidden"])
-        bound = 1.0 / math.sqrt(hidden)
+        bound = initial or RELEASES["enas"].bound(hidden)
         self.weight_nodes = nn.ParameterDict(
             {
                 _pair(node, previous): torch.empty(2 * hidden, hidden).uniform_(-bound, bound)
@@ -51,6 +57,8 @@ class SharedLanguageModel(SharedNetwork):
                 for previous in range(node)
             }
         )
+        for parameter in common.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
 
     def select(self, genotype: RecurrentGenotype) -> Selection:
         """See `SharedNetwork.select`."""

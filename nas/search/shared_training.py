@@ -28,9 +28,10 @@ from training.tasks.task import Carry, Task
 class SharedTraining:
     """The shared weights, their optimizer, and how far they are.
 
-    Weights that no architecture of a step reads have no gradient: neither momentum nor weight decay moves them, as in
-    enas_lm, whose weight decay covers the sampled path only. Of a weight that is read in part all has a gradient, 0
-    elsewhere, so that both move the whole. The gradient is clipped by its whole norm.
+    Weights that no architecture of a step reads have a gradient of 0, so that momentum and weight decay move them; or
+    they have none and stay (see `SearchConfig.unread_weights`). Of a weight that is read in part all has a gradient, 0
+    elsewhere, so that both move the whole. The gradient is clipped by its whole norm, before weight decay is added; in
+    the TensorFlow releases after.
 
     Some recurrent cells amplify their state whatever the weights are. Nothing is learned from a step of which a loss
     explodes: weights and optimizer stay, the state starts anew, and the step is counted.
@@ -42,8 +43,10 @@ class SharedTraining:
         config: how, with its steps resolved.
         seed: of noise and data order.
         exploded: a loss above so many times a uniform guess's counts as exploded.
+        move_unread: whether momentum and weight decay move what no architecture of a step reads.
 
     Attributes:
+        drawing: what draws noise in it.
         unstable: how many steps since the last `take_losses` exploded.
     """
 
@@ -55,12 +58,15 @@ class SharedTraining:
         config: TrainingConfig,
         seed: int,
         exploded: float,
+        *,
+        move_unread: bool = True,
     ) -> None:
         self.shared = shared
         self.space = space
         self.task = task
         self.config = config
         self.seed = seed
+        self.move_unread = move_unread
         self.most_loss = exploded * max(1.0, math.log(_guesses(task)))
         self.step = 0
         self.rate = 1.0
@@ -69,7 +75,7 @@ class SharedTraining:
         self.carry = self._first_carry()
         self._batch = task.batches([seed])
         # Asked once, since it walks all modules.
-        self._drawing = shared.drawing()
+        self.drawing = shared.drawing()
         self._weights = [*shared.parameters()]
         self.optimizer = make_optimizer(config.optimizer, self._weights)
         start_momentum(self.optimizer)
@@ -108,11 +114,15 @@ class SharedTraining:
         if step % per_epoch == 0:
             self.carry = self._first_carry()
         use_mode(self.shared, training=True)
-        self.optimizer.zero_grad()
+        self.optimizer.zero_grad(set_to_none=not self.move_unread)
+        if self.move_unread:
+            for parameter in self._weights:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
 
     def _set_noise(self, number: int) -> None:
         progress = min(1.0, (self.step + 1) / self.config.steps.iterations)
-        set_noise(self._drawing, self.seed, number, progress)
+        set_noise(self.drawing, self.seed, number, progress)
 
     def _loss(self, choices: Choices, batch: Sequence[Tensor]) -> tuple[Tensor, Carry]:
         path = partial(self.shared, self.space.genotype(choices))
@@ -195,5 +205,13 @@ def shared_training(config: SearchConfig, task: Task) -> SharedTraining | None:
         return None
     space = space_of(config)
     source = generator(config.seed, "shared weights")
-    shared = shared_network(space, config.network, task.spec, source).to(task.device)
-    return SharedTraining(shared, space, task, config.shared, config.seed, config.exploded)
+    shared = shared_network(space, config.network, task.spec, source, config.initial)
+    return SharedTraining(
+        shared.to(task.device),
+        space,
+        task,
+        config.shared,
+        config.seed,
+        config.exploded,
+        move_unread=config.unread_weights == "move",
+    )

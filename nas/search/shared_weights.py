@@ -34,8 +34,10 @@ class SharedNetwork(nn.Module, abc.ABC):
     are None, or 0 where a weight is used in part.
 
     Batch norms have no running statistics, which would mix those of all architectures: they normalise by the batch
-    whether the network trains or not. So the searches of ENAS and NAO score architectures; a stand-alone network, which
-    has running statistics, gives the same while it trains.
+    whether the network trains or not. So ENAS's search for cells (`_model` of micro_child.py) and NAO_pytorch
+    (`bn_train`) score architectures. ENAS's search for layers (`build_valid_rl` of general_child.py) and, in its cell,
+    that for recurrent cells (ptb_ops.py) do so by moving averages over all that was trained; a recurrent cell has no
+    batch norm here. A stand-alone network, which has running statistics, gives the same while it trains.
 
     Nothing is kept of an architecture between two calls.
     """

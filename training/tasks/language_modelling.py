@@ -62,7 +62,7 @@ class LanguageModelling(Task):
         self.besides = besides
         self.device = data.train.device
         self.steps_per_epoch = (
-            varied_count(rows, sequence, besides.window_cap)
+            varied_count(rows, sequence, besides.window_cap, besides.window_deviation)
             if besides.varied_windows
             else len(fixed_ends(rows, sequence))
         )
@@ -99,9 +99,9 @@ class LanguageModelling(Task):
         key = epoch if varied else 0
         if key not in self._ends:
             self._ends.clear()
-            rows, cap = len(self._inputs), self.besides.window_cap
+            rows, how = len(self._inputs), self.besides
             self._ends[key] = (
-                varied_ends(rows, self.sequence, cap, epoch)
+                varied_ends(rows, self.sequence, how.window_cap, epoch, how.window_deviation)
                 if varied
                 else fixed_ends(rows, self.sequence)
             )

@@ -10,9 +10,8 @@ import torch
 
 from training.noise import generator
 
-# awd-lstm-lm, main.py: how often a window is half as long, the deviation of its length, and the least one.
+# awd-lstm-lm, main.py: how often a window is half as long, and the least length.
 _HALVED = 0.05
-_DEVIATION = 5.0
 _LEAST = 5
 
 
@@ -21,31 +20,32 @@ def fixed_ends(rows: int, sequence: int) -> list[int]:
     return [*range(sequence, rows, sequence), rows]
 
 
-def varied_ends(rows: int, sequence: int, cap: int, epoch: int) -> list[int]:
+def varied_ends(rows: int, sequence: int, cap: int, epoch: int, deviation: float) -> list[int]:
     """Windows of varied lengths, as many in every epoch (Merity et al. 2018, section 4.1).
 
     Lengths are drawn as in awd-lstm-lm's main.py, with finetune.py's cap: about `sequence`, once in twenty times about
-    half of it, normal with a deviation of 5, and at least 5. The release draws until the text is read, so that an epoch
-    has one step more or fewer than another. Here an epoch has always rows / (expected length) windows, and what was
-    drawn is stretched to end with the text. Lengths are a function of the epoch alone: all replicates of a stack read
-    the same text at the same step.
+    half of it, normal with a deviation (there of 5), and at least 5. The release draws until the text is read, so that
+    an epoch has one step more or fewer than another. Here an epoch has always rows / (expected length) windows, and
+    what was drawn is stretched to end with the text. Lengths are a function of the epoch alone: all replicates of a
+    stack read the same text at the same step.
 
     Args:
         rows: of the text in columns.
         sequence: N.
         cap: a window has at most N + `cap` rows.
         epoch: counted from 0.
+        deviation: of the normal draws; 0 for none.
     """
     most = sequence + cap
     draw = generator(0, "windows", epoch)
-    count = varied_count(rows, sequence, cap)
+    count = varied_count(rows, sequence, cap, deviation)
     halved = torch.rand(count, generator=draw, dtype=torch.float64) < _HALVED
     centre = torch.where(halved, sequence / 2, float(sequence))
-    drawn = centre + _DEVIATION * torch.randn(count, generator=draw, dtype=torch.float64)
+    drawn = centre + deviation * torch.randn(count, generator=draw, dtype=torch.float64)
     return stretched(drawn.trunc().clamp(_LEAST, most).tolist(), rows, most)
 
 
-def varied_count(rows: int, sequence: int, cap: int) -> int:
+def varied_count(rows: int, sequence: int, cap: int, deviation: float) -> int:
     """How many windows of varied lengths an epoch has: `rows` by the expected length, rounded up.
 
     That length is the sum over k of the probability that a window has k rows or more.
@@ -53,15 +53,18 @@ def varied_count(rows: int, sequence: int, cap: int) -> int:
     most = sequence + cap
     least = min(_LEAST, most)
     longer = (
-        (1 - _HALVED) * _share_from(k - sequence) + _HALVED * _share_from(k - sequence / 2)
+        (1 - _HALVED) * _share_from(k - sequence, deviation)
+        + _HALVED * _share_from(k - sequence / 2, deviation)
         for k in range(least + 1, most + 1)
     )
     return math.ceil(rows / (least + sum(longer)))
 
 
-def _share_from(distance: float) -> float:
+def _share_from(distance: float, deviation: float) -> float:
     """The probability of a normal draw that lies at least so far above its centre."""
-    return 0.5 * math.erfc(distance / (_DEVIATION * math.sqrt(2)))
+    if deviation == 0:
+        return float(distance <= 0)
+    return 0.5 * math.erfc(distance / (deviation * math.sqrt(2)))
 
 
 def stretched(lengths: Sequence[float], rows: int, most: int) -> list[int]:
