@@ -310,4 +310,4 @@ def test_searches_bear_the_names_of_their_folders_and_twins_those_of_their_paren
     Folder(other).write(DRAWING.format(rank=1, format="svg"), b"<svg/>")
     assert {record.run for record in read_result(one).records} == {"twin"}
     assert list(read_searches([one, other]).facts) == ["one/twin", "other/twin"]
-    assert read_drawings([one, other]) == {"other/twin": "<svg/>"}
+    assert read_drawings([one, other]) == {"other/twin": "<svg />"}
