@@ -19,7 +19,7 @@ from lottery.progress import Watcher
 from lottery.prunable import left_whole, prunable_names
 from lottery.pruning import LayerKinds, unpruned
 from lottery.records import TICKET, Record, read_records
-from lottery.runs import Run
+from lottery.runs import Run, end_level
 from lottery.stacks import train_stack
 from lottery.starts import pruned_tickets, tensors_of
 from lottery.trial import try_network
@@ -187,6 +187,8 @@ def train_level(
     count = len(arms) * len(experiment.seeds)
     setting.watcher.level(level, experiment.levels, arms, count)
     if run.is_done(place):
+        # A process may have been killed between its records and this.
+        end_level(run, level, place)
         setting.watcher.steps(count * level_steps(experiment, level))
         return
     passed = forward_pass(experiment, setting)

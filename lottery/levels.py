@@ -15,8 +15,15 @@ from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.measurements.multiply_adds import effective
 from lottery.progress import Watcher
-from lottery.records import GateCount, LayerCount, Record, Value, records_to_json
-from lottery.runs import Run, write_progress
+from lottery.records import (
+    GateCount,
+    HistoryRow,
+    LayerCount,
+    Record,
+    Value,
+    records_to_json,
+)
+from lottery.runs import Run, finish_history
 from nas.catalog import entry
 from nas.gates import Rows, gate_rows
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
@@ -82,8 +89,8 @@ class Outcome:
     scores: Tensor
 
 
-def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
-    """Write masks, trained tensors and predictions, and the records last."""
+def write_level(stack: Stack, outcomes: Sequence[Outcome], history: Sequence[HistoryRow]) -> None:
+    """Write masks, trained tensors, predictions and the history, and the records last."""
     run, place = stack.run, stack.place
     order = [[o.replicate.arm, o.replicate.seed] for o in outcomes]
     masks = {
@@ -97,8 +104,8 @@ def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
     run.folder.write(run.weights(place), tensors_to_bytes(finals, {"replicates": order}))
     run.folder.write(run.predictions(place), tensors_to_bytes(scores, {"replicates": order}))
     records = [_record(stack, outcome) for outcome in outcomes]
-    run.folder.write_last(run.records(place), records_to_json(records))
-    write_progress(run, level=stack.level, finished=True)
+    finish_history(run, history)
+    run.folder.write(run.records(place), records_to_json(records))
     stack.watcher.records(records)
 
 

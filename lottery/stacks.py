@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import torch
 
 from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.masks import Tensors, row, stack_tensors
-from lottery.records import HistoryRow, Value
+from lottery.records import HISTORY, HistoryRow, Value, history_to_lines
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
-from lottery.runs import append_history, keep_history, write_progress
+from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
 from nas.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
@@ -38,12 +38,15 @@ def train_stack(stack: Stack) -> None:
     size = stack.at_once or fitting(stack)
     count = len(stack.replicates)
     chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-    outcomes = [
-        outcome for chunk in chunks for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
-    ]
-    write_level(stack, outcomes)
-    for name in stack.run.checkpoints(stack.place):
-        stack.run.folder.remove(name)
+    begin_history(stack.run)
+    outcomes: list[Outcome] = []
+    history: list[HistoryRow] = []
+    for chunk in chunks:
+        state = _trained(stack, chunk)
+        outcomes += _outcomes(stack, chunk, state)
+        history += _history(stack, chunk, state.looks)
+    write_level(stack, outcomes, history)
+    end_level(stack.run, stack.level, stack.place)
 
 
 def fitting(stack: Stack) -> int:
@@ -112,9 +115,7 @@ class _Hook:
         self.saved_at = time.monotonic()
         first = stack.experiment.rewinding.step.iterations if stack.level > 0 else 0
         stack.watcher.steps((state.step - first) * len(chunk))
-        mine = {(stack.level, replicate.arm, replicate.seed) for replicate in self.members}
-        keep_history(stack.run, lambda old: (old.level, old.arm, old.seed) not in mine)
-        append_history(stack.run, (r for one in state.looks for r in self._rows(one)))
+        self._append(state.looks)
         self._keep_start(state)
 
     def __call__(self, state: TrainingState) -> None:
@@ -123,7 +124,7 @@ class _Hook:
         self._keep_start(state)
         if len(state.looks) > self.told:
             self.told = len(state.looks)
-            append_history(self.stack.run, self._rows(state.looks[-1]))
+            self._append(state.looks[-1:])
             watcher.looked(state.step, state.looks[-1].metric)
         if watcher.stop_requested():
             self.save(state)
@@ -161,14 +162,21 @@ class _Hook:
                 name = run.start_optimizer(replicate.seed)
                 run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 
-    def _rows(self, look: Look) -> Iterator[HistoryRow]:
-        names = (("loss", look.loss), (self.stack.task.metric.name, look.metric))
-        for r, replicate in enumerate(self.members):
+    def _append(self, looks: Sequence[Look]) -> None:
+        rows = history_to_lines(_history(self.stack, self.chunk, looks))
+        self.stack.run.folder.append(HISTORY, rows)
+
+
+def _history(stack: Stack, chunk: range, looks: Sequence[Look]) -> Iterator[HistoryRow]:
+    for look in looks:
+        names = (("loss", look.loss), (stack.task.metric.name, look.metric))
+        for r, place in enumerate(chunk):
+            replicate = stack.replicates[place]
             for metric, values in names:
                 if values[r] is None:  # it had diverged or was done
                     continue
                 yield HistoryRow(
-                    level=self.stack.level,
+                    level=stack.level,
                     arm=replicate.arm,
                     seed=replicate.seed,
                     step=look.step,
@@ -213,12 +221,17 @@ def _score(state: TrainingState, task: Task, config: TrainingConfig, split: str)
 def _values(
     metric: str, scored: Mapping[tuple[str, str], Evaluation], state: TrainingState, r: int
 ) -> Iterator[Value]:
-    """One replicate's numbers; None at the end of one that diverged, and at the best of one that never was finite."""
+    """One replicate's numbers.
+
+    None at the end of one that diverged, at the best of one that never was finite, and where the loss on a split is
+    not finite though that on the other is: a metric beside such a loss counts outputs that are no numbers.
+    """
     lost = {
         "end": state.diverged_at[r] is not None,
         "best": state.best_loss[r] == float("inf"),
     }
     for (at, split), evaluation in scored.items():
         for name, values in (("loss", evaluation.loss), (metric, evaluation.metric)):
-            value = None if lost[at] else float(values[r])
+            sound = not lost[at] and bool(evaluation.loss[r].isfinite() & values[r].isfinite())
+            value = float(values[r]) if sound else None
             yield Value(at=at, split=split, metric=name, value=value)

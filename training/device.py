@@ -102,7 +102,10 @@ def keep_freed_memory() -> None:
 
 
 def environment(device: torch.device, precision: str) -> dict[str, object]:
-    """What a run records of the machine: versions, device, precision, threads, command and git revision."""
+    """What a run records of the machine: versions, device, precision, threads, command and git revision.
+
+    `instructions` are those of the CPU that torch uses, such as AVX2; they too decide over rounding.
+    """
     names = ("torch", "torchvision", "numpy", "scipy")
     tf32 = precision == "tf32"
     on_cuda = device.type == "cuda"
@@ -111,6 +114,7 @@ def environment(device: torch.device, precision: str) -> dict[str, object]:
         "platform": platform.platform(),
         "versions": {name: version(name) for name in names} | {"lottery": own_version()},
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "precision": precision,
         "tf32": {"matrix products": tf32, "convolutions": tf32},

@@ -29,6 +29,10 @@ class TerminalSearchWatcher(SearchWatcher):
         total = steps or phases
         self.bar = self.progress.add_task(self.title, total=total, completed=done, latest="")
 
+    def notice(self, text: str) -> None:
+        """Say it."""
+        self._say(text)
+
     def steps(self, count: int) -> None:
         """Move the bar."""
         if not self.by_phase:

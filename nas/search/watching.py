@@ -25,6 +25,9 @@ class SearchWatcher:
             done: steps, or phases where there are no steps, that an earlier process took.
         """
 
+    def notice(self, text: str) -> None:
+        """Something that the user should know, and that stops nothing: one sentence."""
+
     def steps(self, count: int) -> None:
         """The shared weights took that many steps; negative after a rollback."""
 
