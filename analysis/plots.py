@@ -23,7 +23,8 @@ from analysis.structure import density_per_gate, density_per_layer
 from analysis.structure_plots import gate_densities, layer_densities
 from analysis.tables import Study, sound_histories, sound_results
 from analysis.theme import paper
-from training.errors import LotteryError, unknown
+from training.errors import unknown
+from training.storage import write_file
 
 FORMATS: dict[str, dict[str, str | None]] = {  # format -> metadata that would hold the date
     "svg": {"Date": None},
@@ -119,20 +120,13 @@ def save_figure(
     Raises:
         LotteryError: there is no such format, or the folder can't be written to.
     """
-    written = []
-    try:
-        path_without_suffix.parent.mkdir(parents=True, exist_ok=True)
-        for name in formats:
-            path = path_without_suffix.with_name(f"{path_without_suffix.name}.{name}")
-            path.write_bytes(render(figure, name, salt=path_without_suffix.name))
-            written.append(path)
-        path = path_without_suffix.with_name(f"{path_without_suffix.name}.csv")
-        path.write_text(csv_text(data), encoding="utf-8")
-    except OSError as error:
-        raise LotteryError(
-            f"{path_without_suffix}: {error.strerror}; choose another --out."
-        ) from error
-    return [*written, path]
+    stem = path_without_suffix.name
+    drawn = {name: render(figure, name, salt=stem) for name in formats}
+    contents = {**drawn, "csv": csv_text(data).encode()}
+    paths = {name: path_without_suffix.with_name(f"{stem}.{name}") for name in contents}
+    for name, content in contents.items():
+        write_file(paths[name], content)
+    return list(paths.values())
 
 
 def csv_text(data: pd.DataFrame) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from xml.etree import ElementTree
 import pandas as pd
 
 from analysis.tables import visible_facts, visible_names
+from analysis.wording import short_names
 from nas.search.records import (
     DRAWING,
     SEARCH,
@@ -82,8 +82,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
     if not runs:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
-    shared = Counter(path.name for path in paths)
-    names = {path: visible(str(path) if shared[path.name] > 1 else path.name) for path in paths}
+    names = {path: visible(name) for path, name in short_names(paths).items()}
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(
@@ -103,8 +102,9 @@ def read_drawings(runs: Sequence[Path]) -> dict[str, str]:
     Raises:
         LotteryError: one is damaged, or holds more than drawings do.
     """
-    drawings = {run.resolve(): read_drawing(run) for run in runs}
-    return {visible(run.name): _drawing(svg, run) for run, svg in drawings.items() if svg}
+    names = short_names([run.resolve() for run in runs])
+    drawings = {path: read_drawing(path) for path in names}
+    return {visible(names[path]): _drawing(svg, path) for path, svg in drawings.items() if svg}
 
 
 def _drawing(svg: str, run: Path) -> str:
@@ -186,7 +186,7 @@ def _history(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
     return visible_names(pd.DataFrame(rows, columns=list(HISTORY))).astype({"value": float})
 
 
-def _figures(row: SearchHistoryRow) -> dict[str, float]:
+def _figures(row: SearchHistoryRow) -> dict[str, float | None]:
     if row.event == "rollback":
         return {"rollback": 1.0}
     own = {name: value for name in CURVES if (value := asdict(row)[name]) is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.wording import short_names
 from lottery.records import Record, data_in_words, read_facts, read_history, read_records
 from training.errors import ExitCode, LotteryError, visible
 
@@ -112,7 +112,8 @@ def read_table(runs: Sequence[Path]) -> pd.DataFrame:
     """One row per number read off a replicate, with the columns `TABLE`.
 
     `density` is kept / prunable weights, `parameters` are those that are left, `value` is NaN where
-    a replicate diverged. Rows of the loss have no margin. `embeddings` says whether they are pruned.
+    a number is not finite; there the replicate counts as diverged even if it trained to its end, but not on a split
+    where its numbers are finite. Rows of the loss have no margin. `embeddings` says whether they are pruned.
 
     Raises:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
@@ -214,15 +215,8 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
                 f"{path} has no finished level yet; run its `lottery prune` command again "
                 "to resume it, or leave it out."
             )
-    shared = Counter(records[0].run for _, records in found)
-    return [
-        _Run(
-            name=visible(str(path) if shared[records[0].run] > 1 else records[0].run),
-            path=path,
-            records=records,
-        )
-        for path, records in found
-    ]
+    names = short_names(paths)
+    return [_Run(name=visible(names[path]), path=path, records=records) for path, records in found]
 
 
 def _with_data_in_words(path: Path, records: Sequence[Record]) -> list[Record]:
@@ -255,7 +249,6 @@ def _rows(run: str, record: Record) -> list[dict[str, object]]:
         "multiply_adds": record.multiply_adds,
         "bytes": record.bytes,
         "early_stop_step": record.best_step,
-        "diverged": record.diverged_at is not None,
     }
     rows = []
     for value in record.values:
@@ -266,7 +259,10 @@ def _rows(run: str, record: Record) -> list[dict[str, object]]:
             "margin": record.metric.margin if of_task else None,
             "margin_is_relative": of_task and record.metric.margin_is_relative,
         }
-        number = {"at": value.at, "split": value.split, "metric": value.metric}
+        number = {
+            "diverged": record.diverged_at is not None or value.value is None,
+            **{"at": value.at, "split": value.split, "metric": value.metric},
+        }
         rows.append({**replicate, **number, "value": value.value, **kind})
     return rows
 
@@ -284,10 +280,7 @@ def _histories(runs: Sequence[_Run]) -> pd.DataFrame:
             unit = record.metric.unit if of_task else ""
             better = of_task and record.metric.higher_is_better
             rows.append((*place, row.step, row.metric, row.value, unit, better))
-    table = visible_names(pd.DataFrame(rows, columns=list(HISTORIES))).astype({"value": float})
-    # A resumed level evaluates again what came after its last checkpoint.
-    key = ["run", "arm", "seed", "level", "step", "metric"]
-    return table.drop_duplicates(key, keep="last", ignore_index=True)
+    return visible_names(pd.DataFrame(rows, columns=list(HISTORIES))).astype({"value": float})
 
 
 def _layers(runs: Sequence[_Run]) -> pd.DataFrame:

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 MISSING = "–"
 # The matrices of a recurrent core, by the name of their parameter.
 MATRIX = re.compile(r"cores\.(\d+)\.weight_(?:(input|hidden)|nodes\.(\d+))")
+
+
+def short_names(folders: Sequence[Path]) -> dict[Path, str]:
+    """What to call each of some folders: its name, after as many of its parents as tell it from the others.
+
+    >>> list(short_names([Path("/a/one/tiny"), Path("/a/two/tiny"), Path("/a/big")]).values())
+    ['one/tiny', 'two/tiny', 'big']
+    """
+    names = {}
+    for folder in folders:
+        others = [other.parts for other in folders if other != folder]
+        count = 1
+        while any(other[-count:] == folder.parts[-count:] for other in others):
+            count += 1
+        names[folder] = str(Path(*folder.parts[-count:]))
+    return names
 
 
 def number(value: float) -> str:

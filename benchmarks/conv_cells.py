@@ -31,6 +31,7 @@ from training.noise import generator, set_noise
 from training.replicates import Replicates, default_batching
 from training.specs import ImageSpec
 from training.steps import Steps
+from training.storage import write_file
 from training.tasks.image_classification import ImageClassification
 
 BATCH = 64
@@ -143,7 +144,7 @@ def main() -> None:
     text = json.dumps(measure(arguments.steps), indent=1)
     print(text)
     if arguments.json is not None:
-        arguments.json.write_text(text + "\n")
+        write_file(arguments.json, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from training.noise import generator
 from training.replicates import Replicates, default_batching
 from training.specs import TextSpec
 from training.steps import Steps
+from training.storage import write_file
 from training.tasks.language_modelling import LanguageModelling
 
 VOCABULARY = 10_000
@@ -239,7 +240,7 @@ def main() -> None:
     text = json.dumps(figures, indent=1)
     print(text)
     if arguments.json is not None:
-        arguments.json.write_text(text + "\n")
+        write_file(arguments.json, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

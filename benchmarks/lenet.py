@@ -33,6 +33,7 @@ from training.noise import generator
 from training.replicates import Batching, Replicates, default_batching
 from training.specs import ImageSpec
 from training.steps import Steps
+from training.storage import write_file
 from training.tasks.image_classification import ImageClassification
 
 BATCH = 60
@@ -240,7 +241,7 @@ def main() -> None:
     text = json.dumps(measure(arguments.seconds), indent=1)
     print(text)
     if arguments.json is not None:
-        arguments.json.write_text(text + "\n")
+        write_file(arguments.json, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ from nas.search.spaces import (
 from training.device import keep_freed_memory
 from training.noise import generator, set_noise
 from training.specs import ImageSpec, Spec, TextSpec
+from training.storage import write_file
 
 ARCHITECTURES = 4
 BPTT = 35
@@ -261,7 +262,7 @@ def main() -> None:
         result[case.name] = measure(case, arguments.steps)
         print(f"{case.name}: {result[case.name]}", flush=True)
     if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        write_file(arguments.json, (json.dumps(result, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -93,6 +93,8 @@ CONTROLS: dict[str, Control] = {
 
 # These keep weights that the ticket lost, so they need values for them.
 NEED_PRUNED_WEIGHTS = frozenset({"shuffled-mask", "random-mask", "inverted-mask", "dense"})
+# These draw new initial weights.
+REDRAWN = frozenset({"reinitialised", "reinitialised-same-sign", "random-ticket"})
 
 
 def control(name: str) -> Control:

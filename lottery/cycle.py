@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from lottery.controls import NEED_PRUNED_WEIGHTS, Draw, contestant, control
+from lottery.controls import NEED_PRUNED_WEIGHTS, REDRAWN, Draw, contestant, control
 from lottery.criteria import criterion
 from lottery.disk_use import KeepWeights, drop_weights, what_to_keep
 from lottery.experiments import Experiment
@@ -19,7 +19,7 @@ from lottery.progress import Watcher
 from lottery.prunable import left_whole, prunable_names
 from lottery.pruning import LayerKinds, unpruned
 from lottery.records import TICKET, Record, read_records
-from lottery.runs import Run
+from lottery.runs import Run, end_level
 from lottery.stacks import train_stack
 from lottery.starts import pruned_tickets, tensors_of
 from lottery.trial import try_network
@@ -66,14 +66,19 @@ def check(experiment: Experiment, setting: Setting) -> None:
         check_control(experiment, arm)
     network = new_network(experiment, setting, experiment.seeds[0])
     names = prunable_names(network, experiment.pruning.embeddings)
-    if not is_known(experiment.network.name):
+    training = experiment.training
+    # Normalisation over one image alone is impossible.
+    alone = training.batch_size == training.accumulation and _normalises(network)
+    if alone or not is_known(experiment.network.name):
         try_network(
             network,
-            new_network(experiment, setting, experiment.seeds[0]),
+            lambda seed: new_network(experiment, setting, seed),
             experiment.network.name,
             setting.task,
             setting.batching,
-            experiment.training.accumulation,
+            training.accumulation,
+            seed=experiment.seeds[0],
+            may_start_alike=len(experiment.seeds) == 1 and not REDRAWN & {*experiment.arms},
         )
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, forward_pass(experiment, setting).kinds, names)
@@ -86,6 +91,12 @@ def _check_output_layer(experiment: Experiment, kinds: LayerKinds, names: Sequen
             f"pruning.output_rate can't be used with {experiment.network.name}: its output layer, {layer}, is not "
             "among what is pruned, see pruning.embeddings; leave it out."
         )
+
+
+def _normalises(network: nn.Module) -> bool:
+    """Whether a network normalises over its batch."""
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+    return any(isinstance(module, kinds) for module in network.modules())
 
 
 def check_control(experiment: Experiment, arm: str) -> None:
@@ -176,6 +187,8 @@ def train_level(
     count = len(arms) * len(experiment.seeds)
     setting.watcher.level(level, experiment.levels, arms, count)
     if run.is_done(place):
+        # A process may have been killed between its records and this.
+        end_level(run, level, place)
         setting.watcher.steps(count * level_steps(experiment, level))
         return
     passed = forward_pass(experiment, setting)

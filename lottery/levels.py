@@ -15,14 +15,22 @@ from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.measurements.multiply_adds import effective
 from lottery.progress import Watcher
-from lottery.records import GateCount, LayerCount, Record, Value, records_to_json
-from lottery.runs import Run, write_progress
+from lottery.records import (
+    GateCount,
+    HistoryRow,
+    LayerCount,
+    Record,
+    Value,
+    records_to_json,
+)
+from lottery.runs import Run, finish_history
 from nas.catalog import entry
 from nas.gates import Rows, gate_rows
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.metrics import Metric
 from training.replicates import Batching
+from training.storage import parse_json, to_json
 from training.tasks.task import Task
 
 
@@ -81,8 +89,8 @@ class Outcome:
     scores: Tensor
 
 
-def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
-    """Write masks, trained tensors and predictions, and the records last."""
+def write_level(stack: Stack, outcomes: Sequence[Outcome], history: Sequence[HistoryRow]) -> None:
+    """Write masks, trained tensors, predictions and the history, and the records last."""
     run, place = stack.run, stack.place
     order = [[o.replicate.arm, o.replicate.seed] for o in outcomes]
     masks = {
@@ -96,9 +104,28 @@ def write_level(stack: Stack, outcomes: Sequence[Outcome]) -> None:
     run.folder.write(run.weights(place), tensors_to_bytes(finals, {"replicates": order}))
     run.folder.write(run.predictions(place), tensors_to_bytes(scores, {"replicates": order}))
     records = [_record(stack, outcome) for outcome in outcomes]
-    run.folder.write_last(run.records(place), records_to_json(records))
-    write_progress(run, level=stack.level, finished=True)
+    finish_history(run, history)
+    run.folder.write(run.records(place), records_to_json(records))
     stack.watcher.records(records)
+
+
+def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) -> None:
+    """Write down how a chunk of a level's replicates is trained from a step on; a resumed one adds what has changed."""
+    run, name = stack.run, stack.run.execution(stack.place)
+    held = parse_json(run.folder.read(name), run.root / name) if run.folder.holds(name) else []
+    now = {
+        "replicates": [chunk.start, chunk.stop],
+        "batching": batching,
+        "threads": torch.get_num_threads(),
+    }
+    # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
+    mine = [
+        one for one in held if one["replicates"] == now["replicates"] and one["from_step"] < step
+    ]
+    others = [one for one in held if not {*range(*one["replicates"])} & {*chunk}]
+    if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
+        mine.append({**now, "from_step": step})
+    run.folder.write(name, to_json([*others, *mine]))
 
 
 def _record(stack: Stack, outcome: Outcome) -> Record:

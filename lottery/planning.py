@@ -15,6 +15,7 @@ from lottery.experiments import Experiment
 from lottery.masks import count
 from lottery.prunable import left_whole
 from lottery.pruning import count_at
+from nas.outside_networks import code_of
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.replicates import Replicates, default_batching
@@ -117,7 +118,12 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
         if setting.watcher.stop_requested():
             raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
 
-    train(state, task, experiment.training, TIMED_STEPS + 2, {}, note)
+    with code_of(
+        experiment.network.name,
+        "failed while it was timed",
+        "mend it; nothing was begun or written",
+    ):
+        train(state, task, experiment.training, TIMED_STEPS + 2, {}, note)
     *steps, last = [later - earlier for earlier, later in pairwise(moments)]
     # The loop looks at the validation split after the last step.
     seen = max(0.0, last - min(steps))

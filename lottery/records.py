@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -9,14 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from training.environments import read_environments
 from training.errors import ExitCode, LotteryError
 from training.metrics import Metric
-from training.storage import Folder, damaged, parse_json, read_file, to_json
+from training.storage import Folder, damaged, parse_json, to_json, to_json_lines
 
 SCHEMA = 1
 EXPERIMENT = "experiment.json"
 DATA = "data.json"
-ENVIRONMENT = "environment.json"
 HISTORY = "metrics.jsonl"
 RECORDS = "records.json"
 
@@ -31,7 +32,8 @@ class Value:
         at: "best" (the step of least validation loss) or "end" (the last step).
         split: "validation" or "test".
         metric: "loss" or the name of the task's metric.
-        value: the number, in the metric's unit; None where the replicate diverged.
+        value: the number, in the metric's unit. None where it is not finite, which counts as worst: where the
+            replicate had diverged, or where its loss on that split is not finite, which its metric is lost with.
     """
 
     at: str
@@ -116,6 +118,11 @@ class Record:
     embeddings: bool = False
 
     @property
+    def lost(self) -> bool:
+        """Whether the replicate diverged, or any number that was read off it is not finite."""
+        return self.diverged_at is not None or any(value.value is None for value in self.values)
+
+    @property
     def density(self) -> float:
         """Kept share of the prunable weights."""
         return self.kept / self.prunable
@@ -133,7 +140,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryRow:
-    """One evaluation on the validation split during training."""
+    """One evaluation on the validation split during training; no value where it was not finite or not made."""
 
     level: int
     arm: str
@@ -198,6 +205,11 @@ def is_run(path: Path) -> bool:
     return (path / EXPERIMENT).is_file()
 
 
+def history_to_lines(rows: Iterable[HistoryRow]) -> bytes:
+    """Lines of a `metrics.jsonl`."""
+    return to_json_lines(map(asdict, rows))
+
+
 def _require_run(run: Path) -> None:
     if not is_run(run):
         raise LotteryError(
@@ -208,6 +220,8 @@ def _require_run(run: Path) -> None:
 def read_records(run: Path) -> list[Record]:
     """Every record of a run's finished levels, sorted by level, arm (the ticket first) and seed.
 
+    They bear the name that the run's folder has now, whatever it was called when they were written.
+
     Raises:
         LotteryError: not a run, or a file of it is damaged.
     """
@@ -216,15 +230,17 @@ def read_records(run: Path) -> list[Record]:
     found: list[Record] = []
     for name in _record_files(folder):
         found += records_from_json(folder.read(name), folder.path(name))
-    return sorted(found, key=lambda r: (r.level, r.arm != TICKET, r.arm, r.seed))
+    named = [dataclasses.replace(record, run=run.resolve().name) for record in found]
+    return sorted(named, key=lambda r: (r.level, r.arm != TICKET, r.arm, r.seed))
 
 
 def _record_files(folder: Folder) -> set[str]:
     """The names of all records of a run: those that are there, if none is gone that its manifest lists."""
     run = folder.root
+    # Before the folder is looked at: a level that another process finishes meanwhile is not missing.
+    listed = {n for n in folder.names() if n.startswith("level-") and n.endswith(f"/{RECORDS}")}
     paths = [*run.glob(f"level-*/{RECORDS}"), *run.glob(f"level-*/*/{RECORDS}")]
     there = {path.relative_to(run).as_posix() for path in paths}
-    listed = {n for n in folder.names() if n.startswith("level-") and n.endswith(f"/{RECORDS}")}
     if listed - there:
         raise LotteryError(
             f"{run} is damaged: {min(listed - there)} is missing; restore it from a copy, or repeat the "
@@ -235,18 +251,19 @@ def _record_files(folder: Folder) -> set[str]:
 
 
 def read_history(run: Path) -> list[HistoryRow]:
-    """Every evaluation during training, in the order in which they were made.
+    """Every evaluation during the training of finished levels, in the order in which they were made.
 
-    A line that a crash cut short at the end of the file is passed over.
+    What was appended for a level in progress is not under the manifest's hash, and is left out.
+
+    Raises:
+        LotteryError: not a run, or the history is damaged.
     """
     _require_run(run)
-    path = run / HISTORY
-    if not path.exists():
+    folder, path = Folder(run), run / HISTORY
+    if not folder.holds(HISTORY):
         return []
     rows: list[HistoryRow] = []
-    for line in read_file(path).splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
+    for line in folder.read(HISTORY, appended=True).splitlines():
         try:
             rows.append(HistoryRow(**json.loads(line)))
         except (RecursionError, TypeError, ValueError):
@@ -255,17 +272,18 @@ def read_history(run: Path) -> list[HistoryRow]:
 
 
 def read_facts(run: Path) -> dict[str, Any]:
-    """What a run says of itself: `{"experiment": ..., "data": ..., "environment": ...}` as plain JSON values.
+    """What a run says of itself: `{"experiment": ..., "data": ..., "environments": ...}` as plain JSON values.
 
     `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
+    `environments` are a list, the first one first.
     """
     _require_run(run)
     folder = Folder(run)
-    names = {"experiment": EXPERIMENT, "data": DATA, "environment": ENVIRONMENT}
-    return {
+    facts = {
         key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}
-        for key, name in names.items()
+        for key, name in (("experiment", EXPERIMENT), ("data", DATA))
     }
+    return {**facts, "environments": read_environments(folder)}
 
 
 def data_in_words(name: str, options: Mapping[str, int], text: bool = False) -> str:

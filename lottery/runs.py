@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lottery.experiments import Experiment
-from lottery.records import DATA, EXPERIMENT, HISTORY, RECORDS, HistoryRow, is_run, read_history
+from lottery.records import (
+    DATA,
+    EXPERIMENT,
+    HISTORY,
+    RECORDS,
+    HistoryRow,
+    history_to_lines,
+    is_run,
+    read_history,
+)
 from training.errors import LotteryError
 from training.plain import from_plain, to_plain
-from training.storage import LOCK, MANIFEST, Folder, disk_error, parse_json, to_json, write_file
+from training.storage import LOCK, MANIFEST, Folder, parse_json, to_json, write_file
 
 PROGRESS = "progress.json"
 
@@ -62,6 +70,10 @@ class Run:
         """The file of what each replicate gets right on the test split."""
         return f"{place}/predictions.safetensors"
 
+    def execution(self, place: str) -> str:
+        """The file of how a level's replicates were trained together: what rounding follows from."""
+        return f"{place}/execution.json"
+
     def records(self, place: str) -> str:
         """The file that says that a level is done."""
         return f"{place}/{RECORDS}"
@@ -99,10 +111,10 @@ class Run:
 def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> Run:
     """Begin a run, or take up the one that is there when it is of the same experiment.
 
-    More levels than the stored experiment has extend it.
+    More levels than the stored experiment has extend it. What killed processes left there is cleared up.
 
     Args:
-        root: the run's directory.
+        root: the run's directory, which the caller has locked.
         experiment: with its steps resolved.
         data_facts: fingerprint and counts.
 
@@ -111,6 +123,7 @@ def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> 
     """
     run = Run(root)
     if is_run(root):
+        run.folder.tidy()
         stored = stored_experiment(run)
         # The text of the source may be mended without making another experiment.
         levels = min(stored.levels, experiment.levels)
@@ -124,12 +137,13 @@ def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> 
                 f"{data_facts['fingerprint'][:12]}; choose another --out."
             )
         if experiment.levels > stored.levels:
-            run.folder.write_last(EXPERIMENT, to_json(to_plain(experiment)))
+            run.folder.write(EXPERIMENT, to_json(to_plain(experiment)))
         return run
     if root.is_dir() and any(not _just_begun(path.name) for path in root.iterdir()):
         raise LotteryError(f"{root} is not empty and is not a run; choose another --out.")
+    run.folder.tidy()
     run.folder.write(DATA, to_json(data_facts))
-    run.folder.write_last(EXPERIMENT, to_json(to_plain(experiment)))
+    run.folder.write(EXPERIMENT, to_json(to_plain(experiment)))
     return run
 
 
@@ -180,20 +194,26 @@ def write_progress(run: Run, **facts: Any) -> None:
     write_file(run.root / PROGRESS, to_json(facts))
 
 
-def keep_history(run: Run, keep: Callable[[HistoryRow], bool]) -> None:
-    """Rewrite the history with the rows to keep: what a stopped process wrote beyond its checkpoint goes."""
-    write_file(run.root / HISTORY, _lines(row for row in read_history(run.root) if keep(row)))
+def end_level(run: Run, level: int, place: str) -> None:
+    """Remove what only a level in progress needs, once its records are there, and say that it is finished."""
+    for name in run.checkpoints(place):
+        run.folder.remove(name)
+    write_progress(run, level=level, finished=True)
 
 
-def append_history(run: Run, rows: Iterable[HistoryRow]) -> None:
-    """Add rows to the history and flush them."""
-    path = run.root / HISTORY
-    try:
-        with path.open("ab") as file:
-            file.write(_lines(rows))
-    except OSError as error:
-        raise disk_error(error, path) from error
+def begin_history(run: Run) -> None:
+    """Leave in the history what finished levels wrote: what was appended since is written again as it is trained again.
+
+    A history that someone removed begins anew.
+    """
+    if run.folder.holds(HISTORY):
+        write_file(run.root / HISTORY, run.folder.read(HISTORY, appended=True))
+    else:
+        run.folder.remove(HISTORY)
 
 
-def _lines(rows: Iterable[HistoryRow]) -> bytes:
-    return "".join(json.dumps(asdict(row), sort_keys=True) + "\n" for row in rows).encode()
+def finish_history(run: Run, rows: Sequence[HistoryRow]) -> None:
+    """Write the history with a level's rows, from where they can be read and are checked."""
+    new = {(row.level, row.arm, row.seed) for row in rows}
+    before = [row for row in read_history(run.root) if (row.level, row.arm, row.seed) not in new]
+    run.folder.write(HISTORY, history_to_lines([*before, *rows]))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 
-from lottery.levels import Outcome, Stack, write_level
+from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.masks import Tensors, row, stack_tensors
-from lottery.records import HistoryRow, Value
+from lottery.records import HISTORY, HistoryRow, Value, history_to_lines
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
-from lottery.runs import append_history, keep_history, write_progress
+from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
+from nas.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision, physical_memory
@@ -35,12 +37,15 @@ def train_stack(stack: Stack) -> None:
     size = stack.at_once or fitting(stack)
     count = len(stack.replicates)
     chunks = [range(first, min(first + size, count)) for first in range(0, count, size)]
-    outcomes = [
-        outcome for chunk in chunks for outcome in _outcomes(stack, chunk, _trained(stack, chunk))
-    ]
-    write_level(stack, outcomes)
-    for name in stack.run.checkpoints(stack.place):
-        stack.run.folder.remove(name)
+    begin_history(stack.run)
+    outcomes: list[Outcome] = []
+    history: list[HistoryRow] = []
+    for chunk in chunks:
+        state = _trained(stack, chunk)
+        outcomes += _outcomes(stack, chunk, state)
+        history += _history(stack, chunk, state.looks)
+    write_level(stack, outcomes, history)
+    end_level(stack.run, stack.level, stack.place)
 
 
 def fitting(stack: Stack) -> int:
@@ -67,19 +72,31 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     if stack.level > 0 and experiment.rewinding.optimizer_state == "rewind":
         held = [read_start_optimizer(stack.run, member.seed) for member in members]
         momenta = rewound_momenta(held, masks)
-        load_optimizer_state(state.optimizer, replicates.weights(), momenta)
+        load_optimizer_state(state.optimizer, replicates, momenta)
     saved = stack.run.checkpoints(stack.place, chunk)
     if saved:
         data = stack.run.folder.read(saved[-1])
         restore_checkpoint(state, data, stack.run.root / saved[-1])
+    note_execution(stack, chunk, batching, state.step)
     hook = _Hook(stack, chunk, state)
     last = experiment.training.steps.iterations
     schedule = schedule_step(experiment.rewinding, stack.level, last)
-    train(state, task, experiment.training, last, masks, hook, schedule)
+    with _code_of(stack):
+        train(state, task, experiment.training, last, masks, hook, schedule)
     stack.watcher.steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         hook.save(state)
     return state
+
+
+def _code_of(stack: Stack) -> AbstractContextManager[None]:
+    """One sentence of what a network from outside raises inside."""
+    return code_of(
+        stack.experiment.network.name,
+        f"failed while level {stack.level} was trained",
+        f"the last checkpoint and what was finished are kept in {stack.run.root}, and once the network is "
+        "mended the same command goes on from there",
+    )
 
 
 def _on(device: torch.device, tensors: Tensors) -> Tensors:
@@ -97,9 +114,7 @@ class _Hook:
         self.saved_at = time.monotonic()
         first = stack.experiment.rewinding.step.iterations if stack.level > 0 else 0
         stack.watcher.steps((state.step - first) * len(chunk))
-        mine = {(stack.level, replicate.arm, replicate.seed) for replicate in self.members}
-        keep_history(stack.run, lambda old: (old.level, old.arm, old.seed) not in mine)
-        append_history(stack.run, (r for one in state.looks for r in self._rows(one)))
+        self._append(state.looks)
         self._keep_start(state)
 
     def __call__(self, state: TrainingState) -> None:
@@ -108,7 +123,7 @@ class _Hook:
         self._keep_start(state)
         if len(state.looks) > self.told:
             self.told = len(state.looks)
-            append_history(self.stack.run, self._rows(state.looks[-1]))
+            self._append(state.looks[-1:])
             watcher.looked(state.step, state.looks[-1].metric)
         if watcher.stop_requested():
             self.save(state)
@@ -136,22 +151,31 @@ class _Hook:
         """At the rewind step of the dense training, write each seed's tensors, never averaged ones."""
         if self.stack.level > 0 or state.step != self.stack.experiment.rewinding.step.iterations:
             return
-        run, weights = self.stack.run, state.replicates.weights()
+        run = self.stack.run
         tensors = state.replicates.tensors()
         rewound = self.stack.experiment.rewinding.optimizer_state == "rewind"
-        momenta = optimizer_state(state.optimizer, weights) if rewound else {}
+        momenta = optimizer_state(state.optimizer, state.replicates) if rewound else {}
         for r, replicate in enumerate(self.members):
             run.folder.write(run.start(replicate.seed), tensors_to_bytes(row(tensors, r)))
             if rewound:
                 name = run.start_optimizer(replicate.seed)
                 run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 
-    def _rows(self, look: Look) -> Iterator[HistoryRow]:
-        names = (("loss", look.loss), (self.stack.task.metric.name, look.metric))
-        for r, replicate in enumerate(self.members):
+    def _append(self, looks: Sequence[Look]) -> None:
+        rows = history_to_lines(_history(self.stack, self.chunk, looks))
+        self.stack.run.folder.append(HISTORY, rows)
+
+
+def _history(stack: Stack, chunk: range, looks: Sequence[Look]) -> Iterator[HistoryRow]:
+    for look in looks:
+        names = (("loss", look.loss), (stack.task.metric.name, look.metric))
+        for r, place in enumerate(chunk):
+            replicate = stack.replicates[place]
             for metric, values in names:
+                if values[r] is None:  # it had diverged or was done
+                    continue
                 yield HistoryRow(
-                    level=self.stack.level,
+                    level=stack.level,
                     arm=replicate.arm,
                     seed=replicate.seed,
                     step=look.step,
@@ -167,10 +191,13 @@ def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]
     """
     config = stack.experiment.training
     final = trained_tensors(state)
-    state.replicates.load(final)
-    scored = {("end", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
-    state.replicates.load(state.best)
-    scored |= {("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
+    with _code_of(stack):
+        state.replicates.load(final)
+        scored = {("end", s): _score(state, stack.task, config, s) for s in ("validation", "test")}
+        state.replicates.load(state.best)
+        scored |= {
+            ("best", s): _score(state, stack.task, config, s) for s in ("validation", "test")
+        }
     return [
         Outcome(
             replicate=stack.replicates[place],
@@ -193,12 +220,17 @@ def _score(state: TrainingState, task: Task, config: TrainingConfig, split: str)
 def _values(
     metric: str, scored: Mapping[tuple[str, str], Evaluation], state: TrainingState, r: int
 ) -> Iterator[Value]:
-    """One replicate's numbers; None at the end of one that diverged, and at the best of one that never was finite."""
+    """One replicate's numbers.
+
+    None at the end of one that diverged, at the best of one that never was finite, and where the loss on a split is
+    not finite though that on the other is: a metric beside such a loss counts outputs that are no numbers.
+    """
     lost = {
         "end": state.diverged_at[r] is not None,
         "best": state.best_loss[r] == float("inf"),
     }
     for (at, split), evaluation in scored.items():
         for name, values in (("loss", evaluation.loss), (metric, evaluation.metric)):
-            value = None if lost[at] else float(values[r])
+            sound = not lost[at] and bool(evaluation.loss[r].isfinite() & values[r].isfinite())
+            value = float(values[r]) if sound else None
             yield Value(at=at, split=split, metric=name, value=value)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.errors import LotteryError, in_one_line
-from training.replicates import Batching, Replicates, default_batching
+from lottery.independence import check_attributes, check_independence
+from nas.outside_networks import their_code
+from training.errors import LotteryError
+from training.noise import torch_seeded
+from training.replicates import Batching, Replicates, copied, default_batching
 from training.specs import ImageSpec, Spec
 from training.tasks.parts import cut
-from training.tasks.task import Carry, Network, Task
+from training.tasks.task import Task
 
-_OTHERS = "choose other data or another network"
 _OURS = (
     "use torch.nn.Dropout or the modules of training.noise, which draw by seed and step, and "
     "torch's initial weights"
@@ -26,84 +27,70 @@ _OURS = (
 
 def try_network(
     network: nn.Module,
-    again: nn.Module,
+    make: Callable[[int], nn.Module],
     name: str,
     task: Task,
     batching: Batching | None,
     accumulation: int = 1,
+    *,
+    seed: int = 0,
+    may_start_alike: bool = False,
 ) -> None:
-    """Run one example through a network, and one step of training without its update, twice.
+    """Run a network on a few examples, train it on a part of a batch, and compare replicates of it alone and together.
 
     Args:
         network: on any device; is moved to the task's, and its buffers change.
-        again: the same, built anew from the same seed.
+        make: from a seed to the network with its initial weights.
         name: for messages.
         task: that it shall be trained on.
         batching: that it shall be trained with; None for the default.
         accumulation: in how many parts a batch is trained, of which one is tried.
+        seed: that the network was made from; the one after it is tried too.
+        may_start_alike: whether every seed may give the same initial weights.
 
     Raises:
-        LotteryError: it fails, gives something else than logits, or does not repeat.
+        LotteryError: it fails, gives something else than logits, sees what it shall predict, does not repeat, or a
+            replicate of it would not be the same alone as beside others.
     """
-    _check_alike(network, again, name)
-    batching = batching or default_batching(network, task.spec, task.device, 1)
-    one, other = (
-        _first_loss(built, name, task, batching, accumulation) for built in (network, again)
-    )
-    # Not to the last bit: some of CUDA's sums are in no fixed order.
-    if not torch.allclose(one, other, equal_nan=True):
-        raise LotteryError(
-            f"{name} does not repeat: with the same weights it has the losses {one.item():.6g} and "
-            f"{other.item():.6g} at the same step; {_OURS}."
-        )
+    others = "choose other data or another network"
+    with their_code(f"{name} can't be tried", others):
+        again = make(seed)
+        _check_repeats(network, again, name)
+        other = make(seed + 1)
+        if not may_start_alike:
+            _check_seeded(network, other, name)
+        check_attributes(network, again, other, name)
+        batching = batching or default_batching(network, task.spec, task.device, 1)
+        networks = [one.to(task.device) for one in (network, again, other)]
+    told = their_code(f"{name} can't take {_words(task.spec)}", others)
+    with told, torch.no_grad(), torch_seeded(task.device, seed, 0):
+        task.check_evaluated(copied(network).eval())
+    advice = others if batching == "looped" else "try --batching looped"
+    with their_code(f"{name} can't be trained {batching}", advice), _one_value_told(name):
+        with _no_global_draws(name):
+            _train_part(network, task, batching, accumulation)
+        check_independence(networks, [seed, seed + 1], name, task, batching)
 
 
-def _first_loss(
-    network: nn.Module, name: str, task: Task, batching: Batching, accumulation: int
-) -> Tensor:
-    """The loss `[1]` of a network's first step, after one example was run through it."""
-    network.to(task.device).eval()
-    with _one_sentence(f"{name} can't take {_words(task.spec)}", _OTHERS), torch.no_grad():
-        output = _output(network, task.run_example)
-    _check_output(output, name, task.spec, "in evaluation mode")
-    advice = _OTHERS if batching == "looped" else "try --batching looped"
-    told = _one_sentence(f"{name} can't be trained {batching}", advice)
-    with told, _no_global_draws(name, task.device):
-        return _step(network, name, task, batching, accumulation)
-
-
-def _step(
-    network: nn.Module, name: str, task: Task, batching: Batching, accumulation: int
-) -> Tensor:
-    """The loss `[1]` of a network's first step, after it was propagated back."""
-
-    def loss(called: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
-        def watched(*inputs: Any) -> Any:
-            output = called(*inputs)
-            _check_output(output, name, task.spec, "while it trains", inputs[0])
-            return output
-
-        return task.loss(watched, carry, *batch)
-
-    replicates = Replicates([network], [0], batching).train()
-    replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
-    carry, batch = task.first_carry(replicates), task.batches([0])(0)
-    carry, batch = cut(carry, batch, task.example_dimension, accumulation)[0]
-    losses: Tensor = replicates(loss, carry, *batch)[0]
-    losses.sum().backward()
-    return losses.detach()
-
-
-def _check_alike(network: nn.Module, again: nn.Module, name: str) -> None:
-    one, other = network.state_dict(), again.state_dict()
+def _check_repeats(one: nn.Module, again: nn.Module, name: str) -> None:
+    first, second = one.state_dict(), again.state_dict()
     differ = [
         key
-        for key in [*one, *other]
-        if key not in one or key not in other or not _equal(one[key], other[key])
+        for key in [*first, *second]
+        if key not in first or key not in second or not _equal(first[key], second[key])
     ]
     if differ:
         raise LotteryError(
             f"{name} does not repeat: built twice from one seed, it differs in {differ[0]}; {_OURS}."
+        )
+
+
+def _check_seeded(one: nn.Module, other: nn.Module, name: str) -> None:
+    if all(map(torch.equal, one.parameters(), other.parameters())):
+        raise LotteryError(
+            f"{name} starts from the same weights with every seed, so that its replicates and controls would "
+            "be copies; draw initial weights from torch's generator without seeding it, or, to go on from "
+            "trained weights, take one seed and no control of new weights."
         )
 
 
@@ -114,31 +101,37 @@ def _equal(one: object, other: object) -> bool:
     return torch.equal(one, other)
 
 
-def _output(network: nn.Module, run: Callable[[nn.Module], int]) -> Any:
-    """What a network returned when it was last called."""
-    outputs: list[Any] = []
-    hook = network.register_forward_hook(lambda module, inputs, output: outputs.append(output))
-    run(network)
-    hook.remove()
-    return outputs[-1]
+def _train_part(network: nn.Module, task: Task, batching: Batching, accumulation: int) -> None:
+    """One part of a batch, forward and back."""
+    replicates = Replicates([network], [0], batching).train()
+    replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
+    carry, batch = task.first_carry(replicates), task.batches([0])(0)
+    carry, batch = cut(carry, batch, task.example_dimension, accumulation)[0]
+    losses: Tensor = replicates(task.loss, carry, *batch)[0]
+    losses.sum().backward()
 
 
 @contextmanager
-def _one_sentence(what: str, advice: str) -> Iterator[None]:
-    """Make one sentence of whatever the user's code raises."""
+def _one_value_told(name: str) -> Iterator[None]:
+    """Say what torch's normalisation over a batch of one image means."""
     try:
         yield
-    except (LotteryError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        raise LotteryError(f"{what} ({in_one_line(error)}); {advice}.") from error
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise LotteryError(
+            f"{name} normalises over a batch, which here is one image alone; choose a larger "
+            "training.batch_size or a smaller training.accumulation, so that at least two images are "
+            "trained at once."
+        ) from error
 
 
 @contextmanager
-def _no_global_draws(name: str, device: torch.device) -> Iterator[None]:
-    before = _generator_states(device)
+def _no_global_draws(name: str) -> Iterator[None]:
+    """Refuse draws that no seed of ours decides; torch's generators are set before each forward pass."""
+    before = _generator_states()
     yield
-    after = _generator_states(device)
+    after = _generator_states()
     for whose in before:
         if before[whose] != after[whose]:
             raise LotteryError(
@@ -147,57 +140,13 @@ def _no_global_draws(name: str, device: torch.device) -> Iterator[None]:
             )
 
 
-def _generator_states(device: torch.device) -> dict[str, object]:
+def _generator_states() -> dict[str, object]:
     """Whose global generator -> its state, as a value that can be compared."""
-    cuda = torch.cuda.get_rng_state(device).tolist() if device.type == "cuda" else []
     kind, key, *rest = np.random.get_state(legacy=True)
     return {
-        "torch's": (torch.get_rng_state().tolist(), cuda),
         "numpy's": (kind, np.asarray(key).tolist(), rest),
         "Python's": random.getstate(),
     }
-
-
-def _check_output(
-    output: Any, name: str, spec: Spec, when: str, inputs: Tensor | None = None
-) -> None:
-    """Refuse what is no logits for the inputs, one example by default, and what is no auxiliary classifier."""
-    if isinstance(spec, ImageSpec):
-        logits, *others = output if isinstance(output, tuple) and output else (output,)
-        shape = f"[B, {spec.classes}]"
-        expected = (1 if inputs is None else len(inputs), spec.classes)
-        fits = isinstance(logits, Tensor) and tuple(logits.shape) == expected
-    else:
-        pair = isinstance(output, tuple) and len(output) >= 2
-        logits, others = output[0] if pair else output, []
-        shape = f"[T, B, {spec.vocabulary}] with a state"
-        fits = pair and isinstance(logits, Tensor) and logits.shape[2:] == (spec.vocabulary,)
-    if not fits or not logits.is_floating_point():
-        raise LotteryError(
-            f"{name} gives {_kind(output)} {when}, but the task needs logits {shape}; "
-            "return these first, then any others as a tuple."
-        )
-    for other in others if inputs is not None else []:
-        if not _is_like(other, logits):
-            raise LotteryError(
-                f"{name} gives {_kind(other)} after its logits {when}, but further outputs are "
-                f"auxiliary classifiers, each logits {shape}; return anything else only in "
-                "evaluation mode."
-            )
-
-
-def _is_like(value: object, logits: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point() and value.shape == logits.shape
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, Tensor):
-        kind = "" if value.is_floating_point() else f" of {value.dtype}"
-        return f"a tensor {list(value.shape)}{kind}"
-    if isinstance(value, tuple | list):
-        parts = ", ".join(_kind(part) for part in value[:4])
-        return f"a {type(value).__name__} of {len(value)} ({parts})"
-    return f"a {type(value).__name__}"
 
 
 def _words(spec: Spec) -> str:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from nas.catalog import TORCHVISION, own_parts
+from nas.catalog import TORCHVISION, is_known, own_parts
 from training.checkpoints import RESERVED
-from training.errors import LotteryError, in_one_line, unknown
-from training.noise import our_dropout
+from training.errors import LotteryError, in_one_line, is_out_of_memory, unknown
+from training.noise import DropPath, Noise, our_dropout
 from training.specs import ImageSpec, Spec
 
+# The suite's own packages, which go before a user's of the same name.
+PACKAGES = ("training", "nas", "lottery", "analysis")
 # From the spec and the sizes to a network with its initial weights.
 Factory = Callable[..., nn.Module]
 
@@ -88,54 +94,129 @@ def own_network(name: str, factory: Factory | None, spec: Spec, /, **sizes: Any)
             f"The network {name} is code of your own, which is imported only when the command line "
             f"names it; add --network {name}."
         )
-    try:
+    told = (
+        f"it is called with a {type(spec).__name__} and the sizes {sizes or 'that are set'}, and "
+        "returns a torch.nn.Module"
+    )
+    seed = torch.default_generator.initial_seed()
+    with their_code(f"{name} failed", told):
         network = factory(spec, **sizes)
-    except LotteryError:
-        raise
-    except (Exception, SystemExit) as error:
+    if torch.default_generator.initial_seed() != seed:
         raise LotteryError(
-            f"{name} failed with {in_one_line(error)}; it is called with a {type(spec).__name__} and the "
-            f"sizes {sizes or 'that are set'}, and returns a torch.nn.Module."
-        ) from error
+            f"{name} seeds torch's generator itself, so that every seed of an experiment would start from "
+            "the same weights; leave torch.manual_seed out: it is seeded anew for each replicate."
+        )
     if not isinstance(network, nn.Module):
         raise LotteryError(
             f"{name} gave {type(network).__name__}, but it must return a torch.nn.Module."
         )
-    lazy = [key for key, parameter in network.named_parameters() if is_lazy(parameter)]
-    if lazy:
-        raise LotteryError(
-            f"{name} leaves {lazy[0]} without a shape; run its lazy modules on an example before you "
-            "return the network."
-        )
-    if RESERVED in dict(network.named_parameters()) | dict(network.named_buffers()):
-        raise LotteryError(
-            f"{name} has a parameter or buffer {RESERVED}, a name that files of tensors keep for "
-            "themselves; give it another."
-        )
+    _check_tensors(network, name)
+    with their_code(f"{name} failed", told):
+        _keep_buffers(network)
     return replace_stochastic_depth(network)
 
 
-def import_factory(name: str) -> Factory:
+def _check_tensors(network: nn.Module, name: str) -> None:
+    """Refuse parameters and buffers that are no numbers in memory, or that no file can hold."""
+    for key, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        if key == RESERVED:
+            raise LotteryError(
+                f"{name} has a parameter or buffer {RESERVED}, a name that files of tensors keep for "
+                "themselves; give it another."
+            )
+        if is_lazy(tensor):
+            raise LotteryError(
+                f"{name} leaves {key} without a shape; run its lazy modules on an example before you "
+                "return the network."
+            )
+        if tensor.is_meta:
+            raise LotteryError(
+                f"{name} leaves {key} on the device meta, without values; move the network to the CPU "
+                "with to_empty and draw its initial weights before you return it."
+            )
+        if tensor.is_complex() and isinstance(tensor, nn.Parameter):
+            raise LotteryError(
+                f"{name} has the complex parameter {key}, and parameters are pruned by how large real "
+                "numbers are; keep its real and imaginary parts as two, and use torch.complex in forward."
+            )
+        if tensor.dtype == torch.complex128:
+            raise LotteryError(
+                f"{name} has {key} in complex128, which no file holds; make it complex64."
+            )
+
+
+def _keep_buffers(network: nn.Module) -> None:
+    """Have every buffer kept with the weights, in place: each replicate has its own, and a resumed run knows it."""
+    persistent = network.state_dict().keys()
+    for name, buffer in [*network.named_buffers(remove_duplicate=False)]:
+        path, _, own = name.rpartition(".")
+        module = network.get_submodule(path)
+        # What noise holds is written at every step.
+        if name not in persistent and not isinstance(module, DropPath | Noise):
+            module.register_buffer(own, buffer)
+
+
+@contextmanager
+def their_code(what: str, advice: str) -> Iterator[None]:
+    """Make one sentence of whatever the user's code raises inside, an exit too.
+
+    Args:
+        what: begins the sentence; what was raised follows in brackets.
+        advice: ends it.
+
+    Raises:
+        LotteryError: that sentence. Errors of ours, a lack of memory and Ctrl-C pass through.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, LotteryError):
+        raise
+    except BaseException as error:
+        if is_out_of_memory(error):
+            raise
+        raise LotteryError(f"{what} ({in_one_line(error)}); {advice}.") from error
+
+
+def code_of(name: str, what: str, advice: str) -> AbstractContextManager[None]:
+    """`their_code` of a network from outside; what a network of the catalog raises is ours, and is left as it is."""
+    return nullcontext() if is_known(name) else their_code(f"{name} {what}", advice)
+
+
+def import_factory(name: str, folder: Path | None = None) -> Factory:
     """The user's own function that makes a network. This runs their code: call it only for names they typed.
 
     Args:
         name: `package.module:factory`, the module importable from where Python looks.
+        folder: where Python looks too: while the module is imported before all else, as `python -m` does, and then
+            after it, so that a file of the user's hides no library that this project imports later.
 
     Raises:
         LotteryError: the name is malformed, the module can't be imported, or it has no such function.
     """
     module, path = own_parts(name)
+    for package in PACKAGES:
+        importlib.import_module(package)
+    here = [] if folder is None else [str(folder)]
+    sys.path[:0] = here
     try:
         held: Any = importlib.import_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise LotteryError(
             f"The module {module!r} of the network {name} can't be imported: {in_one_line(error)}; "
             f"{_advice(module, error)}."
         ) from error
+    finally:
+        sys.path[:] = [*(path for path in sys.path if path not in here), *here]
     try:
         found = functools.reduce(getattr, path.split("."), held)
     except AttributeError:
         known = [key for key, value in vars(held).items() if callable(value)]
+        if (package := module.partition(".")[0]) in PACKAGES:
+            raise LotteryError(
+                f"There is no function {path!r} in {module}: {_taken(package)}."
+            ) from None
         raise unknown(f"function in {module}", path, known) from None
     if not callable(found):
         raise LotteryError(
@@ -147,6 +228,10 @@ def import_factory(name: str) -> Factory:
 
 def _advice(module: str, error: BaseException) -> str:
     """What to do about a module that can't be imported: put it where it is found, or mend the line at fault."""
+    if isinstance(error, ImportError) and error.name:
+        package = error.name.partition(".")[0]
+        if package in PACKAGES:
+            return _taken(package)
     # Python names the package where that is what it did not find.
     if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
         return "it must be in the current folder or installed"
@@ -159,3 +244,9 @@ def _advice(module: str, error: BaseException) -> str:
         and not frame.filename.startswith("<frozen")
     ]
     return f"mend {frames[-1].filename}, line {frames[-1].lineno}" if frames else "mend its code"
+
+
+def _taken(package: str) -> str:
+    return (
+        f"{package} is the name of a package of this suite, so give a package of your own another"
+    )

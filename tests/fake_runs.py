@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from lottery.records import (
     records_to_json,
 )
 from training.metrics import ACCURACY, PERPLEXITY, Metric
-from training.storage import Folder, to_json
+from training.storage import Folder, to_json, to_json_lines
 
 PRUNABLE = 266_200
 OTHER = 410
@@ -55,7 +54,6 @@ def write_run(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     levels: int = 10,
     scale: float = 1.0,
-    name: str | None = None,
     history: bool = True,
     density: Callable[[int], float] = lambda level: 0.8**level,
 ) -> Path:
@@ -73,7 +71,7 @@ def write_run(
         baselines = [{"name": "unigram", "split": "test", "metric": "perplexity", "value": 740.25}]
     facts = {"name": data, "fingerprint": "d41d8cd9", "baselines": baselines}
     folder.write(DATA, to_json(facts))
-    identity = {"run": name or path.name, "network": network, "origin": origin, "data": data}
+    identity = {"run": path.name, "network": network, "origin": origin, "data": data}
     lines = []
     for level in range(levels + 1):
         for arm in arms if level else arms[:1]:
@@ -89,10 +87,10 @@ def write_run(
                 for seed in seeds
             ]
             place = f"level-{level:02d}" if arm == "ticket" else f"level-{level:02d}/{arm}"
-            folder.write_last(f"{place}/records.json", records_to_json(records))
+            folder.write(f"{place}/records.json", records_to_json(records))
             lines += [line for record in records for line in _history(record)]
     if history:
-        (path / HISTORY).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+        folder.write(HISTORY, to_json_lines(lines))
     return path
 
 

@@ -45,18 +45,18 @@ def write_search(
     config = search_recipe(recipe)
     folder, draws = Folder(path), Random(1)
     folder.write(DATA, to_json({"name": config.data.name, "fingerprint": "d41d8cd9"}))
-    folder.write_last(SEARCH, to_json(to_plain(config.resolved(16))))
+    folder.write(SEARCH, to_json(to_plain(config.resolved(16))))
     records = [
         _record(path.name, config, draws, rank=rank, alone=rank <= 5, gain=advantage)
         for rank in range(1, 7)
     ]
     records += [_record(path.name, config, draws, noise=noise) for _ in range(random)]
-    (path / HISTORY).write_bytes(history_to_lines(_history(config)))
+    folder.write(HISTORY, history_to_lines(_history(config)))
     metric = PERPLEXITY if config.space == "recurrent" else ACCURACY
     result = SearchResult(
         metric=metric, reward_constant=config.reward_constant, records=tuple(records)
     )
-    folder.write_last(ARCHITECTURES, result_to_json(result))
+    folder.write(ARCHITECTURES, result_to_json(result))
     return path
 
 

@@ -20,16 +20,16 @@ MAY_IMPORT = {
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
     "analysis": (
         *("analysis", "lottery.records", "lottery.mask_files", "nas.search.records"),
-        "training.errors",
+        *("training.errors", "training.storage"),
     ),
 }
 TORCH_FREE = (
     *("lottery.records", "lottery.mask_files", "lottery.experiments", "lottery.recipes"),
-    *("lottery.runs", "lottery.progress", "lottery.cli.main"),
+    *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.searches", "nas.catalog", "nas.genotypes", "nas.search.spaces"),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
     *("training.configs", "training.storage", "training.errors", "training.metrics"),
-    "training.specs",
+    *("training.specs", "training.environments"),
 )
 
 

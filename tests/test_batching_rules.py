@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import vmap
 
-from training.batching_rules import RULES, CpuRules
+from training.batching_rules import RULES, BatchingRules
+from training.device import matrix_precision
 from training.noise import generator
+from training.replicates import Batching, Replicates
 
 R, B = 3, 4
 Call = Callable[..., Tensor]
@@ -103,7 +105,7 @@ def check_case(name: str, *, shared_input: bool) -> None:
     ]
 
     def stacked() -> Tensor:
-        with CpuRules():
+        with BatchingRules():
             out: Tensor = vmap(call, in_dims=dims)(*tensors)
         return out
 
@@ -115,7 +117,7 @@ def check_case(name: str, *, shared_input: bool) -> None:
 
 def test_replicates_need_not_come_first() -> None:
     x, w, b = draw((B, R, 2, 6, 5), 0), draw((4, R, 2, 3, 3), 1), draw((4, R), 2)
-    with CpuRules():
+    with BatchingRules():
         ours = vmap(F.conv2d, in_dims=(1, 1, 1))(x, w, b)
     expected = one_by_one(F.conv2d, [x, w, b], (1, 1, 1))
     torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
@@ -128,7 +130,7 @@ def test_batch_norm_keeps_each_replicate_its_running_values() -> None:
     def call(x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         return F.batch_norm(x, mean, variance, training=True, momentum=0.25)
 
-    with CpuRules():
+    with BatchingRules():
         vmap(call)(images, means, variances)
     # 3/4 of the old value and 1/4 of the batch's, with the variance's unbiased divisor.
     torch.testing.assert_close(means, 0.25 * images.mean((1, 3, 4)))
@@ -138,7 +140,7 @@ def test_batch_norm_keeps_each_replicate_its_running_values() -> None:
 def test_a_shared_weight_under_bf16_gives_what_each_replicate_alone_gives() -> None:
     x, w, b = draw((R, 7, B, 5), 0), draw((R, 6, 5), 1), draw((R, 6), 2)
     with torch.autocast("cpu", torch.bfloat16):
-        with CpuRules():
+        with BatchingRules():
             ours = vmap(F.linear)(x, w, b)
         expected = one_by_one(F.linear, [x, w, b], (0, 0, 0))
     assert ours.dtype == torch.bfloat16
@@ -168,8 +170,66 @@ def test_the_layers_of_torch_reach_their_rules(name: str, monkeypatch: pytest.Mo
         return function(*args, **kwargs)
 
     monkeypatch.setitem(RULES, function, spy)
-    with CpuRules():
+    with BatchingRules():
         layer(torch.randn(shape))
     assert calls == [name]
     layer(torch.randn(shape))
     assert calls == [name]
+
+
+class Mixed(nn.Module):
+    """A convolution, a norm and a linear layer with a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 2)
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits `[B, 2]`."""
+        logits: Tensor = self.layers(images)
+        return logits
+
+
+def precisions(batching: Batching, device: torch.device) -> list[torch.dtype]:
+    """Of what each layer gives under bf16, and of the logits' gradient, of two replicates that go back once."""
+    replicates = Replicates([Mixed().to(device) for _ in range(2)], [0, 1], batching)
+    found = []
+    for layer in replicates.network.modules():
+        layer.register_forward_hook(lambda *given: found.append(given[-1].dtype))
+    images = torch.randn(2, B, 1, 5, 5, device=device)
+    with matrix_precision("bf16", device):
+        logits = replicates(lambda network, x: network(x), images)
+    logits.float().square().sum().backward()
+    for leaf in replicates.parameters():
+        assert leaf.grad is not None
+        assert leaf.grad.dtype == torch.float32
+        assert bool(leaf.grad.isfinite().all())
+    return [*found, logits.dtype]
+
+
+def test_stacked_bf16_has_the_precisions_of_a_network_alone() -> None:
+    cpu = torch.device("cpu")
+    assert precisions("stacked", cpu) == precisions("looped", cpu) == [torch.bfloat16] * 8
+
+
+@pytest.mark.cuda
+def test_stacked_bf16_has_the_precisions_of_a_network_alone_on_cuda() -> None:
+    cuda = torch.device("cuda")
+    assert precisions("stacked", cuda) == precisions("looped", cuda)
+
+
+def test_a_stack_enters_the_rules_on_any_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    for function in (F.linear, F.conv2d, F.batch_norm):
+
+        def spy(*args: Any, ruled: Callable[..., Any] = function, **kwargs: Any) -> Any:
+            called.append(ruled)
+            return ruled(*args, **kwargs)
+
+        monkeypatch.setitem(RULES, function, spy)
+    replicates = Replicates([Mixed().to("meta")] * 2, [0, 1], "stacked")
+    images = torch.empty(2, B, 1, 5, 5, device="meta")
+    assert replicates(lambda network, x: network(x), images).shape == (2, B, 2)
+    assert called == [F.conv2d, F.batch_norm, F.linear]

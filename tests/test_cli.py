@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 from analysis.plots import FIGURES
 from lottery import recipes, searches
@@ -37,6 +38,7 @@ from training.configs import DataConfig
 from training.datasets.catalog import DATASETS
 from training.errors import ExitCode
 from training.steps import Steps
+from training.version import own_version
 
 ROOT = Path(__file__).parents[1]
 RUN = "results/runs/tiny"
@@ -74,8 +76,24 @@ def test_prune_trains_prunes_and_shows(here: Path) -> None:
     for density in ("100 %", "50 %", "25 %"):
         assert density in result.stdout
     assert stored_experiment(Run(here / RUN)) == TINY
-    environment = json.loads((here / RUN / "environment.json").read_text())
+    (environment,) = json.loads((here / RUN / "environment.json").read_text())
     assert environment["device"] == "cpu"
+
+
+def test_going_on_in_another_environment_is_said_and_kept(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for threads, levels, said in (
+        (1, "0", False),
+        (7, "1", True),
+        (7, "2", False),
+        (9, "2", False),
+    ):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        told = " ".join(lottery("prune", "tiny.toml", "--levels", levels).stderr.split())
+        assert ("(threads was 1 and is 7): from here on its numbers may differ" in told) == said
+    kept = json.loads((here / RUN / "environment.json").read_text())
+    assert [environment["threads"] for environment in kept] == [1, 7]
 
 
 def test_quiet_is(here: Path) -> None:
@@ -386,6 +404,10 @@ def test_help_names_every_control_and_figure() -> None:
     for command, names in (("control", CONTROLS), ("plot", FIGURES)):
         first_words = [line.split()[0] for line in done(command, "--help").splitlines() if line]
         assert set(names) <= set(first_words)
+
+
+def test_the_version_is_the_projects() -> None:
+    assert done("--version") == f"lottery, version {own_version()}\n"
 
 
 def test_help_is_instant_and_does_without_torch() -> None:

@@ -10,6 +10,7 @@ from nas import published
 from nas.conv_cells import Cell, CellNetwork
 from nas.genotypes import CellGraph, ConvCellGenotype
 from nas.wirings import WIRINGS, Source
+from tests.tiny_tasks import gradients_by_name
 from training.errors import LotteryError
 from training.noise import Dropout, DropPath, set_noise
 from training.replicates import Batching, Replicates
@@ -335,9 +336,7 @@ def gradients_of(
     replicates.advance(torch.tensor(3, dtype=torch.int32), progress=0.5)
     logits = torch.cat(replicates(lambda network, x: network(x), images), dim=-1)
     torch.autograd.backward(logits.square().sum())
-    found = {n: p.grad for n, p in replicates.weights().items() if p.grad is not None}
-    assert len(found) == len(replicates.weights())
-    return logits.detach(), found
+    return logits.detach(), gradients_by_name(replicates)
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)

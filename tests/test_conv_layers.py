@@ -14,6 +14,7 @@ from nas.conv_layers import (
 )
 from nas.genotypes import LAYER_OPERATIONS, Layer, LayerwiseGenotype
 from nas.published import ENAS_MACRO
+from tests.tiny_tasks import gradients_by_name
 from training.errors import LotteryError
 from training.noise import Dropout
 from training.replicates import Batching, Replicates
@@ -176,9 +177,7 @@ def stack(seeds: list[int], images: Tensor, batching: Batching) -> tuple[Tensor,
     replicates.advance(torch.tensor(3, dtype=torch.int32))
     logits: Tensor = replicates(lambda network, x: network(x), images)
     torch.autograd.backward(logits.square().sum())
-    found = {n: p.grad for n, p in replicates.weights().items() if p.grad is not None}
-    assert len(found) == len(replicates.weights())
-    return logits.detach(), found
+    return logits.detach(), gradients_by_name(replicates)
 
 
 @pytest.mark.parametrize("batching", ["stacked", "looped"])

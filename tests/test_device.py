@@ -6,11 +6,17 @@ import ctypes
 import platform
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
+import training.version
+from tests.tiny_tasks import config, image_task, trained
 from training.device import (
     backward_precision,
     check_precision,
@@ -20,6 +26,8 @@ from training.device import (
     matrix_precision,
 )
 from training.errors import LotteryError
+from training.replicates import Replicates
+from training.version import own_version
 
 CPU = torch.device("cpu")
 
@@ -66,8 +74,45 @@ def test_tf32_is_allowed_inside_and_put_back() -> None:
         assert tf32_is_allowed() == (True, True)
         raise ZeroDivisionError
     assert tf32_is_allowed() == before
-    with backward_precision("fp32"):
-        assert tf32_is_allowed() == before
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16"])
+def test_fp32_is_all_of_fp32_inside_and_repeats(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # torch's own defaults, TF32 in convolutions and cuDNN's choice of kernels, come back afterwards.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    for context in (matrix_precision(name, CPU), backward_precision(name)):
+        with context:
+            assert tf32_is_allowed() == (False, False)
+            assert torch.backends.cudnn.deterministic
+        assert tf32_is_allowed()[1]
+        assert not torch.backends.cudnn.deterministic
+
+
+class Noting(nn.Module):
+    """A linear classifier that notes whether convolutions may be TF32, forward and backward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 3)
+        self.noted: list[bool] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits `[B, 3]`."""
+        logits: Tensor = self.layer(images.flatten(1))
+        self.noted.append(torch.backends.cudnn.allow_tf32)
+        if logits.requires_grad:
+            logits.register_hook(lambda _: self.noted.append(torch.backends.cudnn.allow_tf32))
+        return logits
+
+
+def test_whoever_trains_in_fp32_gets_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    replicates = Replicates([Noting()], [0], "looped")
+    trained(replicates, image_task(), config(3, 3))
+    assert isinstance(replicates.network, Noting)
+    # Three steps forward and back, and a look.
+    assert replicates.network.noted == [False] * 7
 
 
 def test_tf32_needs_cuda() -> None:
@@ -128,6 +173,20 @@ def test_the_environment_names_versions_device_and_command(monkeypatch: pytest.M
 
 def test_the_environment_says_where_tf32_is_used() -> None:
     assert environment(CPU, "tf32")["tf32"] == {"matrix products": True, "convolutions": True}
+
+
+def test_a_tree_that_is_only_on_the_path_has_a_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> str:
+        if name == "lottery":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(training.version, "version", absent)
+    stated = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert own_version() == stated["project"]["version"]
+    versions = environment(CPU, "fp32")["versions"]
+    assert isinstance(versions, dict)
+    assert versions["lottery"] == stated["project"]["version"]
 
 
 def test_a_machine_without_git_has_no_revision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,6 @@ from nas.random_genotypes import random_cells
 from nas.recurrent_loop import State
 from training.errors import LotteryError
 from training.noise import Dropout, noise_sites
-from training.replicates import Replicates
 from training.specs import ImageSpec, Spec, TextSpec
 
 IMAGES = ImageSpec(channels=3, height=16, width=16, classes=5)
@@ -91,26 +90,6 @@ def test_the_generator_is_advanced() -> None:
     first, second = (build("resnet", SMALL["resnet"], IMAGES, shared) for _ in range(2))
     a, b = next(first.parameters()), next(second.parameters())
     assert not torch.equal(a, b)
-
-
-@pytest.mark.parametrize("name", sorted(SMALL))
-@pytest.mark.parametrize("batching", ["stacked", "looped"])
-def test_every_network_trains_as_replicates(name: str, batching: str) -> None:
-    networks = [small(name, seed) for seed in range(2)]
-    replicates = Replicates(networks, [0, 1], "stacked" if batching == "stacked" else "looped")
-    replicates.advance(torch.tensor(3, dtype=torch.int32))
-    if spec_of(name) == IMAGES:
-        logits = replicates(lambda network, x: network(x), torch.randn(2, 4, 3, 16, 16))
-        assert logits.shape == (2, 4, 5)
-    else:
-        state = tuple(s.expand(2, *s.shape) for s in initial_state(replicates.network, 3))
-        tokens = torch.randint(13, (2, 6, 3))
-        logits = replicates(lambda network, x, s: network(x, s), tokens, state)[0]
-        assert logits.shape == (2, 6, 3, 13)
-    logits.square().sum().backward()
-    for key, parameter in replicates.weights().items():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
 
 
 def test_published_sizes() -> None:

@@ -13,13 +13,19 @@ from training.configs import OptimizerConfig, ScheduleConfig
 from training.optimizers import (
     OPTIMIZERS,
     clip_per_replicate,
-    gradient_norms,
+    gradient_norm,
     gradients,
+    load_optimizer_state,
     make_optimizer,
+    optimizer_state,
+    own_memory,
     schedule_factor,
     set_learning_rate,
 )
+from training.replicates import Batching, Replicates
 from training.steps import Steps
+
+BATCHINGS: tuple[Batching, ...] = ("stacked", "looped")
 
 
 def parameter(*values: float) -> nn.Parameter:
@@ -156,35 +162,73 @@ def test_warmup_rises_in_equal_parts_and_multiplies_the_schedule() -> None:
     assert schedule_factor(both, 2, 12, 5) == pytest.approx(0.6 * 0.5 * (1 + math.cos(math.pi / 6)))
 
 
-def test_norms_are_per_replicate_over_all_parameters() -> None:
-    grads = [
-        torch.tensor([[3.0, 0.0], [1.0, 2.0]]),
-        torch.tensor([[[4.0], [0.0]], [[2.0], [4.0]]]),
-    ]
-    assert gradient_norms(grads).tolist() == [5.0, 5.0]
+def test_the_norm_is_over_all_parameters() -> None:
+    assert gradient_norm([torch.tensor([3.0, 0.0]), torch.tensor([[4.0], [0.0]])]).item() == 5.0
 
 
 def test_clipping_is_per_replicate() -> None:
-    grads = [torch.tensor([[3.0], [0.3], [0.0]]), torch.tensor([[4.0], [0.4], [0.0]])]
-    clip_per_replicate(grads, 1.0)
-    # Norms 5, 0.5 and 0: the first is scaled to 1, the others are left alone.
-    torch.testing.assert_close(grads[0], torch.tensor([[0.6], [0.3], [0.0]]))
-    torch.testing.assert_close(grads[1], torch.tensor([[0.8], [0.4], [0.0]]))
+    grads = [[torch.tensor([3.0]), torch.tensor([4.0])], [torch.tensor([0.3]), torch.tensor([0.4])]]
+    clip_per_replicate([*grads, [torch.zeros(1)]], 1.0)
+    # Norms 5 and 0.5: the first is scaled to 1, the other is left alone.
+    torch.testing.assert_close(torch.cat(grads[0]), torch.tensor([0.6, 0.8]))
+    torch.testing.assert_close(torch.cat(grads[1]), torch.tensor([0.3, 0.4]))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_gradient_that_is_not_finite_leaves_its_neighbours_alone(value: float) -> None:
-    grads = [torch.tensor([[value, 1.0], [3.0, 4.0], [0.3, 0.4]])]
-    expected = [torch.tensor([[3.0, 4.0], [0.3, 0.4]])]
-    clip_per_replicate(grads, 1.0)
-    clip_per_replicate(expected, 1.0)
-    assert torch.equal(grads[0][1:], expected[0])
-    assert bool(grads[0][0].isnan().any())
+    grads = torch.tensor([[value, 1.0], [3.0, 4.0], [0.3, 0.4]])
+    clip_per_replicate([[row] for row in grads.unbind(0)], 1.0)
+    torch.testing.assert_close(grads[1:], torch.tensor([[0.6, 0.8], [0.3, 0.4]]))
+    assert bool(grads[0].isnan().any())
 
 
-def test_gradients_leaves_out_parameters_that_have_none() -> None:
-    with_one, without = parameter(1.0), parameter(2.0)
-    with_one.grad = torch.ones_like(with_one)
-    found = gradients([without, with_one])
-    assert len(found) == 1
-    assert found[0] is with_one.grad
+@pytest.mark.parametrize("batching", ["stacked", "looped"])
+def test_gradients_are_each_replicates_and_leave_out_parameters_that_have_none(
+    batching: Batching,
+) -> None:
+    replicates = Replicates([nn.Linear(2, 1)] * 2, [0, 1], batching)
+    x = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    replicates(lambda network, row: network(row).sum(), x).sum().backward()
+    for bias in replicates.leaves()["bias"]:
+        bias.grad = None
+    found = gradients(replicates)
+    assert [[g.tolist() for g in own] for own in found] == [[[[1.0, 2.0]]], [[[3.0, 4.0]]]]
+
+
+def test_gradients_get_memory_of_their_own_where_they_share_it() -> None:
+    alone, shared, saved = torch.ones(3), torch.ones(4), torch.ones(2)
+    given = [alone, shared, shared, shared[:2], saved.view(1, 2)]
+    own = own_memory(given, [saved])
+    assert [one is other for one, other in zip(own, given, strict=True)] == [
+        *(True, True),
+        *(False, False, False),
+    ]
+    assert all(torch.equal(one, other) for one, other in zip(own, given, strict=True))
+    for factor, gradient in enumerate(own, 2):
+        gradient.mul_(factor)
+    assert [gradient.flatten()[0].item() for gradient in own] == [2, 3, 4, 5, 6]
+    assert saved.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_what_an_optimizer_remembers_has_one_form(name: Literal["sgd", "adam"]) -> None:
+    config = OptimizerConfig(name=name, learning_rate=0.1, momentum=0.9 * (name == "sgd"))
+    states = []
+    layer = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Linear(1, 1))
+    for batching in BATCHINGS:
+        replicates = Replicates([layer] * 3, [0, 1, 2], batching)
+        optimizer = make_optimizer(config, replicates.parameters())
+        for leaf in replicates.parameters():
+            leaf.grad = torch.ones_like(leaf)
+        optimizer.step()
+        states.append(optimizer_state(optimizer, replicates))
+    stacked, looped = states
+    assert stacked.keys() == looped.keys()
+    assert all(torch.equal(stacked[key], looped[key]) for key in stacked)
+    for batching in BATCHINGS:
+        replicates = Replicates([layer] * 3, [0, 1, 2], batching)
+        optimizer = make_optimizer(config, replicates.parameters())
+        drawn = {key: torch.rand(t.shape) if t.dim() else t for key, t in stacked.items()}
+        load_optimizer_state(optimizer, replicates, drawn)
+        found = optimizer_state(optimizer, replicates)
+        assert all(torch.equal(found[key], drawn[key]) for key in drawn)

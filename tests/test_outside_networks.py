@@ -123,7 +123,7 @@ def test_sizes_may_be_called_as_our_own_arguments() -> None:
     network = own(factory, name=3, factory=4, size=1)
     assert isinstance(network, nn.Linear)
     assert network.weight.shape == (5, 3)
-    with pytest.raises(LotteryError, match="m:f failed with TypeError: .* argument 'spec'"):
+    with pytest.raises(LotteryError, match="m:f failed .TypeError: .* argument 'spec'"):
         own(linear, spec=3)
 
 
@@ -165,8 +165,8 @@ def lazy(spec: Spec) -> nn.Module:
 @pytest.mark.parametrize(
     ("factory", "size", "message"),
     [
-        (fails, {}, r"^m:f failed with KeyError: 'depth'; it is called with a ImageSpec and"),
-        (exits, {}, r"^m:f failed with SystemExit: 0; it is called with"),
+        (fails, {}, r"^m:f failed \(KeyError: 'depth'\); it is called with a ImageSpec and"),
+        (exits, {}, r"^m:f failed \(SystemExit: 0\); it is called with"),
         (linear, {"depth": 3}, "unexpected keyword argument 'depth'"),
         (lambda spec: None, {}, "m:f gave NoneType, but it must return a torch.nn.Module"),
         (lazy, {}, "m:f leaves 1.weight without a shape"),

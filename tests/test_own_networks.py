@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from lottery.cycle import Setting, check, find_tickets, new_network
 from lottery.experiments import Experiment, NetworkConfig
@@ -280,15 +281,18 @@ def breaks_while_training(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: {"logits": x}, r"m:f gives a dict in evaluation mode, but .* logits \[B, 10\]"),
+        (
+            lambda x: {"logits": x, "features": [x]},
+            r"^The network gives a dict of 2 \(logits: a tensor \[1, 10\], features: a list of 1 \(a "
+            r"tensor \[1, 10\]\)\) in evaluation mode for 1 images, but .* logits \[B, 10\]",
+        ),
         (lambda x: [x], r"gives a list of 1 \(a tensor \[1, 10\]\) in"),
         (lambda x: x[:, :4], r"gives a tensor \[1, 4\] in"),
         (lambda x: x.long(), r"a tensor \[1, 10\] of torch.int64"),
         (lambda x: x.view(3, 3), r"can't take images of 1 x 8 x 8 \(RuntimeError: shape"),
-        (draws, "draws from torch's global generator while it trains"),
         (draws_with_numpy, "draws from numpy's global generator while it trains"),
         (draws_with_python, "draws from Python's global generator while it trains"),
-        (draws_unseeded, "does not repeat: with the same weights it has the losses .* at the same"),
+        (draws_unseeded, "m:f does not repeat: twice with the same weights, seeds and steps"),
         (breaks_while_training, r"can't be trained looped \(ValueError: not now\); choose"),
         (lambda x: x.detach(), "can't be trained looped"),
     ],
@@ -309,14 +313,14 @@ def test_more_outputs_may_follow_the_logits() -> None:
         (lambda x: (x, x.repeat(1, 3)), r"a tensor \[50, 30\] after its logits"),
         (lambda x: (x, x, x.mean()), r"a tensor \[\] after its logits"),
         (lambda x: (x, x.argmax(1)), r"a tensor \[50\] of torch.int64 after its logits"),
-        (lambda x: (x, {"features": x}), "a dict after its logits"),
+        (lambda x: (x, {"mean": x}), r"a dict of 1 \(mean: a tensor \[50, 10\]\) after its logits"),
     ],
 )
 def test_further_outputs_that_are_no_classifiers(
     change: Callable[[Tensor], object], given: str, batching: Batching
 ) -> None:
     how = dataclasses.replace(setting(lambda spec: Gives(change)), batching=batching)
-    message = f"^m:f gives {given} while it trains, but further outputs are auxiliary classifiers"
+    message = f"^The network gives {given} while it trains, but further outputs are auxiliary"
     with pytest.raises(LotteryError, match=message):
         check(OWN, how)
 
@@ -326,8 +330,8 @@ def test_features_beside_the_logits_are_for_evaluation() -> None:
 
 
 def test_logits_of_another_number_of_images() -> None:
-    with pytest.raises(LotteryError, match=r"a tensor \[49, 10\] while it trains, but the task"):
-        check(OWN, setting(lambda spec: Gives(lambda x: x[1:] if len(x) > 1 else x)))
+    with pytest.raises(LotteryError, match=r"a tensor \[49, 10\] while it trains for 50 images"):
+        check(OWN, setting(lambda spec: Gives(lambda x: x[1:] if len(x) > 9 else x)))
 
 
 def test_initial_weights_that_do_not_repeat() -> None:
@@ -354,14 +358,18 @@ def test_a_shape_that_does_not_repeat() -> None:
 def test_only_a_part_of_a_batch_is_tried() -> None:
     seen: list[int] = []
 
-    def change(x: Tensor) -> Tensor:
-        seen.append(len(x))
-        return x
+    def note(module: nn.Module, inputs: tuple[Tensor], output: object) -> None:
+        if isinstance(module, Gives):
+            seen.append(len(inputs[0]))
 
     training = dataclasses.replace(OWN.training, accumulation=5)
-    check(dataclasses.replace(OWN, training=training), setting(lambda spec: Gives(change)))
-    # One example and a fifth of 50, twice.
-    assert seen == [1, 10, 1, 10]
+    # Not by a hook of the network: one that counts is refused.
+    hook = register_module_forward_hook(note)
+    check(dataclasses.replace(OWN, training=training), setting(lambda spec: Gives(lambda x: x)))
+    hook.remove()
+    # One image and three, a fifth of 50, then a few.
+    assert seen[:3] == [1, 3, 10]
+    assert {*seen[3:]} == {4}
 
 
 def test_more_outputs_may_follow_the_logits_and_the_state() -> None:

@@ -21,6 +21,7 @@ from analysis.plots import FIGURES, save_figure
 from analysis.structure_plots import gate_densities, layer_densities
 from analysis.tables import Study, read_study, results_at
 from tests.fake_runs import perplexity_curve, write_run
+from tests.file_faults import counted, full_at
 from training.errors import LotteryError
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 
@@ -189,6 +190,24 @@ def test_an_unknown_format_and_a_blocked_folder_are_clear(study: Study, tmp_path
     (tmp_path / "file").write_text("")
     with pytest.raises(LotteryError, match="choose another --out"):
         save_figure(figure, data, tmp_path / "file" / "x")
+
+
+def test_a_full_disk_leaves_whole_figures_or_none(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = FIGURES["early-stop-vs-density"]
+    figure, data = kind.draw(study), kind.data(study)
+    whole = [
+        path.read_bytes() for path in save_figure(figure, data, tmp_path / "x", ["png", "svg"])
+    ]
+    for number in range(1, 6):
+        out = tmp_path / str(number)
+        with counted(monkeypatch) as faults:
+            faults.before = full_at(number)
+            with pytest.raises(LotteryError, match="The disk is full"):
+                save_figure(figure, data, out / "x", ["png", "svg"])
+        assert all(path.read_bytes() in whole for path in out.iterdir())
+        assert len(list(out.iterdir())) == (number - 1) // 2
 
 
 def nothing_left(level: int) -> float:

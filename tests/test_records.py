@@ -221,14 +221,13 @@ def test_a_line_cut_short_at_the_end_of_the_history_is_passed_over(tmp_path: Pat
 @pytest.mark.parametrize("line", [b"{}\n", b"[]\n", b"not json\n", b"[" * 100_000 + b"\n"])
 def test_a_line_that_can_not_be_read_is_named(line: bytes, tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=0, seeds=(0,))
-    with (run / HISTORY).open("ab") as file:
-        file.write(line)
+    Folder(run).write(HISTORY, Folder(run).read(HISTORY) + line)
     with pytest.raises(LotteryError, match="line 22 can't be read"):
         read_history(run)
 
 
 def test_facts_that_were_not_written_are_empty(tmp_path: Path) -> None:
     facts = read_facts(write_run(tmp_path / "a", levels=0))
-    assert facts["environment"] == {}
+    assert facts["environments"] == []
     assert facts["data"]["fingerprint"] == "d41d8cd9"
     assert facts["experiment"]["name"] == "demo"

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.tiny_tasks import config, network, stack, task_for, trained
+from tests.tiny_tasks import (
+    ADAM,
+    config,
+    half_masks,
+    network,
+    stack,
+    task_for,
+    trained,
+    zero_pruned,
+)
 from training.configs import OptimizerConfig
 from training.noise import Dropout, DropPath, drop_paths, set_noise
 from training.replicates import Batching, Replicates, default_batching
 from training.specs import ImageSpec, TextSpec
-from training.tasks.task import Task
+from training.state import TrainingState
+from training.tasks.task import Evaluation, Task
 
 SEEDS = (3, 1, 4, 15, 9)
 NETWORKS = ("lenet-300-100", "resnet", "enas-micro", "awd-lstm", "enas-lm")
@@ -57,6 +68,82 @@ def test_stacked_equals_looped(name: str) -> None:
     stacked = after_training(name, SEEDS[:2])
     looped = after_training(name, SEEDS[:2], "looped")
     assert_near(stacked.tensors(), looped.tensors())
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_looped_a_replicate_is_itself_alone_bit_for_bit(
+    name: str, optimizer: OptimizerConfig
+) -> None:
+    task = task_for(name)
+    how = config(5, 2, dataclasses.replace(optimizer, weight_decay=1e-3))
+    seeds = (3, 1, 4)
+
+    def run(*which: int) -> tuple[Replicates, TrainingState, Evaluation]:
+        replicates = stack(name, [seeds[r] for r in which], "looped")
+        masks = {key: mask[[*which]] for key, mask in half_masks(stack(name, seeds)).items()}
+        zero_pruned(replicates, masks)
+        state = trained(replicates, task, how, masks)
+        return replicates, state, task.evaluate(replicates.eval(), "test")
+
+    three, state, scored = run(0, 1, 2)
+    for r in range(3):
+        alone, its_state, its_score = run(r)
+        assert all(torch.equal(t[0], three.tensors()[n][r]) for n, t in alone.tensors().items())
+        assert [one.loss[0] for one in its_state.looks] == [one.loss[r] for one in state.looks]
+        assert torch.equal(its_score.scores[0], scored.scores[r])
+        assert torch.equal(its_score.loss[0], scored.loss[r])
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 3, 3), (1, 3, 3, 3), (4, 5, 1, 1), (7,), (5, 3), ()])
+def test_looped_the_rows_of_any_stack_lie_alike_and_aligned(shape: tuple[int, ...]) -> None:
+    class One(nn.Module):
+        """A parameter and a buffer."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(shape))
+            self.register_buffer("held", torch.zeros(shape))
+
+    networks = [One() for _ in range(3)]
+    strides = set()
+    for count in (1, 2, 3):
+        replicates = Replicates(networks[:count], range(count), "looped")
+        for r, own in enumerate(replicates.networks):
+            for name, tensor in [*own.named_parameters(), *own.named_buffers()]:
+                assert tensor.data_ptr() % 64 == 0
+                assert tensor.data_ptr() == replicates.tensors()[name][r].data_ptr()
+                assert torch.equal(tensor, dict(networks[r].state_dict())[name])
+                strides.add(tensor.stride())
+    assert len(strides) == 1
+
+
+def test_looped_every_replicate_is_a_module_of_its_own() -> None:
+    class Counting(nn.Module):
+        """Counts its calls, and adds the count."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(1))
+            self.calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            """The input and the count."""
+            self.calls += 1
+            return x + self.weight + self.calls
+
+    replicates = Replicates([Counting(), Counting()], [0, 1], "looped")
+    for call in (1, 2):
+        out = replicates(lambda network, x: network(x), torch.zeros(2, 1))
+        assert out.tolist() == [[call], [call]]
+
+
+@pytest.mark.parametrize("batching", ["stacked", "looped"])
+def test_tensors_and_modules_stay_together_after_a_change_of_type(batching: Batching) -> None:
+    replicates = Replicates([nn.Linear(2, 3), nn.Linear(2, 3)], [0, 1], batching).double()
+    replicates.load({n: torch.full_like(t, 2.0) for n, t in replicates.tensors().items()})
+    assert all(t.dtype == torch.float64 for t in replicates.tensors().values())
+    assert all(bool((p == 2).all()) for p in replicates.parameters())
 
 
 def test_replicates_differ_from_one_another() -> None:
@@ -192,7 +279,7 @@ def test_every_drop_path_follows_progress_after_a_change_of_type() -> None:
     paths = [DropPath(0.5), DropPath(0.5)]
     replicates = Replicates([nn.Sequential(*paths, nn.Linear(1, 1))], [0], "looped").double()
     replicates.advance(torch.tensor(0, dtype=torch.int32), progress=0.5)
-    assert [path.progress.tolist() for path in drop_paths(replicates)] == [[0.5], [0.5]]
+    assert [path.progress.item() for path in drop_paths(replicates)] == [0.5, 0.5]
 
 
 def test_kernels_lie_with_channels_last() -> None:

@@ -63,8 +63,8 @@ class Page(HTMLParser):
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     root = tmp_path_factory.mktemp("runs")
     runs = [
-        write_run(root / "hostile", name=HOSTILE, network=f"net{HOSTILE}", levels=2),
-        write_run(root / "dollar", name="a$b$c_{d}", origin="searched", levels=2),
+        write_run(root / "<script>alert(2)", network=f"net{HOSTILE}", levels=2),
+        write_run(root / "a$b$c_{d}", origin="searched", levels=2),
         write_run(root / "text", perplexity_curve, data="ptb", metric=PERPLEXITY, levels=2),
     ]
     return render_report(runs, f"Report {HOSTILE}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
+import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +19,7 @@ import pytest
 
 from lottery.records import read_records
 from lottery.runs import Run, open_run
+from tests.file_faults import Killed, counted, killed_at
 from tests.tiny_runs import (
     TINY,
     StopAfter,
@@ -80,11 +84,31 @@ def test_a_killed_process_resumes(finished: Run, tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGKILL
     assert not (root / "level-01" / "records.json").exists()
     carry_out(TINY, root)
-    # What was cut off half-written may be left beside the run's own files.
-    held = {
-        n: d for n, d in files(root).items() if "checkpoint" not in n and not n.endswith(".tmp")
-    }
-    assert held == files(finished.root)
+    assert files(root) == files(finished.root)
+
+
+def test_a_level_that_is_killed_while_it_writes_ends_in_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = dataclasses.replace(TINY, levels=0, seeds=(0,))
+    carry_out(experiment, tmp_path / "whole" / "tiny")
+    root = tmp_path / "tiny"
+    with pytest.raises(LotteryError, match="Stopped at step 19 of level 0"):
+        carry_out(experiment, root, watcher=StopAfter(19))
+    kills = 0
+    for number in itertools.count(1, 3):
+        copy = tmp_path / str(number) / "tiny"
+        shutil.copytree(root, copy)
+        with counted(monkeypatch) as faults:
+            faults.before = killed_at(number)
+            with contextlib.suppress(Killed):
+                carry_out(experiment, copy)
+        if faults.count < number:
+            break
+        kills += 1
+        carry_out(experiment, copy)
+        assert files(copy) == files(tmp_path / "whole" / "tiny")
+    assert kills > 10
 
 
 def test_a_full_disk_loses_nothing(

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lottery.experiments import NetworkConfig
-from lottery.records import HISTORY, HistoryRow, read_history
-from lottery.runs import Run, append_history, keep_history, open_run, stored_experiment
+from lottery.records import HISTORY, HistoryRow, history_to_lines, read_history
+from lottery.runs import Run, begin_history, finish_history, open_run, stored_experiment
 from tests.tiny_runs import TINY
 from training.errors import ExitCode, LotteryError
 from training.plain import override
@@ -112,18 +112,53 @@ def test_what_is_no_run_has_no_experiment(tmp_path: Path) -> None:
         stored_experiment(Run(tmp_path))
 
 
-def test_history_is_added_to_and_rewritten(tmp_path: Path) -> None:
-    run = open_run(tmp_path / "a", TINY, FACTS)
-    rows = [
-        HistoryRow(level=level, arm="ticket", seed=0, step=6, metric="loss", value=value)
-        for level, value in ((0, 1.25), (1, None))
+def rows_of(level: int, *values: float | None) -> list[HistoryRow]:
+    """Losses of one replicate at steps 6, 12 and so on."""
+    return [
+        HistoryRow(level=level, arm="ticket", seed=0, step=6 * n, metric="loss", value=value)
+        for n, value in enumerate(values, 1)
     ]
-    append_history(run, rows[:1])
-    append_history(run, rows[1:])
-    assert read_history(run.root) == rows
-    with (run.root / HISTORY).open("ab") as file:
-        file.write(b'{"cut')
-    keep_history(run, lambda row: row.level == 1)
+
+
+def test_what_was_appended_counts_once_its_level_is_finished(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "a", TINY, FACTS)
+    begin_history(run)
+    first, second = rows_of(0, 1.25, float("inf")), rows_of(1, 0.5)
+    run.folder.append(HISTORY, history_to_lines(first))
+    assert read_history(run.root) == []
+    finish_history(run, first)
+    written = [*rows_of(0, 1.25, None)]
+    assert read_history(run.root) == written
+    # A killed writer's half line, and lines of a level that is trained again, whatever they say.
+    run.folder.append(HISTORY, history_to_lines(rows_of(1, 9.0)) + b'{"cut')
+    assert read_history(run.root) == written
+    begin_history(run)
     assert (run.root / HISTORY).read_text() == (
-        '{"arm": "ticket", "level": 1, "metric": "loss", "seed": 0, "step": 6, "value": null}\n'
+        '{"arm": "ticket", "level": 0, "metric": "loss", "seed": 0, "step": 6, "value": 1.25}\n'
+        '{"arm": "ticket", "level": 0, "metric": "loss", "seed": 0, "step": 12, "value": null}\n'
     )
+    for _ in range(2):  # A level that was stopped before its records is finished again.
+        finish_history(run, second)
+    assert read_history(run.root) == written + second
+
+
+def test_a_history_that_was_changed_is_named_and_can_be_done_without(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "a", TINY, FACTS)
+    finish_history(run, rows_of(0, 1.25, 1.0))
+    path = run.root / HISTORY
+    whole = path.read_bytes()
+    other = history_to_lines(rows_of(0, 3.25, 1.0))
+    for changed in (whole.replace(b"1.25", b"1.26"), whole[: whole.index(b"\n") + 1], other, b""):
+        path.write_bytes(changed)
+        for read in (lambda: read_history(run.root), lambda: begin_history(run)):
+            with pytest.raises(
+                LotteryError, match="metrics.jsonl is damaged: .* remove it"
+            ) as error:
+                read()
+            assert error.value.exit_code == ExitCode.BAD_DATA
+    path.unlink()
+    assert read_history(run.root) == []
+    begin_history(run)
+    run.folder.append(HISTORY, b"now")
+    finish_history(run, rows_of(1, 0.5))
+    assert read_history(run.root) == rows_of(1, 0.5)

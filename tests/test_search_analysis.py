@@ -15,7 +15,7 @@ from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
 from analysis.tables import read_study
 from analysis.verdicts import Answer
-from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config
+from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config, read_result
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import ExitCode, LotteryError
@@ -136,7 +136,7 @@ def test_a_search_is_compared_with_random_search_at_its_budget(tmp_path: Path) -
     other = write_search(tmp_path / "other", advantage=0.0)
     for path, seed in ((rival, 0), (other, 1)):
         config = dataclasses.replace(read_config(path), method="random", seed=seed)
-        Folder(path).write_last(SEARCH, to_json(to_plain(config.resolved(16))))
+        Folder(path).write(SEARCH, to_json(to_plain(config.resolved(16))))
     answers = {a.question: a for a in search_answers(read_searches([ours, rival, other]))}
     assert (
         answers["Does enas find better architectures than the random search enas-random?"].verdict
@@ -256,7 +256,7 @@ def retrained(
     found = {"run": "s", "method": method, "seed": 0, "rank": 1}
     network = {"name": "searched-cells", "found": found}
     experiment = {"name": "demo", "levels": 0, "training": {"steps": 9}, "network": network}
-    Folder(path).write_last("experiment.json", to_json(experiment))
+    Folder(path).write("experiment.json", to_json(experiment))
     return path
 
 
@@ -299,3 +299,15 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
     facts["enas-0"]["experiment"] = {**facts["enas-0"]["experiment"], "training": {"steps": 99}}
     (fewer,) = retraining_answers(dataclasses.replace(other, facts=facts))
     assert "2 architectures against 3" in fewer.answer
+
+
+def test_searches_bear_the_names_of_their_folders_and_twins_those_of_their_parents(
+    tmp_path: Path,
+) -> None:
+    write_search(tmp_path / "one" / "before")
+    one = (tmp_path / "one" / "before").rename(tmp_path / "one" / "twin")
+    other = write_search(tmp_path / "other" / "twin")
+    Folder(other).write(DRAWING.format(rank=1, format="svg"), b"<svg/>")
+    assert {record.run for record in read_result(one).records} == {"twin"}
+    assert list(read_searches([one, other]).facts) == ["one/twin", "other/twin"]
+    assert read_drawings([one, other]) == {"other/twin": "<svg />"}

@@ -64,7 +64,8 @@ def test_a_search_ranks_draws_and_says_what_is_next(here: Path) -> None:
     assert "lottery retrain results/searches/tiny --rank 1" in result.stdout
     assert (root / "architectures/rank-1.svg").is_file()
     assert (root / "architectures/rank-2.png").is_file()
-    assert json.loads((root / "environment.json").read_text())["device"] == "cpu"
+    (environment,) = json.loads((root / "environment.json").read_text())
+    assert environment["device"] == "cpu"
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     again = json.loads(done("search", "results/searches/tiny", "--json", "--quiet"))
     assert len(again) == 4

@@ -242,10 +242,10 @@ def test_other_data_stay_those_of_the_search(tmp_path: Path) -> None:
     run = write_search(tmp_path / "found")
     config = read_config(run)
     moved = dataclasses.replace(config, data=dataclasses.replace(config.data, name="mnist"))
-    Folder(run).write_last(SEARCH, to_json(to_plain(moved)))
+    Folder(run).write(SEARCH, to_json(to_plain(moved)))
     assert retraining_experiment(run).data.name == "mnist"
     unnamed = dataclasses.replace(config, retraining="")
-    Folder(run).write_last(SEARCH, to_json(to_plain(unnamed)))
+    Folder(run).write(SEARCH, to_json(to_plain(unnamed)))
     with pytest.raises(
         LotteryError, match="--network searched-cells --set 'network.genotype=ENAS m"
     ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 
@@ -33,11 +32,11 @@ from analysis.text_tables import (
     run_line,
 )
 from analysis.verdicts import answer_questions
-from lottery.records import DATA, EXPERIMENT, HISTORY, read_facts
+from lottery.records import DATA, EXPERIMENT, HISTORY, read_facts, read_records
 from tests.fake_runs import OTHER, PRUNABLE, write_run
 from training.errors import ExitCode, LotteryError
 from training.metrics import PERPLEXITY
-from training.storage import Folder, to_json
+from training.storage import Folder, to_json, to_json_lines
 
 
 def test_one_row_per_number(tmp_path: Path) -> None:
@@ -77,21 +76,27 @@ def test_no_run_and_no_such_point_are_errors(tmp_path: Path) -> None:
 def test_runs_of_one_name_are_told_apart_and_repeats_read_once(tmp_path: Path) -> None:
     first, second = (write_run(tmp_path / side / "run", levels=0) for side in "ab")
     table = read_table([first, second, first])
-    assert set(table["run"]) == {str(first), str(second)}
+    assert set(table["run"]) == {"a/run", "b/run"}
     assert len(results_at(table)) == 10
 
 
-def test_histories_keep_the_last_of_a_repeated_evaluation(tmp_path: Path) -> None:
+def test_histories_are_of_finished_levels(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=1, seeds=(0,))
-    again = {"level": 0, "arm": "ticket", "seed": 0, "step": 50, "metric": "accuracy", "value": 1.5}
-    unfinished = {**again, "level": 2}
-    with (run / HISTORY).open("a") as file:
-        file.write(f"{json.dumps(again)}\n{json.dumps(unfinished)}\n")
-    histories = read_histories([run])
-    assert tuple(histories.columns) == HISTORIES
-    at_50 = histories[(histories["level"] == 0) & (histories["step"] == 50)]
-    assert at_50["value"].tolist() == [1.5]
-    assert set(histories["level"]) == {0, 1}
+    before = read_histories([run])
+    assert tuple(before.columns) == HISTORIES
+    assert set(before["level"]) == {0, 1}
+    stopped = {"level": 2, "arm": "ticket", "seed": 0, "step": 50, "metric": "loss", "value": 1.5}
+    # A level may have its history and no records yet, or be in training.
+    written = Folder(run).read(HISTORY) + to_json_lines([stopped])
+    Folder(run).write(HISTORY, written)
+    Folder(run).append(HISTORY, to_json_lines([stopped]))
+    pd.testing.assert_frame_equal(read_histories([run]), before)
+
+
+def test_a_run_bears_the_name_of_its_folder(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "before", levels=0).rename(tmp_path / "after")
+    assert set(read_table([run])["run"]) == {"after"}
+    assert {record.run for record in read_records(run)} == {"after"}
 
 
 def test_layers_and_their_mean_density(tmp_path: Path) -> None:

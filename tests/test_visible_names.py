@@ -27,6 +27,7 @@ from training.metrics import PERPLEXITY
 # rich and HTML, mathematics of matplotlib, a letter that its font lacks.
 ACTS = "\x1b[31m\x1b]0;t\x07\u202e\x9b\udcff\r\n"
 HOSTILE = f"=1+1 {ACTS}[red]<script>$x^2$</script>\u4e2d"
+FOLDER = HOSTILE.replace("/", "")
 SHOWN = r"=1+1 \x1b[31m\x1b]0;t\x07\u202e\x9b\udcff\r\n[red]<script>$x^2$</script>" + "\u4e2d"
 
 
@@ -41,14 +42,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     root = tmp_path_factory.mktemp("runs")
     return [
         write_run(
-            root / f"run{number}",
+            root / f"{FOLDER}{number}",
             perplexity_curve,
-            name=f"{HOSTILE}{number}",
             network=f"_{HOSTILE}",
             origin=HOSTILE,
             data=HOSTILE,
             metric=PERPLEXITY,
-            arms=("ticket", HOSTILE.replace("/", "")),  # the name of a folder
+            arms=("ticket", FOLDER),
             seeds=(0, 1, 2),
             levels=1,
         )
@@ -71,7 +71,7 @@ def test_the_terminal_shows_names_and_obeys_none(runs: list[Path]) -> None:
         text = done(*words)
         assert acts(text) == set()
         assert "[red]" in text
-    assert f"{SHOWN}0" in done("show", runs[0])
+    assert f"{visible(FOLDER)}0" in done("show", runs[0])
 
 
 def test_a_table_has_no_markup_in_its_head(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +131,7 @@ def test_figures_show_names_and_obey_none(runs: list[Path], tmp_path: Path, name
     assert png.stat().st_size > 0
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {row["run"] for row in rows} == {f"'{SHOWN}{number}" for number in range(2)}
+    assert {row["run"] for row in rows} == {f"'{visible(FOLDER)}{number}" for number in range(2)}
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(runs: list[Path]) -> None:
@@ -154,7 +154,7 @@ def test_numbers_of_a_table_stay_numbers(tmp_path: Path) -> None:
 
 
 def test_searches_with_hostile_names(tmp_path: Path) -> None:
-    name = HOSTILE.replace("/", "")
+    name = FOLDER
     search = write_search(tmp_path / name, random=3)
     shown = visible(name)
     assert shown in done("show", search)

@@ -13,11 +13,13 @@ from lottery.cycle import Setting, find_tickets
 from lottery.disk_use import KeepWeights
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
 from lottery.progress import Watcher
-from lottery.records import ENVIRONMENT, Record
+from lottery.records import Record
 from lottery.runs import open_run
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
+from training.environments import ENVIRONMENT
 from training.errors import ExitCode, LotteryError
+from training.replicates import Batching
 from training.steps import Steps
 from training.storage import LOCK, MANIFEST, to_json
 from training.tasks.catalog import load_task
@@ -114,12 +116,17 @@ def carry_out(
     watcher: Watcher | None = None,
     at_once: int | None = None,
     keep_weights: KeepWeights | None = None,
+    batching: Batching | None = None,
 ) -> list[Record]:
     """Begin a run, or go on with it."""
     task = digits() if task is None else task
     run = open_run(root, experiment, task.facts())
     setting = Setting(
-        task=task, at_once=at_once, watcher=watcher or Watcher(), keep_weights=keep_weights
+        task=task,
+        batching=batching,
+        at_once=at_once,
+        watcher=watcher or Watcher(),
+        keep_weights=keep_weights,
     )
     return find_tickets(experiment, run, setting)
 
@@ -161,6 +168,6 @@ def files(root: Path) -> dict[str, bytes]:
     paths = [path for path in sorted(root.rglob("*")) if path.is_file()]
     held = {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
     if MANIFEST in held:
-        listed = json.loads(held[MANIFEST])
+        listed = json.loads(held[MANIFEST])["files"]
         held[MANIFEST] = to_json({n: entry for n, entry in listed.items() if n != ENVIRONMENT})
     return {name: data for name, data in held.items() if name not in (LOCK, ENVIRONMENT)}

@@ -17,7 +17,6 @@ from tests.tiny_tasks import image_data, image_task, text_task
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.errors import ExitCode, LotteryError
 from training.steps import Steps
-from training.storage import MANIFEST
 from training.tasks.image_classification import ImageClassification
 from training.tasks.task import Batch, Task
 
@@ -163,5 +162,5 @@ def carry_out_in_pieces(config: SearchConfig, root: Path, every: int) -> int:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Every file but the manifest, which knows what was replaced."""
-    return {path.name: path.read_bytes() for path in root.iterdir() if path.name != MANIFEST}
+    """Every file, the manifest too."""
+    return {path.name: path.read_bytes() for path in root.iterdir()}

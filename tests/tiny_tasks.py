@@ -103,6 +103,16 @@ def stack(name: str, seeds: Sequence[int], batching: Batching = "stacked") -> Re
     return Replicates([network(name, seed) for seed in seeds], seeds, batching)
 
 
+def gradients_by_name(replicates: Replicates) -> dict[str, Tensor]:
+    """What a backward pass left of every parameter, `[R, ...]`."""
+    found = {}
+    for name, leaves in replicates.leaves().items():
+        grads = [leaf.grad for leaf in leaves if leaf.grad is not None]
+        assert len(grads) == len(leaves), name
+        found[name] = grads[0] if replicates.batching == "stacked" else torch.stack(grads)
+    return found
+
+
 def config(steps: int = 6, every: int = 3, optimizer: OptimizerConfig = ADAM) -> TrainingConfig:
     """Some steps, with looks at the validation split."""
     return TrainingConfig(

@@ -38,6 +38,7 @@ class Toy(Task):
     metric = ACCURACY
     spec = ImageSpec(channels=1, height=1, width=2, classes=1)
     device = torch.device("cpu")
+    batch_size = 1
     steps_per_epoch = 4
 
     def __init__(
@@ -63,7 +64,7 @@ class Toy(Task):
 
         return batch
 
-    def first_carry(self, replicates: Replicates) -> Carry:
+    def first_carry(self, replicates: Replicates, examples: int | None = None) -> Carry:
         """Nothing."""
         return ()
 
@@ -71,6 +72,11 @@ class Toy(Task):
         """The mean of the rows' products, times the factor."""
         x, factor = batch
         return (network(x) * factor).mean(), carry
+
+    def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, None]:
+        """The rows' products."""
+        product: Tensor = network(batch[0])
+        return product, None
 
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
         """The next written loss."""
@@ -84,3 +90,6 @@ class Toy(Task):
         """One row."""
         network(torch.ones(1, 2))
         return 1
+
+    def check_evaluated(self, network: nn.Module) -> None:
+        """Nothing."""

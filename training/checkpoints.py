@@ -51,7 +51,7 @@ def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
 
 def checkpoint_to_bytes(state: TrainingState) -> bytes:
     """Weights, buffers, best weights, optimizer, averages, carry, step, divergence and every look so far."""
-    optimizer = optimizer_state(state.optimizer, state.replicates.weights())
+    optimizer = optimizer_state(state.optimizer, state.replicates)
     tensors = {f"now/{name}": tensor for name, tensor in state.replicates.tensors().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
     tensors |= {f"mean/{name}": tensor for name, tensor in state.averages.means.items()}
@@ -90,7 +90,7 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         state.replicates.load(groups["now"])
         copy_tensors(state.best, groups["best"])
         copy_tensors(state.averages.means, groups["mean"])
-        load_optimizer_state(state.optimizer, state.replicates.weights(), groups["optimizer"])
+        load_optimizer_state(state.optimizer, state.replicates, groups["optimizer"])
         device = next(iter(state.best.values())).device
         carried = (groups["carry"][str(i)].to(device) for i in range(len(groups["carry"])))
         state.carry = _fill(state.carry, carried)

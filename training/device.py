@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from training.errors import LotteryError
+from training.version import own_version
 
 # glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, and M_ARENA_MAX: one arena, as those of
 # other threads, such as the one that runs backward passes, never keep blocks of more than 64 MB.
@@ -58,29 +59,34 @@ def matrix_precision(name: str, device: torch.device) -> contextlib.AbstractCont
         LotteryError: TF32 is asked for on a CPU.
     """
     check_precision(name, device)
-    if name == "tf32":
-        return _tensor_float()
-    context: contextlib.AbstractContextManager[None] = torch.autocast(
-        device.type, torch.bfloat16, enabled=name == "bf16", cache_enabled=False
-    )
-    return context
-
-
-def backward_precision(name: str) -> contextlib.AbstractContextManager[None]:
-    """A context for backward passes, which take bf16 from their forward pass and TF32 from here."""
-    return _tensor_float() if name == "tf32" else contextlib.nullcontext()
+    return _forward_precision(name, device)
 
 
 @contextlib.contextmanager
-def _tensor_float() -> Iterator[None]:
-    """Allow TF32 inside: fp32 with 10 bits of mantissa in CUDA's products and convolutions."""
+def _forward_precision(name: str, device: torch.device) -> Iterator[None]:
+    bf16 = name == "bf16"
+    with (
+        backward_precision(name),
+        torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def backward_precision(name: str) -> Iterator[None]:
+    """A context for backward passes and whatever else computes on CUDA; bf16 is taken from the forward pass.
+
+    Inside, fp32 is TF32 (10 bits of mantissa) in products and convolutions where that is the name, and all of fp32
+    otherwise, which torch's own default is not for convolutions. cuDNN chooses kernels that repeat bit for bit.
+    """
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32
-    products.allow_tf32 = convolutions.allow_tf32 = True
+    before = products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic
+    products.allow_tf32 = convolutions.allow_tf32 = name == "tf32"
+    convolutions.deterministic = True
     try:
         yield
     finally:
-        products.allow_tf32, convolutions.allow_tf32 = before
+        products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic = before
 
 
 def physical_memory() -> int:
@@ -101,31 +107,23 @@ def keep_freed_memory() -> None:
             library.mallopt(parameter, value)
 
 
-def exact_convolutions() -> None:
-    """Have cuDNN take fp32 convolutions in fp32, not TF32, and choose kernels that repeat bit for bit.
-
-    It sets a property of the process and is for commands to call.
-    """
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.deterministic = True
-
-
 def environment(device: torch.device, precision: str) -> dict[str, object]:
-    """What a run records of the machine: versions, device, precision, threads, command and git revision."""
-    names = ("torch", "torchvision", "numpy", "scipy", "lottery")
+    """What a run records of the machine: versions, device, precision, threads, command and git revision.
+
+    `instructions` are those of the CPU that torch uses, such as AVX2; they too decide over rounding.
+    """
+    names = ("torch", "torchvision", "numpy", "scipy")
     tf32 = precision == "tf32"
     on_cuda = device.type == "cuda"
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: version(name) for name in names},
+        "versions": {name: version(name) for name in names} | {"lottery": own_version()},
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "precision": precision,
-        "tf32": {
-            "matrix products": tf32 or torch.backends.cuda.matmul.allow_tf32,
-            "convolutions": tf32 or torch.backends.cudnn.allow_tf32,
-        },
+        "tf32": {"matrix products": tf32, "convolutions": tf32},
         "command": sys.argv[1:],
         "revision": _git_revision(),
     }

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from training.attributes import attributes
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
+from training.optimizers import own_memory
 from training.playing import Recorded
 from training.replicates import Replicates, has_torch_recurrence
 from training.tasks.parts import cut, join
 from training.tasks.task import Batch, Carry, Task
 
-Gradients = list[Tensor | None]
+Gradients = list[Tensor]
 Part = Callable[[Carry, Batch], tuple[Tensor, Carry, Gradients]]
 Differentiate = Callable[[Carry, Batch, Tensor, float], tuple[Tensor, Carry]]
 
@@ -38,11 +38,16 @@ def differentiator(replicates: Replicates, task: Task, config: TrainingConfig) -
         # The next gradients can lie where these did, in the cache.
         for parameter in trained:
             parameter.grad = None
-        losses, carries, total = [], [], list[Tensor | None]()
+        losses, carries, total = [], [], Gradients()
         for before, part in cut(carry, batch, task.example_dimension, config.accumulation):
             replicates.advance(now, progress)
-            loss, after, gradients = of_part(before, part)
-            total = _sum(total, gradients)
+            # Around what is played too, which calls nothing that would enter it.
+            with backward_precision(config.precision):
+                loss, after, gradients = of_part(before, part)
+            if total:
+                torch._foreach_add_(total, gradients)
+            else:
+                total = gradients
             losses.append(loss)
             carries.append(after)
             now += 1
@@ -61,15 +66,21 @@ def _of_part(
             parameter.grad = None
         with matrix_precision(config.precision, task.device):
             loss, after = replicates(task.loss, carry, *part)
-        with backward_precision(config.precision):
-            (loss.sum() / config.accumulation).backward()
-        return loss.detach(), after, [parameter.grad for parameter in trained]
+        (loss.sum() / config.accumulation).backward()
+        # A parameter that a loss passes by has a gradient of 0, as it would beside replicates whose losses don't.
+        left = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
+        others = (
+            *replicates.parameters(),
+            *replicates.buffers(),
+            *tree_leaves((carry, part, after)),
+        )
+        return loss.detach(), after, own_memory(left, others)
 
     # What is carried from batch to batch, and a text's last window, have several forms; torch's own recurrent modules
     # choose slower kernels while they are recorded.
     if task.first_carry(replicates) != () or has_torch_recurrence(replicates):
         return of_part
-    return Recorded(of_part, lambda: _plain_attributes(replicates))
+    return Recorded(of_part, lambda: _plain_state(replicates))
 
 
 def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
@@ -96,27 +107,8 @@ def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
     return sum(held.values())
 
 
-def _plain_attributes(network: nn.Module) -> list[Any]:
-    """What modules hold besides tensors, such as a count of their calls, in lists and dicts too."""
-    return [_plain(vars(module)) for module in network.modules()]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, bool | int | float | str | np.generic):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return None
-
-
-def _sum(total: Gradients, gradients: Gradients) -> Gradients:
-    """The sum of the parts' gradients, in place in the first ones; a parameter that a loss passes by has none."""
-    if not total:
-        return gradients
-    pairs = [*zip(total, gradients, strict=True)]
-    both = [(one, other) for one, other in pairs if one is not None and other is not None]
-    if both:
-        torch._foreach_add_([one for one, _ in both], [other for _, other in both])
-    return [other if one is None else one for one, other in pairs]
+def _plain_state(replicates: Replicates) -> object:
+    """What networks may follow from besides tensors, such as a count of their calls; tensors are in a recording."""
+    held = attributes(replicates.networks)
+    texts = {path: leaf for path, leaf in held.items() if not isinstance(leaf, Tensor)}
+    return texts, replicates.assigned

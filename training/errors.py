@@ -41,6 +41,13 @@ class LotteryError(Exception):
         self.exit_code = exit_code
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of Python or of torch, for which memory has no type of its own, is about memory."""
+    if isinstance(error, RuntimeError):
+        return "out of memory" in str(error) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError)
+
+
 def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> LotteryError:
     """The error for a name that does not exist, with the nearest ones that do.
 

@@ -94,7 +94,7 @@ def train(
         losses, state.carry = differentiate(state.carry, batch(state.step), now, progress)
         mask_gradients(masked)
         if config.optimizer.clip_norm is not None:
-            clip_per_replicate(gradients(replicates.parameters()), config.optimizer.clip_norm)
+            clip_per_replicate(gradients(replicates), config.optimizer.clip_norm)
         state.optimizer.step()
         hold(state)
         state.recent.append(losses)

@@ -9,7 +9,8 @@ the CPU as on CUDA. Permutations and initial weights come from `generator`, once
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -255,9 +256,35 @@ def generator(seed: int, purpose: str, *numbers: int) -> torch.Generator:
         purpose: what is drawn, such as "order" or "initial weights".
         numbers: what else tells draws apart, such as the epoch or the level.
     """
+    return torch.Generator().manual_seed(_hashed(seed, purpose, *numbers))
+
+
+def _hashed(seed: int, purpose: str, *numbers: int) -> int:
+    """A seed of 64 bits for one purpose."""
     text = ":".join([str(seed), purpose, *map(str, numbers)])
     digest = hashlib.sha256(text.encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+    return int.from_bytes(digest[:8], "little", signed=True)
+
+
+@contextmanager
+def torch_seeded(device: torch.device, seed: int, step: int) -> Iterator[None]:
+    """Inside, torch's global generators begin as they always do for a noise seed and a step; then they are as before.
+
+    For networks of others that draw from them, such as torch's own recurrent modules with dropout between layers.
+
+    Args:
+        device: whose generator is seeded, besides the CPU's.
+        seed: the replicate's noise seed.
+        step: the number of the draw, as `keys` takes it.
+    """
+    number = _hashed(seed, "torch", step)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        # Not torch.manual_seed: it would seed every CUDA device, which the fork does not restore.
+        torch.default_generator.manual_seed(number)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        yield
 
 
 def seeds_tensor(seeds: Iterable[int], device: torch.device) -> Tensor:

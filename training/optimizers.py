@@ -51,18 +51,21 @@ def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) 
     return OPTIMIZERS[config.name](trained, config)
 
 
-def optimizer_state(optimizer: Optimizer, weights: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:
+def optimizer_state(optimizer: Optimizer, replicates: Replicates) -> dict[str, Tensor]:
     """What an optimizer remembers, by `kind/parameter`: averages `[R, ...]`, and Adam's count of steps, a scalar."""
-    return {
-        f"{kind}/{name}": tensor
-        for name, weight in weights.items()
-        for kind, tensor in optimizer.state.get(weight, {}).items()
-        if tensor is not None
-    }
+    remembered = {}
+    for name, leaves in replicates.leaves().items():
+        for kind, first in optimizer.state.get(leaves[0], {}).items():
+            if first is None:
+                continue
+            alone = kind == "step" or replicates.batching == "stacked"
+            held = [optimizer.state[leaf][kind] for leaf in leaves]
+            remembered[f"{kind}/{name}"] = first if alone else torch.stack(held)
+    return remembered
 
 
 def load_optimizer_state(
-    optimizer: Optimizer, weights: Mapping[str, nn.Parameter], state: Mapping[str, Tensor]
+    optimizer: Optimizer, replicates: Replicates, state: Mapping[str, Tensor]
 ) -> None:
     """Have an optimizer remember what `optimizer_state` gave.
 
@@ -71,13 +74,22 @@ def load_optimizer_state(
     Raises:
         KeyError, ValueError: it is of other parameters, or of other shapes.
     """
+    weights, leaves = replicates.weights(), replicates.leaves()
     for key, tensor in state.items():
         kind, name = key.split("/", 1)
-        weight = weights[name]
-        if tensor.dim() and tensor.shape != weight.shape:
-            raise ValueError(f"{key} is {list(tensor.shape)}, not {list(weight.shape)}")
-        held = torch.empty_like(weight, requires_grad=False) if tensor.dim() else tensor.clone()
-        optimizer.state[weight][kind] = held.copy_(tensor).to(weight.device)
+        shape = weights[name].shape
+        if tensor.dim() and tensor.shape != shape:
+            raise ValueError(f"{key} is {list(tensor.shape)}, not {list(shape)}")
+        for leaf, part in zip(leaves[name], _parts(replicates, tensor), strict=True):
+            held = torch.empty_like(leaf, requires_grad=False) if tensor.dim() else part.clone()
+            optimizer.state[leaf][kind] = held.copy_(part).to(leaf.device)
+
+
+def _parts(replicates: Replicates, tensor: Tensor) -> Sequence[Tensor]:
+    """A tensor `[R, ...]` as its leaves are, or a scalar for each of them."""
+    if replicates.batching == "stacked":
+        return [tensor]
+    return tensor.unbind(0) if tensor.dim() else [tensor] * len(replicates)
 
 
 def schedule_factor(
@@ -120,20 +132,45 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """The gradients that a backward pass left, each `[R, ...]`."""
-    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+def own_memory(gradients: Sequence[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
+    """The gradients, of which each can be changed in place: what shares memory is copied.
+
+    Autograd may give one tensor, or views of it, to all of a sum's parameters, and what it was computed from.
+
+    Args:
+        gradients: as a backward pass left them.
+        others: tensors that shall not change with them.
+    """
+    taken = {tensor.untyped_storage().data_ptr() for tensor in others}
+    own = []
+    for gradient in gradients:
+        memory = gradient.untyped_storage().data_ptr()
+        own.append(gradient.clone() if memory in taken else gradient)
+        taken.add(memory)
+    return own
+
+
+def gradients(replicates: Replicates) -> list[list[Tensor]]:
+    """Each replicate's gradients that a backward pass left."""
+    found = [
+        [p.grad for p in network.parameters() if p.grad is not None]
+        for network in replicates.networks
+    ]
+    if replicates.batching == "looped":
+        return found
+    return [list(rows) for rows in zip(*(grad.unbind(0) for grad in found[0]), strict=True)]
 
 
 def gradient_masks(
     replicates: Replicates, masks: Mapping[str, Tensor]
 ) -> list[tuple[nn.Parameter, Tensor]]:
     """The parameters of which something is pruned, each with its mask in its gradient's type and memory layout."""
-    weights = replicates.weights()
+    leaves = replicates.leaves()
     return [
-        (weights[name], torch.empty_like(weights[name], requires_grad=False).copy_(mask))
+        (leaf, torch.empty_like(leaf, requires_grad=False).copy_(part))
         for name, mask in masks.items()
         if not bool(mask.all())
+        for leaf, part in zip(leaves[name], _parts(replicates, mask), strict=True)
     ]
 
 
@@ -144,20 +181,17 @@ def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
         torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
 
 
-def gradient_norms(grads: Sequence[Tensor]) -> Tensor:
-    """The norm of each replicate's whole gradient, `[R]`."""
-    rows = [row for grad in grads for row in grad.unbind(0)]
-    norms: Tensor = torch.linalg.vector_norm(
-        torch.stack(torch._foreach_norm(rows)).view(len(grads), -1), dim=0
-    )
-    return norms
+def gradient_norm(grads: list[Tensor]) -> Tensor:
+    """The norm of one replicate's whole gradient, a scalar."""
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
+    return norm
 
 
-def clip_per_replicate(grads: Sequence[Tensor], limit: float) -> None:
+def clip_per_replicate(grads: Iterable[list[Tensor]], limit: float) -> None:
     """Scale each replicate's gradient, in place, so that its norm is at most `limit`.
 
     A gradient that is not finite is left for the loop to find.
     """
-    factors = (limit / (gradient_norms(grads) + 1e-6)).clamp(max=1.0)
-    for r, factor in enumerate(factors):
-        torch._foreach_mul_([grad[r] for grad in grads], factor)
+    for own in grads:
+        factor = (limit / (gradient_norm(own) + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_(own, factor)

@@ -55,7 +55,7 @@ class Recording:
         structure: of what is returned.
         constants: tensors that stood elsewhere.
         is_whole: whether it holds all that was done: no value or shape came out of a tensor, on which the function may
-            have acted, and no tensor got another shape in place.
+            have acted, no tensor got another shape in place, and nothing was drawn from a generator.
         variables: of the tensors that are alive.
         count: of variables.
     """
@@ -101,7 +101,11 @@ class Recording:
         after = replaced(result, Tensor, self.new)
         self.operations.append(Operation(target, *before, after))
         tensors = all(leaf is None or isinstance(leaf, Variable) for leaf in leaves_of(after))
-        escapes = _ESCAPING & {*target.tags} or _is_sized_by_values(target, args)
+        escapes = (
+            _ESCAPING & {*target.tags}
+            or _is_sized_by_values(target, args)
+            or _draws(target, args, kwargs)
+        )
         self.is_whole &= tensors and not escapes
 
 
@@ -110,6 +114,16 @@ def _is_sized_by_values(target: OpOverload, args: Any) -> bool:
     if target is _aten.index.Tensor:
         return any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
     return torch.Tag.dynamic_output_shape in target.tags
+
+
+def _draws(target: OpOverload, args: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether an operation draws from a generator, whose state a recording does not hold."""
+    if torch.Tag.nondeterministic_seeded not in target.tags:
+        return False
+    names = [argument.name for argument in target._schema.arguments]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    # Attention draws nothing without dropout, which is its default.
+    return "dropout_p" not in names or given.get("dropout_p", 0.0) > 0.0
 
 
 def replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:

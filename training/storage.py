@@ -2,6 +2,7 @@
 
 Every file is written to a temporary name in its own folder, synced, renamed, and the folder synced. A *folder with a
 manifest* (a run) also records each file's size and SHA-256 in `manifest.json`; what is read back is checked against it.
+While a file is replaced the manifest knows its versions, old and new: whichever is there counts.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +27,12 @@ from training.errors import ExitCode, LotteryError
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")
+
+# Size and SHA-256 of a file's content; None for no file.
+Version = dict[str, Any] | None
+# The versions of each file, the newest first; one alone unless a write was cut short.
+Manifest = dict[str, list[Version]]
 
 
 def disk_error(error: OSError, path: Path, size: int | None = None) -> LotteryError:
@@ -39,6 +48,11 @@ def disk_error(error: OSError, path: Path, size: int | None = None) -> LotteryEr
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return LotteryError(
             f"No permission for {path}; choose another folder with --out or change its rights.",
+            ExitCode.DISK,
+        )
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return LotteryError(
+            f"{path} can't be written: there is a file where its folder would be; choose another --out.",
             ExitCode.DISK,
         )
     return LotteryError(f"{path}: {error.strerror or error}.", ExitCode.DISK)
@@ -71,10 +85,19 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise disk_error(error, path, len(data)) from error
+        if isinstance(error, OSError):
+            raise disk_error(error, path, len(data)) from error
+        raise
+
+
+def _remove_file(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
 def _sync_folder(folder: Path) -> None:
@@ -100,8 +123,23 @@ def read_file(path: Path) -> bytes:
 
 
 def to_json(value: object) -> bytes:
-    """Readable, canonical JSON: sorted keys, no NaN."""
-    return (json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+    """Readable, canonical JSON: sorted keys, and null for every number that is not finite, as JSON has none."""
+    text = json.dumps(_finite(value), indent=1, sort_keys=True, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def to_json_lines(values: Iterable[object]) -> bytes:
+    """The same with one line per value."""
+    lines = (json.dumps(_finite(one), sort_keys=True, allow_nan=False) for one in values)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def parse_json(data: bytes, path: Path) -> Any:
@@ -116,11 +154,10 @@ def parse_json(data: bytes, path: Path) -> Any:
         raise damaged(path, "it is not valid JSON") from None
 
 
-def damaged(path: Path, fault: str) -> LotteryError:
+def damaged(path: Path, fault: str, remedy: str = "remove the run and start again") -> LotteryError:
     """The error for a file that can't be what it was when it was written."""
     return LotteryError(
-        f"{path} is damaged: {fault}; restore it from a copy or remove the run and start again.",
-        ExitCode.BAD_DATA,
+        f"{path} is damaged: {fault}; restore it from a copy or {remedy}.", ExitCode.BAD_DATA
     )
 
 
@@ -144,80 +181,144 @@ class Folder:
         return self.root / name
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file, then its hash: until both are there the file does not count."""
-        write_file(self.path(name), data)
-        self._record(name, data)
+        """Write a file; wherever that is cut short, either what was there before or the new content counts.
 
-    def write_last(self, name: str, data: bytes) -> None:
-        """Write a file whose presence says that something is finished: its hash first, then the file.
-
-        Where it replaces one, the manifest knows both until the new file is there.
+        The manifest first knows both, then the file is replaced, then the manifest knows the new content alone.
         """
-        before = self._manifest().get(name)
-        self._record(name, data, before)
+        new = _version(data)
+        before = self._manifest().get(name, [None])
+        if before == [None]:
+            # What does not count may lie there, and would not be what the manifest is about to list.
+            _remove_file(self.path(name))
+        self._record(name, [new, *(version for version in before if version != new)])
         write_file(self.path(name), data)
-        if before is not None:
-            self._record(name, data)
+        self._record(name, [new])
 
-    def read(self, name: str) -> bytes:
-        """The bytes of a file, checked against the manifest.
+    def append(self, name: str, data: bytes) -> None:
+        """Add to a file, cheaply; what is added does not count until the file is written anew with it."""
+        path = self.path(name)
+        try:
+            with path.open("ab") as file:
+                file.write(data)
+        except OSError as error:
+            raise disk_error(error, path, len(data)) from error
+
+    def read(self, name: str, *, appended: bool = False) -> bytes:
+        """The bytes of a file, checked against the manifest; another process may be writing meanwhile.
+
+        Args:
+            name: of the file.
+            appended: whether `append` adds to it; what was added since it was written is left out.
 
         Raises:
             LotteryError: missing, not in the manifest, or changed since it was written.
         """
-        data = read_file(self.path(name))
-        entry = self._manifest().get(name)
-        if entry is None:
-            raise damaged(self.path(name), f"{MANIFEST} does not list it")
-        given = _entry(data)
-        if given in (_last(entry), entry.get("before")):
-            return data
-        if given["bytes"] != entry["bytes"]:
-            raise damaged(
-                self.path(name), f"it has {len(data):,} bytes, not the {entry['bytes']:,} written"
-            )
-        raise damaged(self.path(name), "its SHA-256 differs from the one in the manifest")
+        while True:
+            manifest = self._manifest()
+            try:
+                return self._checked(name, manifest.get(name, [None]), appended)
+            except LotteryError:
+                if self._manifest() == manifest:
+                    raise
+
+    def _checked(self, name: str, versions: list[Version], appended: bool) -> bytes:
+        path = self.path(name)
+        data = read_file(path)
+        known = [version for version in versions if version is not None]
+        if not known:
+            raise damaged(path, f"{MANIFEST} does not list it")
+        for version in known:
+            part = data[: version["bytes"]] if appended else data
+            if _version(part) == version:
+                return part
+        remedy = "remove it and go on without it" if appended else "remove the run and start again"
+        size = known[0]["bytes"]
+        if len(data) < size or (len(data) > size and not appended):
+            raise damaged(path, f"it has {len(data):,} bytes, not the {size:,} written", remedy)
+        raise damaged(path, f"its SHA-256 differs from the one in {MANIFEST}", remedy)
 
     def holds(self, name: str) -> bool:
         """Whether a file was written completely."""
-        return self.path(name).is_file() and name in self._manifest()
+        return self.path(name).is_file() and self._manifest().get(name, [None]) != [None]
 
     def names(self) -> list[str]:
-        """Every file in the manifest, sorted."""
-        return sorted(self._manifest())
+        """Every file that counts, sorted; one that the manifest alone has was removed by someone else."""
+        return sorted(
+            name
+            for name, versions in self._manifest().items()
+            if None not in versions or (versions != [None] and self.path(name).is_file())
+        )
 
     def remove(self, name: str) -> None:
-        """Remove a file, also one that a killed removal left; its manifest entry goes first."""
+        """Remove a file, or end a removal that was cut short; it stops counting first."""
+        if self._manifest().get(name, [None]) != [None]:
+            self._record(name, [None])
+        _remove_file(self.path(name))
+        self._record(name, [])
+
+    def tidy(self) -> None:
+        """Clear up what writers left that were killed; for the process that has locked the folder.
+
+        Temporary files go, and files whose removal had begun. Of a file that was being written the manifest keeps the
+        version that is there.
+        """
+        for path in self.root.rglob(".*.tmp"):
+            if _TEMPORARY.fullmatch(path.name):
+                _remove_file(path)
         manifest = self._manifest()
-        if manifest.pop(name, None) is not None:
-            write_file(self.path(MANIFEST), to_json(manifest))
-        self.path(name).unlink(missing_ok=True)
+        for name, versions in manifest.items():
+            if versions == [None]:
+                self.remove(name)
+            elif len(versions) > 1:
+                self._record(name, self._there(name, versions))
 
-    def _record(self, name: str, data: bytes, before: dict[str, Any] | None = None) -> None:
-        entry = _entry(data) if before is None else {**_entry(data), "before": _last(before)}
-        write_file(self.path(MANIFEST), to_json({**self._manifest(), name: entry}))
+    def _there(self, name: str, versions: list[Version]) -> list[Version]:
+        """The version of a file that is there; all of them if none is, for it is damaged then."""
+        path = self.path(name)
+        if not path.is_file():
+            return [] if None in versions else versions
+        data = read_file(path)
+        for version in versions:
+            if version is not None and _version(data[: version["bytes"]]) == version:
+                return [version]
+        return versions
 
-    def _manifest(self) -> dict[str, Any]:
+    def _record(self, name: str, versions: list[Version]) -> None:
+        """Put the versions of a file into the manifest; one without any leaves it."""
+        before = self._manifest()
+        manifest = {n: held for n, held in {**before, name: versions}.items() if held}
+        if manifest != before:
+            content = {"files": manifest, "sha256": sha256(to_json(manifest))}
+            write_file(self.path(MANIFEST), to_json(content))
+
+    def _manifest(self) -> Manifest:
         path = self.path(MANIFEST)
         if not path.exists():
             return {}
-        manifest = parse_json(read_file(path), path)
-        if not isinstance(manifest, dict) or not all(map(_is_entry, manifest.values())):
+        content = parse_json(read_file(path), path)
+        files = content.get("files") if isinstance(content, dict) else None
+        if not isinstance(files, dict) or not all(map(_is_entry, files, files.values())):
             raise damaged(path, "it does not hold the size and SHA-256 of each file")
-        return manifest
+        if sha256(to_json(files)) != content.get("sha256"):
+            raise damaged(path, "its own SHA-256 differs from the one in it")
+        return files
 
 
-def _entry(data: bytes) -> dict[str, Any]:
+def _version(data: bytes) -> Version:
     return {"bytes": len(data), "sha256": sha256(data)}
 
 
-def _last(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry without the one that it replaces."""
-    return {"bytes": entry["bytes"], "sha256": entry["sha256"]}
-
-
-def _is_entry(value: object) -> bool:
+def _is_entry(name: str, versions: object) -> bool:
+    """Whether a manifest may say this of a file: one inside its folder."""
+    path = PurePosixPath(name)
+    inside = not path.is_absolute() and ".." not in path.parts
     return (
+        inside and isinstance(versions, list) and bool(versions) and all(map(_is_version, versions))
+    )
+
+
+def _is_version(value: object) -> bool:
+    return value is None or (
         isinstance(value, dict)
         and isinstance(value.get("bytes"), int)
         and isinstance(value.get("sha256"), str)
@@ -238,8 +339,7 @@ def locked(root: Path) -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise LotteryError(
-            f"Another process is at work in {root}; wait for it or choose another --out.",
-            ExitCode.DISK,
+            f"Another process is at work in {root}; wait for it or choose another --out."
         ) from None
     except OSError as error:
         raise disk_error(error, path) from error

@@ -19,6 +19,7 @@ from lottery.cli.runs import control, prune, retrain
 from lottery.cli.search import search
 from lottery.cli.terminal import output, stop
 from training.errors import ExitCode, LotteryError, visible
+from training.version import own_version
 
 
 class Group(click.Group):
@@ -76,8 +77,21 @@ _OUT_OF_MEMORY = (
 )
 
 
+def _show_version(context: click.Context, option: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(f"lottery, version {own_version()}")
+        context.exit()
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="lottery")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Lottery-ticket studies of searched, hand-designed and own networks.
 

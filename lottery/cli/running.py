@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,17 +17,19 @@ import click
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
-from lottery.records import ENVIRONMENT, Record, is_run
+from lottery.records import Record, is_run
 from lottery.runs import Run, stored_experiment
 from lottery.searches import SEARCHES, retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
 from training.plain import from_toml_file, override
+from training.storage import to_json
 
 if TYPE_CHECKING:
     from lottery.cycle import Setting
     from nas.outside_networks import Factory
+    from training.storage import Folder
 
 RUNS = Path("results/runs")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -141,10 +141,7 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
         return None
     from nas.outside_networks import import_factory
 
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    return import_factory(network)
+    return import_factory(network, Path.cwd())
 
 
 def default_folder(target: str, experiment: Experiment) -> Path:
@@ -166,13 +163,11 @@ def prepared(
     from training.device import (
         check_precision,
         choose_device,
-        exact_convolutions,
         keep_freed_memory,
     )
     from training.tasks.catalog import load_task
 
     keep_freed_memory()
-    exact_convolutions()
     device = choose_device(machine.device)
     check_precision(experiment.training.precision, device)
     task = load_task(experiment.data, experiment.training, machine.data_root, device)
@@ -196,8 +191,7 @@ def carry_out(
     """Find tickets in a run's folder, from the beginning or from where it stopped."""
     from lottery.cycle import find_tickets
     from lottery.runs import open_run
-    from training.device import environment
-    from training.storage import locked, to_json
+    from training.storage import locked
 
     check_folder(root, "run")
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
@@ -205,10 +199,21 @@ def carry_out(
         for text in facts["notices"]:
             watcher.notice(text)
         run = open_run(root, resolved, facts)
-        if not run.folder.holds(ENVIRONMENT):
-            used = environment(setting.task.device, resolved.training.precision)
-            run.folder.write(ENVIRONMENT, to_json(used))
+        if not all(run.is_done(run.level(n)) for n in range(resolved.levels + 1)):
+            tell_environment(run.folder, resolved, setting)
         return find_tickets(resolved, run, setting)
+
+
+def tell_environment(folder: Folder, experiment: Experiment, setting: Setting) -> None:
+    """Record what a run is about to be computed with, and say what differs from before."""
+    from training.device import environment
+    from training.environments import note_environment
+
+    chosen = {"batching": setting.batching, "replicates_at_once": setting.at_once}
+    now = environment(setting.task.device, experiment.training.precision)
+    notice = note_environment(folder, {**now, **chosen})
+    if notice:
+        setting.watcher.notice(notice)
 
 
 def check_folder(root: Path, what: str) -> None:
@@ -248,4 +253,4 @@ def stopping(watcher: Watcher | SearchWatcher) -> Iterator[None]:
 
 def print_json(value: Any) -> None:
     """Print JSON for scripts."""
-    click.echo(json.dumps(value, indent=1, sort_keys=True, allow_nan=False))
+    click.echo(to_json(value), nl=False)

@@ -130,7 +130,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
       dense                    the whole network, at the same budget of steps
     Example: lottery control results/runs/demo-digits-enas shuffled-mask
     """
-    from lottery.cli.running import prepared
+    from lottery.cli.running import prepared, tell_environment
     from lottery.cycle import add_control
     from lottery.runs import Run as RunFolder
     from lottery.runs import open_run, stored_experiment
@@ -142,6 +142,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     watcher = watcher_for(machine.quiet)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
         opened = open_run(run, resolved, setting.task.facts())
+        tell_environment(opened.folder, resolved, setting)
         try:
             records = add_control(resolved, opened, setting, arm)
         finally:

@@ -13,10 +13,9 @@ from lottery.cli.options import as_json, data_root_option, device_option, quiet,
 from lottery.cli.running import check_folder, print_json, stopping
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
-from lottery.records import ENVIRONMENT
 from lottery.searches import METHODS, random_rivals, search_recipe, usual_search
 from nas.search.configs import SearchConfig
-from nas.search.records import SearchRecord, is_search, read_config
+from nas.search.records import ARCHITECTURES, SearchRecord, is_search, read_config
 from training.errors import LotteryError
 from training.plain import from_toml_file, override
 
@@ -130,12 +129,12 @@ def carry_out_search(
     from lottery.cli.search_showing import draw_best
     from nas.search.search import load_tasks, open_search
     from nas.search.search import search as run_search
-    from training.device import choose_device, environment, exact_convolutions, keep_freed_memory
-    from training.storage import locked, to_json
+    from training.device import choose_device, environment, keep_freed_memory
+    from training.environments import note_environment
+    from training.storage import locked
 
     check_folder(root, "search")
     keep_freed_memory()
-    exact_convolutions()
     device = choose_device(options["device"])
     task, alone_task = load_tasks(config, options["data_root"], device)
     resolved = config.resolved(task.steps_per_epoch)
@@ -146,9 +145,11 @@ def carry_out_search(
             for text in facts["notices"]:
                 watcher.notice(text)
             folder = open_search(root, resolved, facts)
-            if not folder.holds(ENVIRONMENT):
-                precision = config.shared.precision if config.shared else "fp32"
-                folder.write(ENVIRONMENT, to_json(environment(device, precision)))
+            precision = config.shared.precision if config.shared else "fp32"
+            if not folder.holds(ARCHITECTURES):
+                notice = note_environment(folder, environment(device, precision))
+                if notice:
+                    watcher.notice(notice)
             records = run_search(resolved, folder, task, watcher, alone_task)
             draw_best(root, records)
     finally:

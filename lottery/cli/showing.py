@@ -128,7 +128,7 @@ def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
             f"{planned.bytes_with_all / 1e6:,.1f} MB."
         )
     if planned.notice:
-        print(planned.notice)
+        say(planned.notice)
 
 
 def _duration(seconds: float) -> str:

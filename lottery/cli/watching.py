@@ -53,7 +53,7 @@ class TerminalWatcher(Watcher):
 
     def notice(self, text: str) -> None:
         """Print it."""
-        self.console.print(f"Note: {text}", markup=False, highlight=False)
+        self.console.print(f"Note: {visible(text)}", markup=False, highlight=False)
 
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""
@@ -75,7 +75,7 @@ class TerminalWatcher(Watcher):
 
     def records(self, records: Sequence[Record]) -> None:
         """Warn of replicates that diverged."""
-        lost = sum(record.diverged_at is not None for record in records)
+        lost = sum(record.lost for record in records)
         if lost:
             self.console.print(
                 f"{self.title}: {lost} of {len(records)} networks diverged; they are recorded as such.",

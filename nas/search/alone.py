@@ -143,7 +143,7 @@ class KeptScores:
             if key not in self._held:
                 trained = train_alone(self.config, choices, self.task, first, self._stop)
                 self._held[key] = list(trained)
-                self.folder.write_last(SCORES, to_json(self._held))
+                self.folder.write(SCORES, to_json(self._held))
             scores.append(tuple(self._held[key]))
             self.watcher.alone(len(scores), len(architectures))
         return scores

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from nas.search.configs import SearchConfig
 from nas.search.records import (
     DATA,
-    HISTORY,
     SEARCH,
-    SearchHistoryRow,
-    history_to_lines,
     is_search,
     read_config,
     read_data_facts,
 )
 from training.errors import LotteryError
 from training.plain import to_plain
-from training.storage import LOCK, MANIFEST, Folder, disk_error, to_json
+from training.storage import LOCK, MANIFEST, Folder, to_json
 
 
 def open_search(root: Path, config: SearchConfig, data_facts: dict[str, Any]) -> Folder:
-    """Begin a search, or take up the one that is there when it is the same.
+    """Begin a search, or take up the one that is there when it is the same, clearing up what killed processes left.
 
     Args:
         root: its directory, which the caller has locked.
@@ -35,6 +31,7 @@ def open_search(root: Path, config: SearchConfig, data_facts: dict[str, Any]) ->
     """
     folder = Folder(root)
     if is_search(root):
+        folder.tidy()
         stored = read_config(root)
         if stored != config:
             raise LotteryError(_difference(root, stored, config))
@@ -47,19 +44,10 @@ def open_search(root: Path, config: SearchConfig, data_facts: dict[str, Any]) ->
         return folder
     if root.is_dir() and any(not _just_begun(path.name) for path in root.iterdir()):
         raise LotteryError(f"{root} is not empty and is not a search; choose another --out.")
+    folder.tidy()
     folder.write(DATA, to_json(data_facts))
-    folder.write_last(SEARCH, to_json(to_plain(config)))
+    folder.write(SEARCH, to_json(to_plain(config)))
     return folder
-
-
-def append_history(folder: Folder, rows: Iterable[SearchHistoryRow]) -> None:
-    """Add rows to the history and flush them."""
-    path = folder.path(HISTORY)
-    try:
-        with path.open("ab") as file:
-            file.write(history_to_lines(rows))
-    except OSError as error:
-        raise disk_error(error, path) from error
 
 
 def _just_begun(name: str) -> bool:

@@ -6,6 +6,7 @@ checkpoint and the scores of networks that were trained alone, and at the end `a
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ from nas.search.configs import SearchConfig
 from training.errors import ExitCode, LotteryError
 from training.metrics import Metric
 from training.plain import from_plain
-from training.storage import Folder, damaged, parse_json, read_file, to_json
+from training.storage import Folder, damaged, parse_json, to_json, to_json_lines
 
 SCHEMA = 1
 SEARCH = "search.json"
@@ -49,7 +50,7 @@ class SearchRecord:
         score: with the shared weights, on the whole validation split; None in a search without shared weights.
         standalone: of networks trained from scratch, the mean over seeds; None if there were none.
         standalone_by_seed: that of each seed.
-        facts: what the strategy knew of it, such as NAO's `predicted`.
+        facts: what the strategy knew of it, such as NAO's `predicted`; None where that is not finite, as elsewhere.
     """
 
     run: str
@@ -64,8 +65,8 @@ class SearchRecord:
     round: int
     score: float | None
     standalone: float | None
-    standalone_by_seed: tuple[float, ...] = ()
-    facts: dict[str, float] = field(default_factory=dict)
+    standalone_by_seed: tuple[float | None, ...] = ()
+    facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,7 @@ class SearchHistoryRow:
         entropy: of ENAS's samples, the mean, or None.
         score: the mean over the architectures that were scored to be shown, or None.
         best: the best of these, or None.
-        facts: the strategy's further figures.
+        facts: the strategy's further figures; None where one is not finite, as elsewhere.
     """
 
     event: Literal["phase", "rollback"]
@@ -94,7 +95,7 @@ class SearchHistoryRow:
     entropy: float | None = None
     score: float | None = None
     best: float | None = None
-    facts: dict[str, float] = field(default_factory=dict)
+    facts: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,7 @@ def _record(fields: Mapping[str, Any]) -> SearchRecord:
 
 def history_to_lines(rows: Iterable[SearchHistoryRow]) -> bytes:
     """Lines of a `history.jsonl`."""
-    return "".join(json.dumps(asdict(row), sort_keys=True) + "\n" for row in rows).encode()
+    return to_json_lines(map(asdict, rows))
 
 
 def is_search(path: Path) -> bool:
@@ -181,7 +182,7 @@ def read_config(run: Path) -> SearchConfig:
 
 
 def read_result(run: Path) -> SearchResult:
-    """What a finished search found.
+    """What a finished search found; its records bear the name that its folder has now.
 
     Raises:
         LotteryError: not a search, not finished, or a file is damaged.
@@ -192,7 +193,10 @@ def read_result(run: Path) -> SearchResult:
         raise LotteryError(
             f"The search {run} is not finished; run the command that began it again to go on."
         )
-    return result_from_json(folder.read(ARCHITECTURES), run / ARCHITECTURES)
+    result = result_from_json(folder.read(ARCHITECTURES), run / ARCHITECTURES)
+    name = run.resolve().name
+    records = tuple(dataclasses.replace(record, run=name) for record in result.records)
+    return dataclasses.replace(result, records=records)
 
 
 def read_data_facts(run: Path) -> dict[str, Any]:
@@ -210,22 +214,17 @@ def read_drawing(run: Path) -> str:
 
 
 def read_search_history(run: Path) -> list[SearchHistoryRow]:
-    """Every phase and rollback so far; a line that a crash cut short at the end of the file is passed over.
+    """Every phase and rollback so far.
 
-    The manifest lists the history once the search is finished.
+    Raises:
+        LotteryError: not a search, or the history is damaged.
     """
     _require_search(run)
     path, folder = run / HISTORY, Folder(run)
-    if HISTORY in folder.names():
-        data = folder.read(HISTORY)
-    elif path.exists():
-        data = read_file(path)
-    else:
+    if not folder.holds(HISTORY):
         return []
     rows: list[SearchHistoryRow] = []
-    for line in data.splitlines(keepends=True):
-        if not line.endswith(b"\n"):
-            break
+    for line in folder.read(HISTORY).splitlines():
         try:
             rows.append(SearchHistoryRow(**json.loads(line)))
         except (RecursionError, TypeError, ValueError):

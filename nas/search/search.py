@@ -10,7 +10,7 @@ from nas.search.alone import KeptScores, genotype_text, load_tasks, stopped
 from nas.search.configs import SearchConfig
 from nas.search.deriving import Ending, derived
 from nas.search.evaluate import SharedScorer, rewards_of
-from nas.search.folders import append_history, open_search
+from nas.search.folders import open_search
 from nas.search.records import (
     ARCHITECTURES,
     HISTORY,
@@ -26,7 +26,7 @@ from nas.search.spaces import Choices
 from nas.search.state import SearchState, phases_of, place_of, strategy_of
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
-from training.storage import Folder, write_file
+from training.storage import Folder
 from training.tasks.task import Task
 
 __all__ = ["load_tasks", "open_search", "search"]
@@ -115,8 +115,7 @@ class _Search:
             reward_constant=self.config.reward_constant,
             records=tuple(records),
         )
-        self.folder.write(HISTORY, history_to_lines(state.history))
-        self.folder.write_last(ARCHITECTURES, result_to_json(result))
+        self.folder.write(ARCHITECTURES, result_to_json(result))
         _forget(self.folder)
         self.watcher.records(records)
         return records
@@ -199,7 +198,7 @@ class _Search:
 
     def _tell(self, row: SearchHistoryRow) -> None:
         self.state.history.append(row)
-        append_history(self.folder, [row])
+        self._write_history()
         best = self.state.best
         told = f"{best[0]:.4g} by {genotype_text(self.config, best[1])}" if best else ""
         self.watcher.phase(row, told)
@@ -216,8 +215,11 @@ class _Search:
             stop=self.stop,
         )
 
+    def _write_history(self) -> None:
+        self.folder.write(HISTORY, history_to_lines(self.state.history))
+
     def _save(self, name: str) -> None:
-        self.folder.write_last(name, self.state.to_bytes())
+        self.folder.write(name, self.state.to_bytes())
         self.saved_at = time.monotonic()
 
     def _resume(self) -> None:
@@ -227,7 +229,7 @@ class _Search:
         if saved:
             name = max(saved, key=lambda one: place_of(saved[one], folder.path(one)))
             state.restore(saved[name], folder.path(name))
-        write_file(folder.path(HISTORY), history_to_lines(state.history))
+        self._write_history()
         if not saved:
             self._save(PHASE)
         steps = self.config.shared.steps.iterations if self.config.shared else 0

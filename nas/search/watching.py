@@ -15,9 +15,6 @@ class SearchWatcher:
 
     _stop = False
 
-    def notice(self, text: str) -> None:
-        """One sentence on the data that whoever reads the results should know."""
-
     def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """A search begins, or goes on, with that many steps of shared weights and phases of the strategy in all.
 
@@ -27,6 +24,9 @@ class SearchWatcher:
             phases: of the strategy.
             done: steps, or phases where there are no steps, that an earlier process took.
         """
+
+    def notice(self, text: str) -> None:
+        """Something that the user should know, and that stops nothing: one sentence."""
 
     def steps(self, count: int) -> None:
         """The shared weights took that many steps; negative after a rollback."""

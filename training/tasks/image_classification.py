@@ -13,8 +13,10 @@ from training.datasets.images import ImageData
 from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import ACCURACY
-from training.noise import generator, seeds_tensor
+from training.noise import generator, seeds_tensor, torch_seeded
 from training.replicates import Replicates
+from training.specs import ImageSpec
+from training.tasks.outputs import classifiers
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
 
 _EVALUATION_BATCH = 2000
@@ -32,6 +34,7 @@ class ImageClassification(Task):
     """
 
     metric = ACCURACY
+    spec: ImageSpec
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class ImageClassification(Task):
         }
         return torch.stack([drawn[seed] for seed in seeds]).to(self.device)
 
-    def first_carry(self, replicates: Replicates) -> Carry:
+    def first_carry(self, replicates: Replicates, examples: int | None = None) -> Carry:
         """Nothing is carried between batches of images."""
         return ()
 
@@ -99,11 +102,17 @@ class ImageClassification(Task):
         at its weight (Szegedy et al. 2015, arXiv 1409.4842, section 5).
         """
         images, labels = batch
-        logits, *auxiliary = _classifiers(network(images))
+        logits, *auxiliary = classifiers(network(images), images, self.spec.classes, training=True)
         loss = cross_entropy(logits, labels).mean()
         for others in auxiliary:
             loss = loss + self.auxiliary_weight * cross_entropy(others, labels).mean()
         return loss, carry
+
+    def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Per image: its cross-entropy, and whether the largest logit is its label's."""
+        images, labels = batch
+        (logits,) = classifiers(network(images), images, self.spec.classes, training=False)
+        return cross_entropy(logits, labels), logits.argmax(-1) == labels
 
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
@@ -115,7 +124,7 @@ class ImageClassification(Task):
         )
         for images, labels in pieces:
             shared = (t.expand(len(replicates), *t.shape) for t in (images, labels))
-            loss, hits = replicates(_score, *shared)
+            loss, hits = replicates(self.score, (), *shared)
             losses.append(loss)
             right.append(hits)
         loss, scores = torch.cat(losses, 1).double().cpu(), torch.cat(right, 1).cpu()
@@ -125,16 +134,12 @@ class ImageClassification(Task):
 
     def run_example(self, network: nn.Module) -> int:
         """One image `[1, C, H, W]`."""
-        network(self.data.train.images[:1])
+        with torch_seeded(self.device, 0, 0):
+            network(self.data.train.images[:1])
         return 1
 
-
-def _classifiers(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The logits of a network's classifiers, the one that counts first."""
-    return output if isinstance(output, tuple) else (output,)
-
-
-def _score(network: Network, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Per image: its cross-entropy, and whether the largest logit is its label's."""
-    logits = _classifiers(network(images))[0]
-    return cross_entropy(logits, labels), logits.argmax(-1) == labels
+    def check_evaluated(self, network: nn.Module) -> None:
+        """One image by itself, as the last one of a split can be, and three."""
+        for count in (1, 3):
+            images = self.data.train.images[:count]
+            classifiers(network(images), images, self.spec.classes, training=False)

@@ -15,7 +15,10 @@ from training.datasets.vocabulary import END
 from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
-from training.replicates import Replicates
+from training.noise import generator, torch_seeded
+from training.replicates import Replicates, copied
+from training.specs import TextSpec
+from training.tasks.outputs import check_words
 from training.tasks.task import Batch, Carry, Evaluation, Network, Task
 from training.tasks.windows import fixed_ends, varied_count, varied_ends
 
@@ -38,6 +41,7 @@ class LanguageModelling(Task):
     """
 
     metric = PERPLEXITY
+    spec: TextSpec
     example_dimension = 1
 
     def __init__(
@@ -108,9 +112,9 @@ class LanguageModelling(Task):
         ends = self._ends[key]
         return slice(ends[place - 1] if place else 0, ends[place])
 
-    def first_carry(self, replicates: Replicates) -> Carry:
+    def first_carry(self, replicates: Replicates, examples: int | None = None) -> Carry:
         """The zero state, `[R, B, H]` per tensor."""
-        return _zero_state(replicates, self.batch_size)
+        return _zero_state(replicates, self.batch_size if examples is None else examples)
 
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """What is differentiated, and the state after the window.
@@ -120,11 +124,20 @@ class LanguageModelling(Task):
         """
         tokens, targets = batch
         output = network(tokens, carry)
+        check_words(output, tokens, carry, self.spec.vocabulary, training=True)
         logits, state = output[:2]
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten()).mean()
         if self.besides.activation or self.besides.slowness:
             loss = loss + _penalty(self.besides, output)
         return loss, _map(torch.detach, state)
+
+    def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+        """Each token's cross-entropy `[T, B]`, and the state after the window."""
+        tokens, targets = batch
+        output = network(tokens, carry)
+        check_words(output, tokens, carry, self.spec.vocabulary, training=False)
+        losses = cross_entropy(output[0].flatten(0, 1), targets.flatten())
+        return losses.view_as(targets), output[1]
 
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
@@ -146,7 +159,7 @@ class LanguageModelling(Task):
             inputs.split(self.sequence), targets.split(self.sequence), strict=True
         ):
             shared = (t.expand(len(replicates), *t.shape) for t in (tokens, following))
-            loss, state = replicates(_score, state, *shared)
+            loss, state = replicates(self.score, state, *shared)
             losses.append(loss)
         scores = torch.cat(losses, 1).transpose(1, 2).flatten(1)[:, : len(stream)].cpu()
         loss = scores.double().mean(1)
@@ -156,8 +169,43 @@ class LanguageModelling(Task):
     def run_example(self, network: nn.Module) -> int:
         """One window of one column, `[T, 1]`."""
         tokens = self._inputs[: self.sequence, :1]
-        network(tokens, _initial_state(network, 1))
+        with torch_seeded(self.device, 0, 0):
+            network(tokens, _initial_state(network, 1))
         return tokens.numel()
+
+    @torch.no_grad()
+    def check_evaluated(self, network: nn.Module) -> None:
+        """A window of more tokens than columns, or fewer; then with other tokens, which earlier logits can't know.
+
+        The second time weights are moved a little, so that none which begin at zero hide what a network sees.
+        """
+        length = min(self.sequence, len(self._inputs))
+        columns = 3 if length == 2 else 2
+        tokens = self._inputs[:length, :1].repeat(1, columns)
+        self._logits(network, tokens)
+        moved, draw = copied(network), generator(0, "moved weights")
+        for parameter in moved.parameters():
+            noise = torch.randn(parameter.shape, generator=draw).to(parameter)
+            parameter.add_(0.02 * noise)
+        before = self._logits(moved, tokens)
+        for place in {length // 2, length - 1} - {0}:
+            other = tokens.clone()
+            other[place] = (other[place] + 1) % self.spec.vocabulary
+            after = self._logits(moved, other)[:place]
+            if not torch.allclose(before[:place], after, rtol=1e-3, atol=1e-5, equal_nan=True):
+                raise LotteryError(
+                    f"The network sees the words that it is to predict: in a window of {length} tokens its "
+                    f"logits before token {place + 1} change with that token; let it read from left to "
+                    "right, with no bidirectional layer and with a causal mask in attention."
+                )
+
+    def _logits(self, network: nn.Module, tokens: Tensor) -> Tensor:
+        state = _initial_state(network, tokens.shape[1])
+        with torch_seeded(self.device, 0, 0):
+            output = network(tokens, state)
+        check_words(output, tokens, state, self.spec.vocabulary, training=False)
+        logits: Tensor = output[0]
+        return logits
 
 
 def _penalty(besides: TextTraining, output: Any) -> Tensor:
@@ -186,13 +234,6 @@ def _columns(stream: Tensor, rows: int, columns: int) -> Tensor:
     """A stream `[N]` as columns `[rows, columns]`, the last one filled up with token 0."""
     filled = F.pad(stream, (0, rows * columns - len(stream)))
     return filled.view(columns, rows).t().contiguous()
-
-
-def _score(network: Network, state: Carry, tokens: Tensor, targets: Tensor) -> tuple[Tensor, Carry]:
-    """Each token's cross-entropy `[T, B]`, and the state after the window."""
-    logits, state = network(tokens, state)[:2]
-    losses = cross_entropy(logits.flatten(0, 1), targets.flatten())
-    return losses.view_as(targets), state
 
 
 def _initial_state(network: nn.Module, columns: int) -> Carry:

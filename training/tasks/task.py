@@ -41,6 +41,7 @@ class Task(abc.ABC):
         metric: what a network is judged by.
         spec: what it must take and give.
         device: where the data live.
+        batch_size: B.
         steps_per_epoch: whole batches in the training split.
         example_dimension: of one network's batch: 0 for `[B, ...]`, 1 for `[T, B]`. What is carried leads with B.
     """
@@ -48,6 +49,7 @@ class Task(abc.ABC):
     metric: Metric
     spec: Spec
     device: torch.device
+    batch_size: int
     steps_per_epoch: int
     example_dimension = 0
 
@@ -68,12 +70,21 @@ class Task(abc.ABC):
         return 1.0
 
     @abc.abstractmethod
-    def first_carry(self, replicates: Replicates) -> Carry:
-        """What is carried from step to step at the start of an epoch, each tensor leading with R."""
+    def first_carry(self, replicates: Replicates, examples: int | None = None) -> Carry:
+        """What is carried from step to step at the start of an epoch, each tensor leading with R.
+
+        Args:
+            replicates: of the network that it is for.
+            examples: B; None for that of a batch.
+        """
 
     @abc.abstractmethod
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """One network's loss on its batch, and what it carries to the next step, detached."""
+
+    @abc.abstractmethod
+    def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Any]:
+        """One network's loss per example or token of a batch, in evaluation mode, and what else evaluation needs."""
 
     @abc.abstractmethod
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
@@ -84,4 +95,12 @@ class Task(abc.ABC):
         """Run one network once, forward, and return how many examples or tokens that took.
 
         For whoever counts what a forward pass costs.
+        """
+
+    @abc.abstractmethod
+    def check_evaluated(self, network: nn.Module) -> None:
+        """Run one network, in evaluation mode, on a few examples, and refuse outputs that are not what is needed.
+
+        Raises:
+            LotteryError: they are something else, or follow from what they should predict.
         """

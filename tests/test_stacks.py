@@ -1,0 +1,154 @@
+"""The replicates of a level trained side by side: what does not depend on how they are cut into stacks."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lottery.experiments import Experiment
+from lottery.records import HISTORY, read_history
+from lottery.runs import Run
+from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, files, text
+from training.augmentation import Augmentation
+from training.configs import AveragingConfig, OptimizerConfig, TextTraining
+from training.errors import LotteryError
+from training.steps import Steps
+from training.storage import MANIFEST
+from training.tasks.image_classification import ImageClassification
+from training.tasks.language_modelling import LanguageModelling
+from training.tasks.task import Task
+
+EXECUTION = "execution.json"
+SGD = OptimizerConfig(name="sgd", learning_rate=0.3, momentum=0.9, weight_decay=1e-3, clip_norm=0.7)
+IMAGES = dataclasses.replace(
+    TINY,
+    levels=1,
+    arms=("reinitialised",),
+    seeds=(0, 1, 2),
+    training=dataclasses.replace(
+        TINY.training, optimizer=SGD, accumulation=2, steps=Steps(iterations=8)
+    ),
+)
+AVERAGED = dataclasses.replace(
+    TINY_TEXT,
+    levels=1,
+    seeds=(0, 1, 2),
+    training=dataclasses.replace(
+        TINY_TEXT.training,
+        optimizer=dataclasses.replace(SGD, learning_rate=8.0, momentum=0.0),
+        eval_every=Steps(iterations=2),
+        averaging=AveragingConfig(
+            trigger="non-monotone", patience=1, finetune=Steps(iterations=12)
+        ),
+    ),
+)
+
+
+def augmented() -> Task:
+    plain = digits()
+    assert isinstance(plain, ImageClassification)
+    return ImageClassification(plain.data, 50, Augmentation(crop_padding=1, flip=True, cutout=3))
+
+
+def penalised() -> Task:
+    plain = text()
+    assert isinstance(plain, LanguageModelling)
+    besides = TextTraining(activation=0.5, slowness=0.5, varied_windows=True)
+    return LanguageModelling(plain.data, 4, 6, evaluation_columns=3, besides=besides)
+
+
+def results(root: Path) -> dict[str, object]:
+    """Every file of a run, but how it was carried out; looks in one order."""
+    names = (MANIFEST, HISTORY, "progress.json")
+    held: dict[str, object] = {
+        name: data
+        for name, data in files(root).items()
+        if name not in names and not name.endswith(EXECUTION)
+    }
+    rows = read_history(root)
+    held[HISTORY] = sorted((r.level, r.arm, r.seed, r.step, r.metric, str(r.value)) for r in rows)
+    return held
+
+
+@pytest.mark.parametrize(
+    ("experiment", "task"),
+    [(IMAGES, augmented), (AVERAGED, penalised)],
+    ids=["images", "text"],
+)
+def test_looped_no_file_depends_on_the_chunks(
+    experiment: Experiment, task: object, tmp_path: Path
+) -> None:
+    assert callable(task)
+    data = task()
+    for at_once in (None, 1, 4):
+        root = tmp_path / str(at_once) / "tiny"
+        carry_out(experiment, root, data, at_once=at_once, batching="looped")
+    whole = results(tmp_path / "None" / "tiny")
+    assert any(name.endswith("weights.safetensors") for name in whole)
+    for at_once in (1, 4):
+        cut = results(tmp_path / str(at_once) / "tiny")
+        assert cut.keys() == whole.keys()
+        assert [name for name in whole if cut[name] != whole[name]] == []
+
+
+def test_one_that_is_done_early_is_as_it_is_alone(tmp_path: Path) -> None:
+    """What the comparison of texts covers."""
+    dense = dataclasses.replace(AVERAGED, levels=0, arms=())
+    carry_out(dense, tmp_path / "tiny", penalised(), batching="looped")
+    last = {row.seed: row.step for row in read_history(tmp_path / "tiny")}
+    assert min(last.values()) < max(last.values()) == 20
+
+
+def test_one_that_diverges_is_as_it_is_alone(tmp_path: Path) -> None:
+    wild = dataclasses.replace(
+        IMAGES,
+        levels=0,
+        arms=(),
+        training=dataclasses.replace(
+            IMAGES.training,
+            optimizer=OptimizerConfig(name="sgd", learning_rate=1e9),
+            eval_every=Steps(iterations=2),
+        ),
+    )
+    for at_once in (1, 3):
+        records = carry_out(wild, tmp_path / f"{at_once}/tiny", at_once=at_once, batching="looped")
+        assert {record.diverged_at for record in records} == {None, 2}
+    one, three = (results(tmp_path / f"{at_once}/tiny") for at_once in (1, 3))
+    assert [name for name in one if one[name] != three[name]] == []
+
+
+def execution(root: Path, place: str = "level-00") -> list[dict[str, object]]:
+    held: list[dict[str, object]] = json.loads((root / place / EXECUTION).read_text())
+    return held
+
+
+def test_each_level_says_how_its_replicates_were_trained_together(tmp_path: Path) -> None:
+    experiment = dataclasses.replace(IMAGES, seeds=(0, 1, 2))
+    carry_out(experiment, tmp_path / "a", at_once=2)
+    threads = torch.get_num_threads()
+    # Stacked by default, and one alone looped.
+    how = [([0, 2], "stacked"), ([2, 3], "looped")]
+    assert execution(tmp_path / "a") == [
+        {"replicates": which, "batching": batching, "threads": threads, "from_step": 0}
+        for which, batching in how
+    ]
+    assert len(execution(tmp_path / "a", "level-01")) == 3
+    assert f"level-00/{EXECUTION}" in Run(tmp_path / "a").folder.names()
+
+
+def test_a_resumed_level_says_what_has_changed(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="Stopped at step 5"):
+        carry_out(IMAGES, tmp_path / "a", watcher=StopAfter(5), batching="stacked")
+    carry_out(IMAGES, tmp_path / "a", batching="looped")
+    entries = [(one["batching"], one["from_step"]) for one in execution(tmp_path / "a")]
+    assert entries == [("stacked", 0), ("looped", 5)]
+    # What is cut otherwise begins anew: nothing of the first part is left.
+    with pytest.raises(LotteryError, match="Stopped at step 5"):
+        carry_out(IMAGES, tmp_path / "b", watcher=StopAfter(5), batching="stacked")
+    carry_out(IMAGES, tmp_path / "b", batching="looped", at_once=2)
+    entries = [(one["replicates"], one["from_step"]) for one in execution(tmp_path / "b")]
+    assert entries == [([0, 2], 0), ([2, 3], 0)]
