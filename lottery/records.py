@@ -12,8 +12,9 @@ from typing import Any
 
 from training.environments import read_environments
 from training.errors import ExitCode, LotteryError
+from training.folders import Folder
 from training.metrics import Metric
-from training.storage import Folder, damaged, parse_json, to_json, to_json_lines
+from training.storage import damaged, parse_json, to_json, to_json_lines
 
 SCHEMA = 1
 EXPERIMENT = "experiment.json"

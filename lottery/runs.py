@@ -20,8 +20,9 @@ from lottery.records import (
     read_history,
 )
 from training.errors import LotteryError
+from training.folders import LOCK, MANIFEST, Folder
 from training.plain import from_plain, to_plain
-from training.storage import LOCK, MANIFEST, Folder, parse_json, to_json, write_file
+from training.storage import parse_json, to_json, write_file
 
 PROGRESS = "progress.json"
 

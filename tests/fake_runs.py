@@ -19,8 +19,9 @@ from lottery.records import (
     Value,
     records_to_json,
 )
+from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY, Metric
-from training.storage import Folder, to_json, to_json_lines
+from training.storage import to_json, to_json_lines
 
 PRUNABLE = 266_200
 OTHER = 410

@@ -20,9 +20,10 @@ from nas.search.records import (
     result_to_json,
 )
 from nas.search.spaces import random_choices
+from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY
 from training.plain import to_plain
-from training.storage import Folder, to_json
+from training.storage import to_json
 
 
 def write_search(

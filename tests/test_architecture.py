@@ -28,7 +28,8 @@ TORCH_FREE = (
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.searches", "nas.catalog", "nas.genotypes", "nas.search.spaces"),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
-    *("training.configs", "training.storage", "training.errors", "training.metrics"),
+    *("training.configs", "training.storage", "training.folders", "training.errors"),
+    *("training.metrics",),
     *("training.specs", "training.environments"),
 )
 

@@ -15,7 +15,7 @@ from tests.commands import done, lottery, refused
 from tests.fake_searches import write_search
 from tests.tiny_runs import TOML, files
 from training.errors import ExitCode
-from training.storage import locked
+from training.folders import locked
 
 RUN = "results/runs/tiny"
 

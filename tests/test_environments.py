@@ -9,7 +9,7 @@ import pytest
 
 from training.environments import ENVIRONMENT, note_environment, read_environments
 from training.errors import LotteryError
-from training.storage import Folder
+from training.folders import Folder
 
 ONE: dict[str, Any] = {
     "versions": {"torch": "2.11.0", "scipy": "1.17"},

@@ -20,7 +20,7 @@ from lottery.records import (
 from tests.fake_runs import write_run
 from tests.file_faults import Killed, counted, full_at, killed_at
 from training.errors import ExitCode, LotteryError
-from training.storage import MANIFEST, Folder
+from training.folders import MANIFEST, Folder
 
 NAME = "a"
 OTHER = "other"

@@ -28,8 +28,8 @@ from lottery.records import (
 from nas.search.records import is_search, read_result
 from tests.fake_runs import write_run
 from training.errors import ExitCode, LotteryError
+from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY
-from training.storage import Folder
 
 PATH = Path("records.json")
 RECORD = Record(

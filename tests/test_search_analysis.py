@@ -19,9 +19,10 @@ from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config, read
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import ExitCode, LotteryError
+from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 from training.plain import to_plain
-from training.storage import Folder, to_json
+from training.storage import to_json
 
 NAO = "nao-ws-cell-search-small"
 

@@ -31,9 +31,10 @@ from tests.fake_searches import write_search
 from tests.tiny_tasks import image_task, text_task
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
+from training.folders import Folder
 from training.optimizers import schedule_factor
 from training.plain import from_toml, to_plain, to_toml
-from training.storage import Folder, to_json
+from training.storage import to_json
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -16,8 +16,8 @@ from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, files
 from training.augmentation import Augmentation
 from training.configs import AveragingConfig, OptimizerConfig, TextTraining
 from training.errors import LotteryError
+from training.folders import MANIFEST
 from training.steps import Steps
-from training.storage import MANIFEST
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task

@@ -35,8 +35,9 @@ from analysis.verdicts import answer_questions
 from lottery.records import DATA, EXPERIMENT, HISTORY, read_facts, read_records
 from tests.fake_runs import OTHER, PRUNABLE, write_run
 from training.errors import ExitCode, LotteryError
+from training.folders import Folder
 from training.metrics import PERPLEXITY
-from training.storage import Folder, to_json, to_json_lines
+from training.storage import to_json, to_json_lines
 
 
 def test_one_row_per_number(tmp_path: Path) -> None:

@@ -19,9 +19,10 @@ from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, Traini
 from training.datasets.text import text_data
 from training.environments import ENVIRONMENT
 from training.errors import ExitCode, LotteryError
+from training.folders import LOCK, MANIFEST
 from training.replicates import Batching
 from training.steps import Steps
-from training.storage import LOCK, MANIFEST, to_json
+from training.storage import to_json
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task

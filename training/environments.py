@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.storage import Folder, damaged, parse_json, to_json
+from training.folders import Folder
+from training.storage import damaged, parse_json, to_json
 
 ENVIRONMENT = "environment.json"
 # What decides over the last bits of a number, beside the experiment; `torch` stands among the versions.

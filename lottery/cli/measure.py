@@ -79,7 +79,7 @@ def pointer(run: Path, level: int | None, split: str, as_json: bool, **options: 
     from lottery.measurements.pointer import measure_pointer
     from lottery.runs import Run as RunFolder
     from lottery.runs import open_run, stored_experiment
-    from training.storage import locked
+    from training.folders import locked
 
     machine = machine_of(options)
     experiment = stored_experiment(RunFolder(run))

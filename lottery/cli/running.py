@@ -29,7 +29,7 @@ from training.storage import to_json
 if TYPE_CHECKING:
     from lottery.cycle import Setting
     from nas.outside_networks import Factory
-    from training.storage import Folder
+    from training.folders import Folder
 
 RUNS = Path("results/runs")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -191,7 +191,7 @@ def carry_out(
     """Find tickets in a run's folder, from the beginning or from where it stopped."""
     from lottery.cycle import find_tickets
     from lottery.runs import open_run
-    from training.storage import locked
+    from training.folders import locked
 
     check_folder(root, "run")
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):

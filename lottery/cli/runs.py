@@ -134,7 +134,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     from lottery.cycle import add_control
     from lottery.runs import Run as RunFolder
     from lottery.runs import open_run, stored_experiment
-    from training.storage import locked
+    from training.folders import locked
 
     machine = machine_of(options)
     experiment = stored_experiment(RunFolder(run))

@@ -131,7 +131,7 @@ def carry_out_search(
     from nas.search.search import search as run_search
     from training.device import choose_device, environment, keep_freed_memory
     from training.environments import note_environment
-    from training.storage import locked
+    from training.folders import locked
 
     check_folder(root, "search")
     keep_freed_memory()

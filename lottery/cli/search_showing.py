@@ -123,7 +123,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
     from analysis.plots import render
     from lottery.cli.architectures import draw_genotype
     from nas.genotype_texts import PARSERS
-    from training.storage import Folder
+    from training.folders import Folder
 
     folder = Folder(root)
     for record in records:

@@ -14,8 +14,9 @@ from nas.search.records import (
     read_data_facts,
 )
 from training.errors import LotteryError
+from training.folders import LOCK, MANIFEST, Folder
 from training.plain import to_plain
-from training.storage import LOCK, MANIFEST, Folder, to_json
+from training.storage import to_json
 
 
 def open_search(root: Path, config: SearchConfig, data_facts: dict[str, Any]) -> Folder:

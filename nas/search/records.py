@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 from nas.search.configs import SearchConfig
 from training.errors import ExitCode, LotteryError
+from training.folders import Folder
 from training.metrics import Metric
 from training.plain import from_plain
-from training.storage import Folder, damaged, parse_json, to_json, to_json_lines
+from training.storage import damaged, parse_json, to_json, to_json_lines
 
 SCHEMA = 1
 SEARCH = "search.json"

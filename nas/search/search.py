@@ -26,7 +26,7 @@ from nas.search.spaces import Choices
 from nas.search.state import SearchState, phases_of, place_of, strategy_of
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
-from training.storage import Folder
+from training.folders import Folder
 from training.tasks.task import Task
 
 __all__ = ["load_tasks", "open_search", "search"]
