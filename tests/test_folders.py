@@ -123,7 +123,7 @@ def test_the_lock_keeps_a_second_process_out(tmp_path: Path) -> None:
     program = (
         "import sys, pathlib\n"
         "from training.errors import LotteryError\n"
-        "from training.storage import locked\n"
+        "from training.folders import locked\n"
         "try:\n"
         "    with locked(pathlib.Path(sys.argv[1])):\n"
         "        print('in')\n"
