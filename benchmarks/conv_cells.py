@@ -23,12 +23,13 @@ from torch import nn
 from turns import Hook, Step, in_turns
 
 from nas.networks import build
+from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
 from training.loop import begin, train
 from training.noise import generator, set_noise
-from training.replicates import Replicates, default_batching
+from training.replicates import Replicates
 from training.specs import ImageSpec
 from training.steps import Steps
 from training.storage import write_file

@@ -30,13 +30,14 @@ from torch import nn
 from turns import WARM, Hook, Step, in_turns
 
 from nas.networks import build
+from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.text import TextData
 from training.datasets.vocabulary import END
 from training.device import keep_freed_memory
 from training.loop import begin, train
 from training.noise import generator
-from training.replicates import Replicates, default_batching
+from training.replicates import Replicates
 from training.specs import TextSpec
 from training.steps import Steps
 from training.storage import write_file

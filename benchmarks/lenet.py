@@ -25,12 +25,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas.networks import build
+from training.batching import Batching, default_batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
 from training.loop import begin, train
 from training.noise import generator
-from training.replicates import Batching, Replicates, default_batching
+from training.replicates import Replicates
 from training.specs import ImageSpec
 from training.steps import Steps
 from training.storage import write_file

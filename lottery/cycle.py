@@ -26,9 +26,9 @@ from lottery.trial import try_network
 from nas.catalog import is_known
 from nas.networks import build, counted_parameters
 from nas.outside_networks import Factory
+from training.batching import Batching
 from training.errors import LotteryError
 from training.noise import generator
-from training.replicates import Batching
 from training.tasks.task import Task
 
 

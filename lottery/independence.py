@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from lottery.masks import Tensors, row, stack_tensors
 from lottery.starts import tensors_of
 from training.attributes import LENGTH, attributes
+from training.batching import Batching
 from training.errors import LotteryError
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.tasks.task import Batch, Carry, Task
 
 STEPS = 2

@@ -26,10 +26,10 @@ from lottery.records import (
 from lottery.runs import Run, finish_history
 from nas.catalog import entry
 from nas.gates import Rows, gate_rows
+from training.batching import Batching
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.metrics import Metric
-from training.replicates import Batching
 from training.storage import parse_json, to_json
 from training.tasks.task import Task
 

@@ -16,9 +16,10 @@ from lottery.masks import count
 from lottery.prunable import left_whole
 from lottery.pruning import count_at
 from nas.outside_networks import code_of
+from training.batching import default_batching
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
-from training.replicates import Replicates, default_batching
+from training.replicates import Replicates
 from training.state import TrainingState
 
 TIMED_STEPS = 3

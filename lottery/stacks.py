@@ -15,6 +15,7 @@ from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
 from nas.outside_networks import code_of
+from training.batching import default_batching
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision, physical_memory
@@ -22,7 +23,7 @@ from training.differentiation import saved_bytes
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.optimizers import load_optimizer_state, optimizer_state
-from training.replicates import Replicates, default_batching
+from training.replicates import Replicates
 from training.state import Look, TrainingState, trained_tensors
 from training.tasks.task import Evaluation, Task
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from lottery.independence import check_attributes, check_independence
 from nas.outside_networks import their_code
+from training.batching import Batching, default_batching
 from training.errors import LotteryError
 from training.noise import torch_seeded
-from training.replicates import Batching, Replicates, copied, default_batching
+from training.replicates import Replicates, copied
 from training.specs import ImageSpec, Spec
 from training.tasks.parts import cut
 from training.tasks.task import Task

@@ -14,8 +14,8 @@ from lottery.experiments import Experiment, NetworkConfig
 from lottery.runs import open_run
 from nas.outside_networks import Factory
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, digits, files
+from training.batching import Batching
 from training.errors import ExitCode, LotteryError
-from training.replicates import Batching
 from training.specs import Spec
 from training.tasks.task import Task
 

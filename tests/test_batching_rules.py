@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import vmap
 
+from training.batching import Batching
 from training.batching_rules import RULES, BatchingRules
 from training.device import matrix_precision
 from training.noise import generator
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 
 R, B = 3, 4
 Call = Callable[..., Tensor]

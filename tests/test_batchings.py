@@ -12,11 +12,12 @@ from nas.catalog import NETWORKS
 from nas.networks import build
 from tests.test_networks import IMAGES, SMALL
 from tests.tiny_tasks import trained, zero_pruned
+from training.batching import Batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.datasets.text import text_data
 from training.noise import generator
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling

@@ -11,9 +11,10 @@ from nas.conv_cells import Cell, CellNetwork
 from nas.genotypes import CellGraph, ConvCellGenotype
 from nas.wirings import WIRINGS, Source
 from tests.tiny_tasks import gradients_by_name
+from training.batching import Batching
 from training.errors import LotteryError
 from training.noise import Dropout, DropPath, set_noise
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.specs import ImageSpec
 
 SPEC = ImageSpec(channels=3, height=8, width=8, classes=5)

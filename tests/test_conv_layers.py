@@ -15,9 +15,10 @@ from nas.conv_layers import (
 from nas.genotypes import LAYER_OPERATIONS, Layer, LayerwiseGenotype
 from nas.published import ENAS_MACRO
 from tests.tiny_tasks import gradients_by_name
+from training.batching import Batching
 from training.errors import LotteryError
 from training.noise import Dropout
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.specs import ImageSpec
 
 SPEC = ImageSpec(channels=3, height=8, width=8, classes=5)

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from tests.tiny_tasks import config, image_task, network, some_text, text_task, trained
+from training.batching import Batching
 from training.configs import OptimizerConfig
 from training.differentiation import differentiator, saved_bytes
 from training.noise import Dropout
 from training.recording import Observed
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.tasks.language_modelling import LanguageModelling
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from training.batching import Batching
 from training.configs import OptimizerConfig, ScheduleConfig
 from training.optimizers import (
     OPTIMIZERS,
@@ -22,7 +23,7 @@ from training.optimizers import (
     schedule_factor,
     set_learning_rate,
 )
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.steps import Steps
 
 BATCHINGS: tuple[Batching, ...] = ("stacked", "looped")

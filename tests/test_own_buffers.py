@@ -14,9 +14,9 @@ from lottery.cycle import new_network
 from nas.outside_networks import Factory
 from tests.own_runs import OWN, Classifier, carried_out, refusal, setting
 from tests.tiny_runs import digits
+from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
 from training.configs import OptimizerConfig
-from training.replicates import Batching
 from training.specs import Spec
 
 

@@ -26,10 +26,10 @@ from nas.gru import gru
 from nas.outside_networks import Factory, import_factory
 from tests.commands import done, refused
 from tests.tiny_runs import STEPS, TINY, TINY_TEXT, TOML, digits, text
+from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
 from training.errors import LotteryError
 from training.noise import Dropout
-from training.replicates import Batching
 from training.specs import ImageSpec, Spec, TextSpec
 from training.tasks.task import Task
 

@@ -20,8 +20,9 @@ from lottery.runs import Run
 from nas.language_model import LanguageModel
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, text
 from tests.tiny_tasks import network, some_text, stack
+from training.batching import Batching
 from training.errors import ExitCode, LotteryError
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task
 

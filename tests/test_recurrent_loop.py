@@ -18,10 +18,11 @@ from nas.published import ENAS_RNN, NAO_RNN
 from nas.recurrent_cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
 from nas.recurrent_loop import Cell, Multiply, MultiplyBack, Saved, State, unroll
 from tests.tiny_tasks import text_task
+from training.batching import Batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.loop import begin, train
 from training.noise import set_noise
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.steps import Steps
 from training.tasks.language_modelling import LanguageModelling
 

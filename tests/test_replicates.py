@@ -20,9 +20,10 @@ from tests.tiny_tasks import (
     trained,
     zero_pruned,
 )
+from training.batching import Batching, default_batching
 from training.configs import OptimizerConfig
 from training.noise import Dropout, DropPath, drop_paths, set_noise
-from training.replicates import Batching, Replicates, default_batching
+from training.replicates import Replicates
 from training.specs import ImageSpec, TextSpec
 from training.state import TrainingState
 from training.tasks.task import Evaluation, Task

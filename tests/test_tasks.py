@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from tests.tiny_tasks import image_task as make_image_task
 from tests.tiny_tasks import network, some_text, stack
+from training.batching import Batching
 from training.configs import DataConfig, OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.errors import LotteryError
 from training.metrics import ACCURACY
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.specs import ImageSpec, TextSpec
 from training.steps import Steps
 from training.tasks.catalog import load_task

@@ -15,12 +15,12 @@ from lottery.experiments import Experiment, NetworkConfig, PruningConfig, Rewind
 from lottery.progress import Watcher
 from lottery.records import Record
 from lottery.runs import open_run
+from training.batching import Batching
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
 from training.environments import ENVIRONMENT
 from training.errors import ExitCode, LotteryError
 from training.folders import LOCK, MANIFEST
-from training.replicates import Batching
 from training.steps import Steps
 from training.storage import to_json
 from training.tasks.catalog import load_task

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from nas.networks import build
+from training.batching import Batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.datasets.text import TextData, text_data
 from training.loop import Hook, begin, train
 from training.noise import Dropout, generator
-from training.replicates import Batching, Replicates
+from training.replicates import Replicates
 from training.specs import ImageSpec
 from training.state import TrainingState
 from training.steps import Steps

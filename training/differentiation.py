@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from training.attributes import attributes
+from training.batching import has_torch_recurrence
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
 from training.optimizers import own_memory
 from training.playing import Recorded
-from training.replicates import Replicates, has_torch_recurrence
+from training.replicates import Replicates
 from training.tasks.parts import cut, join
 from training.tasks.task import Batch, Carry, Task
 

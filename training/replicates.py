@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import median
-from typing import Any, Literal, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from training.batching import Batching
 from training.batching_rules import BatchingRules
 from training.errors import LotteryError
 from training.noise import (
@@ -21,14 +21,9 @@ from training.noise import (
     site_number,
     torch_seeded,
 )
-from training.specs import ImageSpec, Spec
+from training.rows import in_rows, joined, own_tensors, row_of, stacked_results
 
-Batching = Literal["stacked", "looped"]
 Function = Callable[..., Any]
-# Channels times pixels from which on convolutional replicates are faster one after the other on a CPU; see benchmarks.
-LARGE_FEATURES = 20_000
-# Bytes, torch's own alignment of new tensors on a CPU. Products sum in an order that depends on where they begin.
-ALIGNMENT = 64
 
 
 class Replicates(nn.Module):
@@ -76,10 +71,10 @@ class Replicates(nn.Module):
         self._step = 0
         modules = networks[:1] if batching == "stacked" else networks
         self.networks = nn.ModuleList([copied(network) for network in modules])
-        self._stacked = _joined([_own_tensors(network) for network in networks], batching)
+        self._stacked = joined([own_tensors(network) for network in networks], batching == "looped")
         self._point_to_stacked()
         self._drop_paths = drop_paths(self)
-        self._places = _places(self.network)
+        self._owners = _owners(self.network)
         sites = noise_sites(self.network)
         self._noise = [list(noise_sites(network).values()) for network in self.networks]
         device = next(self.network.parameters()).device
@@ -148,8 +143,8 @@ class Replicates(nn.Module):
         if self.batching == "looped":
             results = [self._looped(r, function, inputs) for r in range(len(self))]
             self._keep_assigned()
-            return _stack(results)
-        tensors: dict[str, Tensor] = {n: getattr(module, own) for n, module, own in self._places}
+            return stacked_results(results)
+        tensors: dict[str, Tensor] = {n: getattr(module, own) for n, module, own in self._owners}
         with BatchingRules():
             result, anew = vmap(self._one(function))(tensors, *inputs)
         for name, new in anew.items():
@@ -160,7 +155,7 @@ class Replicates(nn.Module):
         # What is evaluated draws the same at every look, also after a resume.
         step = self._step if self.training else -1
         with torch_seeded(self._seeds.device, self.noise_seeds[r], step):
-            return function(self.networks[r], *(_row(value, r) for value in inputs))
+            return function(self.networks[r], *(row_of(value, r) for value in inputs))
 
     def _one(self, function: Function) -> Function:
         def apply(tensors: dict[str, Tensor], *inputs: Any) -> tuple[Any, dict[str, Tensor]]:
@@ -178,9 +173,9 @@ class Replicates(nn.Module):
 
     def _keep_assigned(self) -> None:
         """Take what looped replicates have assigned anew into the tensors `[R, ...]`."""
-        for name, places in self._buffers_held.items():
-            now = [getattr(module, own) for module, own, _ in places]
-            if any(new is not held for new, (_, _, held) in zip(now, places, strict=True)):
+        for name, slots in self._buffer_slots.items():
+            now = [getattr(slot.module, slot.name) for slot in slots]
+            if any(new is not slot.buffer for new, slot in zip(now, slots, strict=True)):
                 self._assign(name, now)
 
     def _assign(self, name: str, rows: Sequence[Tensor]) -> None:
@@ -189,8 +184,8 @@ class Replicates(nn.Module):
         Not in place: the backward pass may need the values before.
         """
         before, new = self._stacked.get(name), rows[0]
-        held = {n: places[0][2] for n, places in self._buffers_held.items()}
-        if before is None or sum(held.get(name) is tensor for tensor in held.values()) != 1:
+        buffers = {n: slots[0].buffer for n, slots in self._buffer_slots.items()}
+        if before is None or sum(buffers.get(name) is buffer for buffer in buffers.values()) != 1:
             raise LotteryError(
                 f"The network's forward assigns its {name} anew; only buffers may change there, each in one place."
             )
@@ -199,23 +194,22 @@ class Replicates(nn.Module):
                 f"The network's forward makes its buffer {name} {new.dtype} {list(new.shape)}, which was "
                 f"{before.dtype} {list(before.shape[1:])}; a buffer keeps its type and shape."
             )
-        stacked = _in_rows([row.detach() for row in rows], self.batching)
+        stacked = in_rows([row.detach() for row in rows], self.batching == "looped")
         self._stacked[name] = stacked
-        places = self._buffers_held[name]
-        self._buffers_held[name] = [
-            (module, own, stacked if self.batching == "stacked" else stacked[r])
-            for r, (module, own, _) in enumerate(places)
+        self._buffer_slots[name] = [
+            slot._replace(buffer=stacked if self.batching == "stacked" else stacked[r])
+            for r, slot in enumerate(self._buffer_slots[name])
         ]
-        for module, own, tensor in self._buffers_held[name]:
-            setattr(module, own, tensor)
+        for slot in self._buffer_slots[name]:
+            setattr(slot.module, slot.name, slot.buffer)
         self.assigned += 1
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As any module's, which gives each tensor other memory; then together again."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        tables = [_own_tensors(network) for network in self.networks]
+        tables = [own_tensors(network) for network in self.networks]
         whole = self.batching == "stacked"
-        self._stacked = tables[0] if whole else _joined(tables, self.batching)
+        self._stacked = tables[0] if whole else joined(tables, aligned=True)
         self._point_to_stacked()
         return self
 
@@ -226,7 +220,7 @@ class Replicates(nn.Module):
             for name, tensor in named:
                 stacked = self._stacked[name]
                 tensor.data = stacked if self.batching == "stacked" else stacked[r]
-        self._buffers_held = _held(self.networks)
+        self._buffer_slots = _slots(self.networks)
 
 
 @torch.no_grad()
@@ -244,27 +238,6 @@ def copy_tensors(to: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None
         tensor.copy_(source[name])
 
 
-def default_batching(network: nn.Module, spec: Spec, device: torch.device, count: int) -> Batching:
-    """The measured default for `count` replicates.
-
-    Stacked, but looped where `vmap` has no rule (torch's own recurrent modules) and, on a CPU, for a single replicate,
-    where stacking only costs, and for convolutions whose features are too large for a stack's to stay in the cache.
-    """
-    if has_torch_recurrence(network):
-        return "looped"
-    if device.type != "cpu":
-        return "stacked"
-    widths = [m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)]
-    pixels = spec.height * spec.width if isinstance(spec, ImageSpec) else 0
-    large = bool(widths) and median(widths) * pixels >= LARGE_FEATURES
-    return "looped" if count == 1 or large else "stacked"
-
-
-def has_torch_recurrence(network: nn.Module) -> bool:
-    """Whether one of torch's own recurrent modules stands in a network."""
-    return any(isinstance(module, nn.RNNBase) for module in network.modules())
-
-
 @torch.no_grad()
 def copied(network: nn.Module) -> nn.Module:
     """A copy of a network, also where a recurrent layer of torch remembers weights that were computed from others."""
@@ -275,41 +248,7 @@ def copied(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network)
 
 
-def _own_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, detached; tied ones stand once."""
-    named = [*network.named_parameters(), *network.named_buffers()]
-    return {name: tensor.detach() for name, tensor in named}
-
-
-def _joined(tables: Sequence[Mapping[str, Tensor]], batching: Batching) -> dict[str, Tensor]:
-    """The networks' tensors by name as `[R, ...]`."""
-    return {name: _in_rows([table[name] for table in tables], batching) for name in tables[0]}
-
-
-def _in_rows(rows: Sequence[Tensor], batching: Batching) -> Tensor:
-    """A tensor `[R, ...]` whose rows lie alike for every R; looped, also apart, so that all begin aligned.
-
-    Kernels `[out, in, H, W]` on a CPU have their channels last: a convolution takes its layout from its kernel, and
-    what follows from its input, so that a whole network runs in the layout that is fastest there and nothing is
-    converted inside a step.
-    """
-    first = rows[0]
-    last = first.dim() == 4 and first.device.type == "cpu"
-    layout = torch.channels_last if last else torch.contiguous_format
-    strides = torch.empty(first.shape, device="meta", memory_format=layout).stride()
-    apart = first.numel()
-    if batching == "looped":
-        line = ALIGNMENT // first.element_size()
-        apart = -(-apart // line) * line
-    stacked = torch.empty_strided(
-        (len(rows), *first.shape), (apart, *strides), dtype=first.dtype, device=first.device
-    )
-    for to, row in zip(stacked, rows, strict=True):
-        to.copy_(row)
-    return stacked
-
-
-def _places(network: nn.Module) -> list[tuple[str, nn.Module, str]]:
+def _owners(network: nn.Module) -> list[tuple[str, nn.Module, str]]:
     """Where each parameter and buffer stands, tied ones everywhere: name, module, name in the module.
 
     Found once: walking a network at every step takes a small one's time.
@@ -322,25 +261,19 @@ def _places(network: nn.Module) -> list[tuple[str, nn.Module, str]]:
     return [(name, network.get_submodule(path), own) for name, path, _, own in split]
 
 
-def _held(networks: Iterable[nn.Module]) -> dict[str, list[tuple[nn.Module, str, Tensor]]]:
-    """Where each buffer stands, tied ones everywhere, by name: in every module its own one, its name there, itself."""
-    held: dict[str, list[tuple[nn.Module, str, Tensor]]] = {}
+class _Slot(NamedTuple):
+    """A buffer as a module has it: the module, the name there, and what was put there last."""
+
+    module: nn.Module
+    name: str
+    buffer: Tensor
+
+
+def _slots(networks: Iterable[nn.Module]) -> dict[str, list[_Slot]]:
+    """By the name of a buffer in a network, tied ones under each of theirs: its slot in every network."""
+    slots: dict[str, list[_Slot]] = {}
     for network in networks:
         for name, buffer in network.named_buffers(remove_duplicate=False):
             path, _, own = name.rpartition(".")
-            held.setdefault(name, []).append((network.get_submodule(path), own, buffer))
-    return held
-
-
-def _row(value: Any, r: int) -> Any:
-    """One replicate's part of tensors that lead with R, aligned in memory as that of a replicate alone."""
-    if isinstance(value, tuple):
-        return tuple(_row(item, r) for item in value)
-    row: Tensor = value[r]
-    return row.clone() if row.data_ptr() % ALIGNMENT else row
-
-
-def _stack(results: Sequence[Any]) -> Any:
-    if isinstance(results[0], tuple):
-        return tuple(_stack(items) for items in zip(*results, strict=True))
-    return torch.stack(list(results))
+            slots.setdefault(name, []).append(_Slot(network.get_submodule(path), own, buffer))
+    return slots

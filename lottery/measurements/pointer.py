@@ -13,9 +13,10 @@ from lottery.masks import Tensors, stack_tensors
 from lottery.measurements.continuous_cache import Cache, cached_losses
 from lottery.records import read_records
 from lottery.runs import Run
+from training.batching import default_batching
 from training.datasets.text import MOST_NATS
 from training.errors import ExitCode, LotteryError
-from training.replicates import Replicates, default_batching
+from training.replicates import Replicates
 from training.storage import parse_json, to_json
 from training.tasks.language_modelling import LanguageModelling
 

@@ -15,11 +15,12 @@ from nas.networks import build, counted_parameters
 from nas.search.configs import SearchConfig, encoding_of, network_of, space_of
 from nas.search.spaces import Choices
 from nas.search.watching import SearchWatcher
+from training.batching import default_batching
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.loop import begin, train
 from training.noise import generator
-from training.replicates import Replicates, default_batching
+from training.replicates import Replicates
 from training.state import TrainingState
 from training.storage import parse_json, to_json
 from training.tasks.catalog import load_task
