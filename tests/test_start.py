@@ -12,9 +12,10 @@ import pytest
 from training.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
-# The signal comes the moment that a module begins to be imported.
+# The signal comes the moment that a module begins to be imported. Ctrl-C is ignored where tests run in the background.
 CODE = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 module, number = sys.argv[1], int(sys.argv[2])
 class Finder:
     def find_spec(self, name, *_):

@@ -18,7 +18,6 @@ from training.configs import AveragingConfig, DataConfig, OptimizerConfig, TextT
 from training.errors import LotteryError
 from training.noise import Dropout, set_noise
 from training.replicates import Replicates
-from training.specs import TextSpec
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling
 
@@ -28,7 +27,7 @@ RAW = [[[0.0, 0.0]], [[1.0, 2.0]], [[1.0, 0.0]]]
 
 
 class Written(nn.Module):
-    """Gives outputs that are written out, for any tokens; four words are equally likely."""
+    """Gives outputs that are written out, for any tokens; all eight words are equally likely."""
 
     def __init__(self, rows: int = 3, regularised: bool = True) -> None:
         super().__init__()
@@ -39,7 +38,7 @@ class Written(nn.Module):
 
     def forward(self, tokens: Tensor, state: tuple[Tensor, ...]) -> Output | tuple[Tensor, object]:
         """Equal logits."""
-        logits = 0.0 * self.scale * torch.ones(*tokens.shape, 4)
+        logits = 0.0 * self.scale * torch.ones(*tokens.shape, 8)
         if not self.regularised:
             return logits, state
         dropped, raw = (self.scale * self.get_buffer(name) for name in ("dropped", "raw"))
@@ -47,12 +46,12 @@ class Written(nn.Module):
 
 
 def penalty(besides: TextTraining, network: nn.Module, rows: int = 3) -> Tensor:
-    """What is added to the cross-entropy, log 4."""
+    """What is added to the cross-entropy, log 8."""
     task = LanguageModelling(some_text(), 3, 7, besides=besides)
     tokens = torch.zeros(rows, 1, dtype=torch.int64)
     loss, state = task.loss(network, (torch.ones(1, 2),), tokens, tokens)
     assert torch.equal(state[0], torch.ones(1, 2))
-    return loss - math.log(4)
+    return loss - math.log(8)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +99,11 @@ def test_enas_is_regularised_as_in_its_release() -> None:
     # `_build_train` and `_model` of ptb_enas_child.py: both the cross-entropy and the slowness are sums over the
     # window, divided by the columns, and the differences are of what is left behind the output mask.
     besides = recipe("enas-rnn-ptb").training.text
-    spec, rows, columns, units = TextSpec(vocabulary=50), 35, 3, 748
+    spec, rows, columns, units = some_text().spec, 35, 3, 748
     size = {"dropout_output": 0.76, "dropout_embedding": 0.0}
     network = build("enas-rnn", size, spec, torch.Generator().manual_seed(0)).double()
     assert isinstance(network, LanguageModel)
-    tokens = torch.randint(50, (rows + 1, columns), generator=torch.Generator().manual_seed(1))
+    tokens = torch.randint(8, (rows + 1, columns), generator=torch.Generator().manual_seed(1))
     task = LanguageModelling(some_text(), 3, 7, besides=besides)
     state = tuple(tensor.double() for tensor in network.initial_state(columns))
     set_noise(network, seed=0, step=0)
@@ -137,7 +136,7 @@ def test_replicates_are_regularised_each_for_itself(batching: str) -> None:
     replicates = Replicates(networks, [0, 1], "stacked" if batching == "stacked" else "looped")
     tokens = torch.zeros(2, 3, 1, dtype=torch.int64)
     losses, _ = replicates(task.loss, (torch.ones(2, 1, 2),), tokens, tokens)
-    assert losses.tolist() == pytest.approx([4.25 + math.log(4), 17.0 + math.log(4)])
+    assert losses.tolist() == pytest.approx([4.25 + math.log(8), 17.0 + math.log(8)])
 
 
 @pytest.mark.parametrize("besides", [TextTraining(activation=1.0), TextTraining(slowness=1.0)])
