@@ -162,7 +162,7 @@ def _step(
     """A step of plain gradient descent on a few examples: losses `[R]` of it and in evaluation mode, and the carry."""
     batch = _few(task, replicates, step)
     replicates.train()
-    replicates.advance(torch.tensor(step, dtype=torch.int32, device=task.device))
+    replicates.advance(step)
     losses, after = replicates(task.loss, carry, *batch)
     trained = [p for p in replicates.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True)

@@ -78,9 +78,10 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     if saved:
         data = stack.run.folder.read(saved[-1])
         restore_checkpoint(state, data, stack.run.root / saved[-1])
-    note_execution(stack, chunk, batching, state.step)
-    hook = _Hook(stack, chunk, state)
     last = experiment.training.steps.iterations
+    if state.step < last:
+        note_execution(stack, chunk, batching, state.step)
+    hook = _Hook(stack, chunk, state)
     schedule = schedule_step(experiment.rewinding, stack.level, last)
     with _code_of(stack):
         train(state, task, experiment.training, last, masks, hook, schedule)

@@ -105,7 +105,7 @@ def _equal(one: object, other: object) -> bool:
 def _train_part(network: nn.Module, task: Task, batching: Batching, accumulation: int) -> None:
     """One part of a batch, forward and back."""
     replicates = Replicates([network], [0], batching).train()
-    replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
+    replicates.advance(0)
     carry, batch = task.first_carry(replicates), task.batches([0])(0)
     carry, batch = cut(carry, batch, task.example_dimension, accumulation)[0]
     losses: Tensor = replicates(task.loss, carry, *batch)[0]

@@ -334,7 +334,7 @@ def gradients_of(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits of both heads, and what a step would see, of a stack half-way through training."""
     replicates = Replicates(networks, seeds, batching)
-    replicates.advance(torch.tensor(3, dtype=torch.int32), progress=0.5)
+    replicates.advance(3, progress=0.5)
     logits = torch.cat(replicates(lambda network, x: network(x), images), dim=-1)
     torch.autograd.backward(logits.square().sum())
     return logits.detach(), gradients_by_name(replicates)

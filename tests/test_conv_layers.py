@@ -175,7 +175,7 @@ def test_channels_last_is_kept() -> None:
 def stack(seeds: list[int], images: Tensor, batching: Batching) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits of a stack that trains, and their gradients."""
     replicates = Replicates([small(seed=s, dropout=0.3) for s in seeds], seeds, batching)
-    replicates.advance(torch.tensor(3, dtype=torch.int32))
+    replicates.advance(3)
     logits: Tensor = replicates(lambda network, x: network(x), images)
     torch.autograd.backward(logits.square().sum())
     return logits.detach(), gradients_by_name(replicates)

@@ -22,6 +22,7 @@ from training.optimizers import (
     own_memory,
     schedule_factor,
     set_learning_rate,
+    trained_parameters,
 )
 from training.replicates import Replicates
 from training.steps import Steps
@@ -192,7 +193,7 @@ def test_gradients_are_each_replicates_and_leave_out_parameters_that_have_none(
     replicates(lambda network, row: network(row).sum(), x).sum().backward()
     for bias in replicates.leaves()["bias"]:
         bias.grad = None
-    found = gradients(replicates)
+    found = gradients(replicates, trained_parameters(replicates))
     assert [[g.tolist() for g in own] for own in found] == [[[[1.0, 2.0]]], [[[3.0, 4.0]]]]
 
 

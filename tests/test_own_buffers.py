@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lottery.cycle import new_network
 from nas.outside_networks import Factory
-from tests.own_runs import OWN, Classifier, carried_out, refusal, setting
+from tests.own_runs import OWN, Classifier, carried_out, in_pieces, refusal, results, setting
 from tests.tiny_runs import digits
 from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
@@ -120,6 +120,32 @@ def test_a_buffer_that_training_only_writes_is_of_the_last_step(tmp_path: Path) 
     finals = tensors_from_bytes(files["level-00/weights.safetensors"], tmp_path)[0]
     images = digits().batches([0, 1])(19)[0]
     torch.testing.assert_close(finals["last_mean"], images.flatten(2).mean(1))
+
+
+class Centred(Classifier):
+    """A buffer that evaluation writes, anew, and training reads."""
+
+    mean: Tensor
+
+    def prepare(self) -> None:
+        """Of what was evaluated."""
+        self.register_buffer("mean", torch.zeros(64))
+
+    def change(self, x: Tensor) -> Tensor:
+        """Subtract it."""
+        if not self.training:
+            self.mean = 0.5 * self.mean + 0.5 * x.detach().mean(0)
+        return x - self.mean
+
+
+@pytest.mark.parametrize("batching", ["looped", "stacked"])
+def test_steps_that_are_played_see_a_buffer_that_evaluation_writes(
+    batching: Batching, tmp_path: Path
+) -> None:
+    at_once = carried_out(Centred, tmp_path / "one" / "own", batching=batching)
+    # What goes on is recorded anew.
+    parts = in_pieces(Centred, tmp_path / "other" / "own", every=7, batching=batching)
+    assert results(parts) == results(at_once)
 
 
 class Features(Classifier):

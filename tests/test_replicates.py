@@ -279,7 +279,7 @@ def test_the_measured_default() -> None:
 def test_every_drop_path_follows_progress_after_a_change_of_type() -> None:
     paths = [DropPath(0.5), DropPath(0.5)]
     replicates = Replicates([nn.Sequential(*paths, nn.Linear(1, 1))], [0], "looped").double()
-    replicates.advance(torch.tensor(0, dtype=torch.int32), progress=0.5)
+    replicates.advance(0, progress=0.5)
     assert [path.progress.item() for path in drop_paths(replicates)] == [0.5, 0.5]
 
 
@@ -346,7 +346,7 @@ def test_noise_is_that_of_a_network_alone(batching: Batching) -> None:
     replicates = Replicates([build(), build()], [5, 8], batching)
     x = torch.ones(2, 3, 9)
     for step in (0, 7):
-        replicates.advance(torch.tensor(step, dtype=torch.int32), progress=0.7)
+        replicates.advance(step, progress=0.7)
         out = replicates(lambda run, rows: run(rows), x)
         for r, seed in enumerate((5, 8)):
             alone = build()

@@ -20,28 +20,28 @@ from training.tasks.task import Batch, Carry, Task
 
 Gradients = list[Tensor]
 Part = Callable[[Carry, Batch], tuple[Tensor, Carry, Gradients]]
-Differentiate = Callable[[Carry, Batch, Tensor, float], tuple[Tensor, Carry]]
+Differentiate = Callable[[Carry, Batch, int, float], tuple[Tensor, Carry]]
 
 
 def differentiator(replicates: Replicates, task: Task, config: TrainingConfig) -> Differentiate:
     """The function that leaves a batch's gradients, the mean over its parts, where the optimizer finds them.
 
-    It takes what is carried in, the batch, the number of the draw (int32, raised in place at each part: parts repeat no
-    noise), and the share of training that is done, which scheduled drop-path follows. It returns the losses `[R]` and
-    what is carried on.
+    It takes what is carried in, the batch, the number of the step (whose parts draw different noise), and the share of
+    training that is done, which scheduled drop-path follows. It returns the losses `[R]` and what is carried on.
     """
     trained = [parameter for parameter in replicates.parameters() if parameter.requires_grad]
     of_part = _of_part(replicates, trained, task, config)
 
     def differentiate(
-        carry: Carry, batch: Batch, now: Tensor, progress: float
+        carry: Carry, batch: Batch, step: int, progress: float
     ) -> tuple[Tensor, Carry]:
         # The next gradients can lie where these did, in the cache.
         for parameter in trained:
             parameter.grad = None
         losses, carries, total = [], [], Gradients()
-        for before, part in cut(carry, batch, task.example_dimension, config.accumulation):
-            replicates.advance(now, progress)
+        parts = cut(carry, batch, task.example_dimension, config.accumulation)
+        for draw, (before, part) in enumerate(parts, step * config.accumulation):
+            replicates.advance(draw, progress)
             # Around what is played too, which calls nothing that would enter it.
             with backward_precision(config.precision):
                 loss, after, gradients = of_part(before, part)
@@ -51,7 +51,6 @@ def differentiator(replicates: Replicates, task: Task, config: TrainingConfig) -
                 total = gradients
             losses.append(loss)
             carries.append(after)
-            now += 1
         for parameter, gradient in zip(trained, total, strict=True):
             parameter.grad = gradient
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean(0), join(carries)
@@ -70,11 +69,7 @@ def _of_part(
         (loss.sum() / config.accumulation).backward()
         # A parameter that a loss passes by has a gradient of 0, as it would beside replicates whose losses don't.
         left = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
-        others = (
-            *replicates.parameters(),
-            *replicates.buffers(),
-            *tree_leaves((carry, part, after)),
-        )
+        others = (*replicates.stacked.values(), *tree_leaves((carry, part, after)))
         return loss.detach(), after, own_memory(left, others)
 
     # What is carried from batch to batch, and a text's last window, have several forms; torch's own recurrent modules
@@ -87,7 +82,7 @@ def _of_part(
 def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
     """Bytes that one replicate's forward pass keeps for its backward pass, besides its own tensors and the batch."""
     replicates = Replicates([network], [0], "looped").train()
-    replicates.advance(torch.zeros((), dtype=torch.int32, device=task.device))
+    replicates.advance(0)
     whole = task.first_carry(replicates), task.batches([0])(0)
     carry, part = cut(*whole, task.example_dimension, config.accumulation)[0]
     held: dict[int, int] = {}

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
-import torch
 from torch import Tensor
 
 from training.averaging import no_averages, start_means, update_means
@@ -21,6 +20,7 @@ from training.optimizers import (
     mask_gradients,
     schedule_factor,
     set_learning_rate,
+    trained_parameters,
 )
 from training.replicates import Replicates
 from training.state import TrainingState, all_held, copy_rows, hold
@@ -79,8 +79,7 @@ def train(
     masked = gradient_masks(replicates, masks)
     replicates.train()
     differentiate = differentiator(replicates, task, config)
-    draw = state.step * config.accumulation
-    now = torch.tensor(draw, dtype=torch.int32, device=task.device)
+    trained = trained_parameters(replicates)
     while state.step < last_step and not all_held(state):
         place = schedule_step(state.step)
         rate = schedule_factor(config.schedule, place, total, per_epoch)
@@ -91,10 +90,10 @@ def train(
         if state.step == state.averages.finetune_from:
             _begin_fine_tuning(state, task)
         progress = min(1.0, (place + 1) / total)
-        losses, state.carry = differentiate(state.carry, batch(state.step), now, progress)
+        losses, state.carry = differentiate(state.carry, batch(state.step), state.step, progress)
         mask_gradients(masked)
         if config.optimizer.clip_norm is not None:
-            clip_per_replicate(gradients(replicates), config.optimizer.clip_norm)
+            clip_per_replicate(gradients(replicates, trained), config.optimizer.clip_norm)
         state.optimizer.step()
         hold(state)
         state.recent.append(losses)

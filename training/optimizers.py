@@ -150,12 +150,24 @@ def own_memory(gradients: Sequence[Tensor], others: Iterable[Tensor]) -> list[Te
     return own
 
 
-def gradients(replicates: Replicates) -> list[list[Tensor]]:
-    """Each replicate's gradients that a backward pass left."""
-    found = [
-        [p.grad for p in network.parameters() if p.grad is not None]
+def trained_parameters(replicates: Replicates) -> list[list[nn.Parameter]]:
+    """The parameters that are trained, of each of the modules of replicates."""
+    return [
+        [parameter for parameter in network.parameters() if parameter.requires_grad]
         for network in replicates.networks
     ]
+
+
+def gradients(
+    replicates: Replicates, trained: Sequence[Sequence[nn.Parameter]]
+) -> list[list[Tensor]]:
+    """Each replicate's gradients, which a backward pass left.
+
+    Args:
+        replicates: that were differentiated.
+        trained: their `trained_parameters`, found once: walking a network at every step takes a small one's time.
+    """
+    found = [[p.grad for p in own if p.grad is not None] for own in trained]
     if replicates.batching == "looped":
         return found
     return [list(rows) for rows in zip(*(grad.unbind(0) for grad in found[0]), strict=True)]

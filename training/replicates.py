@@ -53,11 +53,13 @@ class Replicates(nn.Module):
 
     Attributes:
         networks: stacked, one module, whose tensors lead with R; looped, R modules.
-        assigned: how often a buffer was assigned anew.
+        stacked: every parameter and buffer `[R, ...]`, detached, by its name in the network; a tied one stands once.
+        assigned: how often a buffer was assigned anew while it trained.
     """
 
     _seeds: Tensor
     _sites: Tensor
+    _now: Tensor
 
     def __init__(
         self, networks: Sequence[nn.Module], noise_seeds: Sequence[int], batching: Batching
@@ -68,10 +70,10 @@ class Replicates(nn.Module):
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
         self.assigned = 0
-        self._step = 0
+        self._draw = 0
         modules = networks[:1] if batching == "stacked" else networks
         self.networks = nn.ModuleList([copied(network) for network in modules])
-        self._stacked = joined([own_tensors(network) for network in networks], batching == "looped")
+        self.stacked = joined([own_tensors(network) for network in networks], batching == "looped")
         self._point_to_stacked()
         self._drop_paths = drop_paths(self)
         self._owners = _owners(self.network)
@@ -83,6 +85,8 @@ class Replicates(nn.Module):
         )
         self.register_buffer("_sites", numbers, persistent=False)
         self.register_buffer("_seeds", seeds_tensor(noise_seeds, device), persistent=False)
+        now = torch.zeros((), dtype=torch.int32, device=device)
+        self.register_buffer("_now", now, persistent=False)
 
     def __len__(self) -> int:
         return len(self.noise_seeds)
@@ -94,7 +98,7 @@ class Replicates(nn.Module):
 
     def weights(self) -> dict[str, Tensor]:
         """Every parameter `[R, ...]`, detached, by its name in the network; a tied one stands once."""
-        return {name: self._stacked[name] for name, _ in self.network.named_parameters()}
+        return {name: self.stacked[name] for name, _ in self.network.named_parameters()}
 
     def leaves(self) -> dict[str, list[nn.Parameter]]:
         """What is differentiated, by name: the whole parameter, stacked, or each replicate's own, looped."""
@@ -105,27 +109,26 @@ class Replicates(nn.Module):
         """Parameters and persistent buffers `[R, ...]`, detached: the whole of what a network is."""
         persistent = self.network.state_dict().keys()
         buffers = (name for name, _ in self.network.named_buffers() if name in persistent)
-        return self.weights() | {name: self._stacked[name] for name in buffers}
+        return self.weights() | {name: self.stacked[name] for name in buffers}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy parameters and buffers `[R, ...]` in place."""
         copy_tensors(self.tensors(), tensors)
 
-    def advance(self, step: Tensor, progress: float = 0.0) -> None:
-        """Give every site of every replicate its draws for a step.
+    def advance(self, draw: int, progress: float = 0.0) -> None:
+        """Give every site of every replicate its draws.
 
         Args:
-            step: an int32 scalar on the device.
+            draw: their number; every part of every step has its own.
             progress: the share of training that is done, which scheduled drop-path follows.
         """
-        if self.batching == "looped":
-            self._step = int(step)
+        self._draw = draw
         if self._drop_paths:
             shares = [path.progress for path in self._drop_paths]
             torch._foreach_zero_(shares)
             torch._foreach_add_(shares, progress)
         if self._noise[0]:
-            table = keys(self._seeds, self._sites, step)
+            table = keys(self._seeds, self._sites, self._now.fill_(draw))
             drawn = [table] if self.batching == "stacked" else table.unbind(0)
             to = [site.key for sites in self._noise for site in sites]
             torch._foreach_copy_(to, [key for one in drawn for key in one.unbind(-2)])
@@ -153,8 +156,8 @@ class Replicates(nn.Module):
 
     def _looped(self, r: int, function: Function, inputs: Sequence[Any]) -> Any:
         # What is evaluated draws the same at every look, also after a resume.
-        step = self._step if self.training else -1
-        with torch_seeded(self._seeds.device, self.noise_seeds[r], step):
+        draw = self._draw if self.training else -1
+        with torch_seeded(self._seeds.device, self.noise_seeds[r], draw):
             return function(self.networks[r], *(row_of(value, r) for value in inputs))
 
     def _one(self, function: Function) -> Function:
@@ -181,9 +184,10 @@ class Replicates(nn.Module):
     def _assign(self, name: str, rows: Sequence[Tensor]) -> None:
         """Put a buffer that was assigned anew in the place of the one before.
 
-        Not in place: the backward pass may need the values before.
+        While it trains not in place: the backward pass may need the values before. In evaluation mode in place, as
+        steps that are played know the buffer by where it lies.
         """
-        before, new = self._stacked.get(name), rows[0]
+        before, new = self.stacked.get(name), rows[0]
         buffers = {n: slots[0].buffer for n, slots in self._buffer_slots.items()}
         if before is None or sum(buffers.get(name) is buffer for buffer in buffers.values()) != 1:
             raise LotteryError(
@@ -195,21 +199,23 @@ class Replicates(nn.Module):
                 f"{before.dtype} {list(before.shape[1:])}; a buffer keeps its type and shape."
             )
         stacked = in_rows([row.detach() for row in rows], self.batching == "looped")
-        self._stacked[name] = stacked
+        if not self.training:
+            stacked = before.copy_(stacked)
+        self.stacked[name] = stacked
         self._buffer_slots[name] = [
             slot._replace(buffer=stacked if self.batching == "stacked" else stacked[r])
             for r, slot in enumerate(self._buffer_slots[name])
         ]
         for slot in self._buffer_slots[name]:
             setattr(slot.module, slot.name, slot.buffer)
-        self.assigned += 1
+        self.assigned += self.training
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As any module's, which gives each tensor other memory; then together again."""
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         tables = [own_tensors(network) for network in self.networks]
         whole = self.batching == "stacked"
-        self._stacked = tables[0] if whole else joined(tables, aligned=True)
+        self.stacked = tables[0] if whole else joined(tables, aligned=True)
         self._point_to_stacked()
         return self
 
@@ -218,7 +224,7 @@ class Replicates(nn.Module):
         for r, network in enumerate(self.networks):
             named = [*network.named_parameters(), *network.named_buffers()]
             for name, tensor in named:
-                stacked = self._stacked[name]
+                stacked = self.stacked[name]
                 tensor.data = stacked if self.batching == "stacked" else stacked[r]
         self._buffer_slots = _slots(self.networks)
 
