@@ -254,14 +254,15 @@ def _record_files(folder: Folder) -> set[str]:
 def read_history(run: Path) -> list[HistoryRow]:
     """Every evaluation during the training of finished levels, in the order in which they were made.
 
-    What was appended for a level in progress is not under the manifest's hash, and is left out.
+    What was appended for a level in progress is not under the manifest's hash, and is left out. Where no history is
+    there, there is none.
 
     Raises:
-        LotteryError: not a run, or the history is damaged.
+        LotteryError: not a run, or the history is damaged or not the one that was written.
     """
     _require_run(run)
     folder, path = Folder(run), run / HISTORY
-    if not folder.holds(HISTORY):
+    if not path.is_file():
         return []
     rows: list[HistoryRow] = []
     for line in folder.read(HISTORY, appended=True).splitlines():

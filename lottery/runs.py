@@ -205,12 +205,11 @@ def end_level(run: Run, level: int, place: str) -> None:
 def begin_history(run: Run) -> None:
     """Leave in the history what finished levels wrote: what was appended since is written again as it is trained again.
 
-    A history that someone removed begins anew.
+    The first level's begins empty, so that the manifest lists it before anything is appended; so does one that someone
+    removed.
     """
-    if run.folder.holds(HISTORY):
-        write_file(run.root / HISTORY, run.folder.read(HISTORY, appended=True))
-    else:
-        run.folder.remove(HISTORY)
+    there = (run.root / HISTORY).is_file()
+    run.folder.write(HISTORY, run.folder.read(HISTORY, appended=True) if there else b"")
 
 
 def finish_history(run: Run, rows: Sequence[HistoryRow]) -> None:

@@ -25,10 +25,10 @@ from lottery.records import (
     records_from_json,
     records_to_json,
 )
-from nas.search.records import is_search, read_result
+from nas.search.records import is_search, read_result, read_search_history
 from tests.fake_runs import write_run
 from training.errors import ExitCode, LotteryError
-from training.folders import Folder
+from training.folders import MANIFEST, Folder
 from training.metrics import ACCURACY, PERPLEXITY
 
 PATH = Path("records.json")
@@ -207,6 +207,31 @@ def test_the_studies_that_are_kept_can_be_read(manifest: Path) -> None:
     else:
         assert is_run(kept)
         assert read_records(kept)
+
+
+@pytest.mark.parametrize("manifest", sorted(STUDIES.rglob("manifest.json")), ids=str)
+def test_every_file_of_a_study_that_is_kept_is_listed_and_sound(manifest: Path) -> None:
+    kept = manifest.parent
+    names = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    for name in names - {MANIFEST}:
+        assert Folder(kept).read(name)
+    assert read_search_history(kept) if is_search(kept) else read_history(kept)
+
+
+def test_a_history_that_is_there_but_not_listed_is_damaged(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=1, seeds=(0,))
+    unlist(run, HISTORY)
+    with pytest.raises(LotteryError, match="metrics.jsonl is damaged: manifest.json does not list"):
+        read_history(run)
+    (run / HISTORY).unlink()
+    assert read_history(run) == []
+
+
+def unlist(folder: Path, name: str) -> None:
+    """Leave a file where it is and take it out of the manifest."""
+    data = (folder / name).read_bytes()
+    Folder(folder).remove(name)
+    (folder / name).write_bytes(data)
 
 
 def test_a_line_cut_short_at_the_end_of_the_history_is_passed_over(tmp_path: Path) -> None:

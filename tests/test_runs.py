@@ -126,6 +126,10 @@ def test_what_was_appended_counts_once_its_level_is_finished(tmp_path: Path) -> 
     first, second = rows_of(0, 1.25, float("inf")), rows_of(1, 0.5)
     run.folder.append(HISTORY, history_to_lines(first))
     assert read_history(run.root) == []
+    # A process that goes on, or another one that reads, takes these lines for a level in progress.
+    begin_history(run)
+    assert run.folder.read(HISTORY) == b""
+    run.folder.append(HISTORY, history_to_lines(first))
     finish_history(run, first)
     written = [*rows_of(0, 1.25, None)]
     assert read_history(run.root) == written
@@ -160,5 +164,6 @@ def test_a_history_that_was_changed_is_named_and_can_be_done_without(tmp_path: P
     assert read_history(run.root) == []
     begin_history(run)
     run.folder.append(HISTORY, b"now")
+    assert read_history(run.root) == []
     finish_history(run, rows_of(1, 0.5))
     assert read_history(run.root) == rows_of(1, 0.5)

@@ -19,17 +19,21 @@ from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NaoConfig
 from nas.search.random_search import different, draws
 from nas.search.records import (
+    HISTORY,
     SearchRecord,
     SearchResult,
     metric_value,
     read_config,
     read_result,
+    read_search_history,
     result_from_json,
     result_to_json,
 )
+from tests.fake_searches import write_search
 from tests.tiny_searches import LAYERS, SEARCHES, SHARED, TEXT
 from training.configs import AveragingConfig
 from training.errors import ExitCode, LotteryError
+from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY
 from training.plain import from_plain, from_toml, override, to_plain, to_toml
 from training.steps import Steps
@@ -154,6 +158,17 @@ def test_rewards_in_the_terms_of_the_metric() -> None:
     assert metric_value(0.5, ACCURACY, 80.0) == 50.0
     assert metric_value(0.5, PERPLEXITY, 80.0) == 160.0
     assert metric_value(0.0, PERPLEXITY, 80.0) == math.inf
+
+
+def test_a_history_that_is_there_but_not_listed_is_damaged(tmp_path: Path) -> None:
+    run = write_search(tmp_path / "a")
+    lines = (run / HISTORY).read_bytes()
+    assert len(read_search_history(run)) == len(lines.splitlines()) > 0
+    Folder(run).remove(HISTORY)
+    assert read_search_history(run) == []
+    (run / HISTORY).write_bytes(lines)
+    with pytest.raises(LotteryError, match="history.jsonl is damaged: manifest.json does not list"):
+        read_search_history(run)
 
 
 def test_what_is_no_search_is_refused(tmp_path: Path) -> None:

@@ -215,14 +215,14 @@ def read_drawing(run: Path) -> str:
 
 
 def read_search_history(run: Path) -> list[SearchHistoryRow]:
-    """Every phase and rollback so far.
+    """Every phase and rollback so far; none where no history is there.
 
     Raises:
-        LotteryError: not a search, or the history is damaged.
+        LotteryError: not a search, or the history is damaged or not the one that was written.
     """
     _require_search(run)
     path, folder = run / HISTORY, Folder(run)
-    if not folder.holds(HISTORY):
+    if not path.is_file():
         return []
     rows: list[SearchHistoryRow] = []
     for line in folder.read(HISTORY).splitlines():
