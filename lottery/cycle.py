@@ -39,7 +39,7 @@ class Setting:
     Attributes:
         task: with its data on the device.
         batching: stacked, looped, or None for the measured default.
-        at_once: how many replicates are trained in one stack; None for all.
+        at_once: how many replicates are trained in one stack; None for as many as fit, see `fitting`.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
         keep_weights: whether every level's trained weights stay on disk, or the newest one's; None for all, unless
@@ -152,16 +152,9 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
         The records of that arm.
 
     Raises:
-        LotteryError: there is no such control, or the run has it already, or has no pruned level.
+        LotteryError: see `control_levels`.
     """
-    check_control(experiment, arm)
-    if arm in experiment.arms:
-        raise LotteryError(f"{run.root} has the arm {arm} at every level already.")
-    levels = [n for n in range(1, experiment.levels + 1) if run.is_done(run.level(n))]
-    if not levels:
-        raise LotteryError(
-            f"{run.root} has no finished level above 0; finish it first with the command that began it."
-        )
+    levels = control_levels(experiment, run, arm)
     total = len(levels) * len(experiment.seeds) * level_steps(experiment, 1)
     setting.watcher.begin(f"{run.name}, {arm}", total)
     lean = _is_lean(experiment, setting)
@@ -172,6 +165,23 @@ def add_control(experiment: Experiment, run: Run, setting: Setting, arm: str) ->
         if lean and new and level < levels[-1]:
             drop_weights(run, place)
     return [record for record in read_records(run.root) if record.arm == arm]
+
+
+def control_levels(experiment: Experiment, run: Run, arm: str) -> list[int]:
+    """The levels beside which one more control is trained: every finished one that is pruned.
+
+    Raises:
+        LotteryError: there is no such control, or the run has it already, or has no pruned level.
+    """
+    check_control(experiment, arm)
+    if arm in experiment.arms:
+        raise LotteryError(f"{run.root} has the arm {arm} at every level already.")
+    levels = [n for n in range(1, experiment.levels + 1) if run.is_done(run.level(n))]
+    if not levels:
+        raise LotteryError(
+            f"{run.root} has no finished level above 0; finish it first with the command that began it."
+        )
+    return levels
 
 
 def train_level(

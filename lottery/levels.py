@@ -110,7 +110,10 @@ def write_level(stack: Stack, outcomes: Sequence[Outcome], history: Sequence[His
 
 
 def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) -> None:
-    """Write down how a chunk of a level's replicates is trained from a step on; a resumed one adds what has changed."""
+    """Write down how a chunk of a level's replicates is trained from a step on; a resumed one adds what has changed.
+
+    The watcher is told where it goes on stacked that was looped, or the other way round.
+    """
     run, name = stack.run, stack.run.execution(stack.place)
     held = parse_json(run.folder.read(name), run.root / name) if run.folder.holds(name) else []
     now = {
@@ -122,6 +125,11 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
     mine = [
         one for one in held if one["replicates"] == now["replicates"] and one["from_step"] < step
     ]
+    if mine and mine[-1]["batching"] != batching:
+        stack.watcher.notice(
+            f"Level {stack.level} goes on {batching} from step {step}, and was {mine[-1]['batching']} before: its "
+            "numbers may differ in rounding, and by what training makes of that, from those of an uninterrupted run."
+        )
     others = [one for one in held if not {*range(*one["replicates"])} & {*chunk}]
     if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
         mine.append({**now, "from_step": step})

@@ -145,6 +145,23 @@ def test_control_adds_an_arm(here: Path) -> None:
     assert "shuffled-mask" in done("control", RUN, "shuffled-mask")
 
 
+def test_a_control_tells_its_environment_once_there_is_something_to_train(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done("prune", "tiny.toml", "--levels", "1")
+    environments, threads = here / RUN / "environment.json", torch.get_num_threads()
+    before = environments.read_bytes()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 6)
+    refused("control", RUN, "nosuch")
+    refused("control", RUN, "random-mask")
+    assert environments.read_bytes() == before
+    for _ in range(2):
+        done("control", RUN, "shuffled-mask")
+        kept = [environment["threads"] for environment in json.loads(environments.read_text())]
+        assert kept == [threads, threads + 6]
+        monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 7)
+
+
 def test_a_dry_run_writes_nothing(here: Path) -> None:
     planned = json.loads(done("prune", "tiny.toml", "--dry-run", "--json"))
     assert [level["replicates"] for level in planned["levels"]] == [2, 6, 6]

@@ -16,8 +16,6 @@ ONE: dict[str, Any] = {
     "device": "cpu",
     "instructions": "AVX2",
     "threads": 1,
-    "batching": None,
-    "replicates_at_once": None,
     "command": ["prune", "x"],
 }
 
@@ -46,8 +44,6 @@ def test_all_are_kept_and_what_decides_over_bits_is_said(tmp_path: Path) -> None
     [
         ("device", "NVIDIA H100", "device was cpu and is NVIDIA H100"),
         ("instructions", "AVX512", "instructions was AVX2 and is AVX512"),
-        ("batching", "looped", "batching was None and is looped"),
-        ("replicates_at_once", 2, "replicates at once was None and is 2"),
     ],
 )
 def test_each_of_them_is_said(tmp_path: Path, name: str, value: object, said: str) -> None:

@@ -58,6 +58,16 @@ def test_known_test_images_are_told_where_they_are_trained_on(here: Path, comman
     assert notes(lottery(*words, *small, "--quiet").stderr) == []
 
 
+def test_a_control_that_is_added_tells_them_too(here: Path) -> None:
+    words = ("prune", "tiny.toml", "--data-root", "mine.npz", "--set", "data.name=npz", "--quiet")
+    small = ("--set", "training.steps=2it", "--seeds", "0", "--set", "arms=[]", "--levels", "1")
+    assert lottery(*words, *small, "--out", "run").exit_code == 0
+    result = lottery("control", "run", "random-mask", "--data-root", "mine.npz")
+    assert result.exit_code == 0, result.output
+    (note,) = notes(result.stderr)
+    assert note.startswith(TOLD)
+
+
 def test_a_search_tells_them_too(here: Path) -> None:
     words = ("search", "search.toml", "--data-root", "mine.npz", "--out", "found")
     options = (

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lottery.experiments import Experiment
+from lottery.progress import Watcher
 from lottery.records import HISTORY, read_history
 from lottery.runs import Run
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, files, text
@@ -140,10 +141,34 @@ def test_each_level_says_how_its_replicates_were_trained_together(tmp_path: Path
     assert f"level-00/{EXECUTION}" in Run(tmp_path / "a").folder.names()
 
 
+class Told(Watcher):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, text: str) -> None:
+        """Keep it."""
+        self.notices.append(text)
+
+
+def test_the_default_by_its_name_is_no_change(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="Stopped at step 5"):
+        carry_out(IMAGES, tmp_path / "a", watcher=StopAfter(5))
+    told = Told()
+    carry_out(IMAGES, tmp_path / "a", watcher=told, batching="stacked")
+    assert told.notices == []
+
+
 def test_a_resumed_level_says_what_has_changed(tmp_path: Path) -> None:
     with pytest.raises(LotteryError, match="Stopped at step 5"):
         carry_out(IMAGES, tmp_path / "a", watcher=StopAfter(5), batching="stacked")
-    carry_out(IMAGES, tmp_path / "a", batching="looped")
+    told = Told()
+    carry_out(IMAGES, tmp_path / "a", watcher=told, batching="looped")
+    assert told.notices == [
+        "Level 0 goes on looped from step 5, and was stacked before: its numbers may differ in rounding, and by what "
+        "training makes of that, from those of an uninterrupted run."
+    ]
     entries = [(one["batching"], one["from_step"]) for one in execution(tmp_path / "a")]
     assert entries == [("stacked", 0), ("looped", 5)]
     # What is cut otherwise begins anew: nothing of the first part is left.

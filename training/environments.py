@@ -8,8 +8,9 @@ from training.folders import Folder
 from training.storage import damaged, parse_json, to_json
 
 ENVIRONMENT = "environment.json"
-# What decides over the last bits of a number, beside the experiment; `torch` stands among the versions.
-_DECISIVE = ("torch", "device", "instructions", "threads", "batching", "replicates_at_once")
+# What decides over the last bits of a number, beside the experiment and how replicates are trained together, which stands
+# in each level's `execution.json`; `torch` stands among the versions.
+_DECISIVE = ("torch", "device", "instructions", "threads")
 
 
 def read_environments(folder: Folder) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from lottery.experiments import Experiment, NetworkConfig
 from lottery.progress import Watcher
 from lottery.recipes import RECIPES, recipe
 from lottery.records import Record, is_run
-from lottery.runs import Run, stored_experiment
+from lottery.runs import Run, open_run, stored_experiment
 from lottery.searches import SEARCHES, retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
@@ -29,7 +29,6 @@ from training.storage import to_json
 if TYPE_CHECKING:
     from lottery.cycle import Setting
     from nas.outside_networks import Factory
-    from training.folders import Folder
 
 RUNS = Path("results/runs")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -190,28 +189,51 @@ def carry_out(
 ) -> list[Record]:
     """Find tickets in a run's folder, from the beginning or from where it stopped."""
     from lottery.cycle import find_tickets
-    from lottery.runs import open_run
-    from training.folders import locked
 
     check_folder(root, "run")
+    with _opened(experiment, root, machine, watcher) as (resolved, setting, run):
+        places = [run.level(level) for level in range(resolved.levels + 1)]
+        _tell_environment(resolved, setting, run, places)
+        return find_tickets(resolved, run, setting)
+
+
+def carry_out_control(
+    experiment: Experiment, root: Path, arm: str, machine: Machine, watcher: Watcher
+) -> list[Record]:
+    """Train one more control beside every finished level of a run; the records of that arm."""
+    from lottery.cycle import add_control, control_levels
+
+    with _opened(experiment, root, machine, watcher) as (resolved, setting, run):
+        levels = control_levels(resolved, run, arm)
+        _tell_environment(resolved, setting, run, [run.level(level, arm) for level in levels])
+        return add_control(resolved, run, setting, arm)
+
+
+@contextmanager
+def _opened(
+    experiment: Experiment, root: Path, machine: Machine, watcher: Watcher
+) -> Iterator[tuple[Experiment, Setting, Run]]:
+    """Prepare an experiment, say what is to be known of its data, and open its run; inside, the run is locked."""
+    from training.folders import locked
+
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
         facts = setting.task.facts()
         for text in facts["notices"]:
             watcher.notice(text)
-        run = open_run(root, resolved, facts)
-        if not all(run.is_done(run.level(n)) for n in range(resolved.levels + 1)):
-            tell_environment(run.folder, resolved, setting)
-        return find_tickets(resolved, run, setting)
+        yield resolved, setting, open_run(root, resolved, facts)
 
 
-def tell_environment(folder: Folder, experiment: Experiment, setting: Setting) -> None:
-    """Record what a run is about to be computed with, and say what differs from before."""
+def _tell_environment(
+    experiment: Experiment, setting: Setting, run: Run, places: Sequence[str]
+) -> None:
+    """Record what a run is about to be computed with, and say what differs from before, unless all places are done."""
     from training.device import environment
     from training.environments import note_environment
 
-    chosen = {"batching": setting.batching, "replicates_at_once": setting.at_once}
+    if all(map(run.is_done, places)):
+        return
     now = environment(setting.task.device, experiment.training.precision)
-    notice = note_environment(folder, {**now, **chosen})
+    notice = note_environment(run.folder, now)
     if notice:
         setting.watcher.notice(notice)
 

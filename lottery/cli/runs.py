@@ -21,6 +21,7 @@ from lottery.cli.options import (
 from lottery.cli.running import (
     Machine,
     carry_out,
+    carry_out_control,
     changed,
     default_folder,
     named_experiment,
@@ -29,6 +30,7 @@ from lottery.cli.running import (
 from lottery.cli.showing import print_levels, print_plan
 from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
+from lottery.runs import Run, stored_experiment
 from training.errors import LotteryError
 
 
@@ -130,23 +132,14 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
       dense                    the whole network, at the same budget of steps
     Example: lottery control results/runs/demo-digits-enas shuffled-mask
     """
-    from lottery.cli.running import prepared, tell_environment
-    from lottery.cycle import add_control
-    from lottery.runs import Run as RunFolder
-    from lottery.runs import open_run, stored_experiment
-    from training.folders import locked
-
     machine = machine_of(options)
-    experiment = stored_experiment(RunFolder(run))
+    experiment = stored_experiment(Run(run))
     check_same_network(experiment, machine.network, run)
     watcher = watcher_for(machine.quiet)
-    with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
-        opened = open_run(run, resolved, setting.task.facts())
-        tell_environment(opened.folder, resolved, setting)
-        try:
-            records = add_control(resolved, opened, setting, arm)
-        finally:
-            watcher.end()
+    try:
+        records = carry_out_control(experiment, run, arm, machine, watcher)
+    finally:
+        watcher.end()
     if as_json:
         print_json([dataclasses.asdict(record) for record in records])
     else:
