@@ -133,11 +133,6 @@ class Record:
         """Parameters that are left: kept weights and everything that can't be pruned."""
         return self.parameters - self.prunable + self.kept
 
-    @property
-    def density_of_all(self) -> float:
-        """Remaining share of all parameters."""
-        return self.remaining / self.parameters
-
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryRow:

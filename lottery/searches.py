@@ -104,7 +104,7 @@ def random_rivals(config: SearchConfig, per_epoch: int, alone_per_epoch: int) ->
         nao=None,
     )
     if config.shared is None:
-        trained = config.nao_in_use.pool + config.nao_in_use.rounds * config.nao_in_use.new
+        trained = architectures_alone(config)
     else:
         seen = config.shared.steps.count(per_epoch) * config.shared.batch_size
         each = alone.steps.count(alone_per_epoch) * alone.batch_size * config.derive.alone_seeds
@@ -120,6 +120,14 @@ def random_rivals(config: SearchConfig, per_epoch: int, alone_per_epoch: int) ->
     if config.shared is None:
         return [by_itself]
     return [dataclasses.replace(plain, name=f"{config.name}-random"), by_itself]
+
+
+def architectures_alone(config: SearchConfig) -> int:
+    """How many architectures a search without shared weights trains alone before its end, at most."""
+    if config.method != "nao":
+        return config.derive.sampled
+    nao = config.nao_in_use
+    return nao.pool + nao.rounds * (nao.new + nao.random)
 
 
 def retraining_experiment(run: Path, rank: int = 1) -> Experiment:

@@ -254,7 +254,14 @@ def test_no_permission_to_make_the_folder_is_4(here: Path, monkeypatch: pytest.M
     assert message.startswith("No permission for results/runs/tiny")
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried"),
+        RuntimeError("alloc_cpu: can't allocate memory"),
+    ],
+)
 @pytest.mark.usefixtures("here")
 def test_too_little_memory_is_5(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*args: object) -> None:

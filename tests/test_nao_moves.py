@@ -9,7 +9,7 @@ from nas.search import nao_moves
 from nas.search.nao_config import NAO_DEFAULTS
 from nas.search.nao_moves import moved, new_architectures
 from nas.search.nao_network import Surrogate, surrogate
-from nas.search.nao_scale import normalised
+from nas.search.nao_scale import scale_of
 from nas.search.nao_training import predicted_performance, train_surrogate
 from nas.search.spaces import Choices, Space, canonical
 from tests.tiny_nao import CELLS, SPACES, TINY, drawn, tiny
@@ -17,7 +17,8 @@ from training.noise import generator
 
 
 def trained(space: Space, rows: list[Choices]) -> Surrogate:
-    performance = normalised([float(row.count(0)) for row in rows])
+    zeros = [float(row.count(0)) for row in rows]
+    performance = [scale_of(zeros).performance(count) for count in zeros]
     return train_surrogate(space, TINY, rows, performance, seed=0, round_number=1).network
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate
-from nas.search.nao_scale import normalised
+from nas.search.nao_scale import scale_of
 from nas.search.nao_training import (
     Learner,
     kendall,
@@ -93,7 +93,8 @@ def test_other_spaces_have_no_order_of_edges(space: Space) -> None:
 
 def performance(rows: list[Choices]) -> list[float]:
     """The share of decisions that are 0."""
-    return normalised([row.count(0) / len(row) for row in rows])
+    shares = [row.count(0) / len(row) for row in rows]
+    return [scale_of(shares).performance(share) for share in shares]
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lottery.cli.search_watching import TerminalSearchWatcher, figures
+from lottery.cli.watching import TerminalWatcher
 from lottery.runs import Run, stored_experiment
 from lottery.searches import search_recipe
 from nas.search.configs import SearchConfig
@@ -17,7 +18,7 @@ from nas.search.watching import SearchWatcher
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
-from training.errors import ExitCode
+from training.errors import ExitCode, visible
 from training.plain import from_toml, to_toml
 from training.steps import Steps
 
@@ -177,6 +178,38 @@ def test_a_search_is_shown_drawn_and_reported(here: Path) -> None:
     write_run(here / "run", levels=0, history=False)
     assert "is a search and run is not" in refused("report", "found", "run")
     assert "Known: promised-vs-real" in refused("plot", "learning-curves", "found")
+
+
+LONG = "\x1b[31mfound in " + " ".join(["a folder of a long name"] * 9) + " :smile: [red]at last"
+
+
+@pytest.mark.parametrize("kind", [TerminalWatcher, TerminalSearchWatcher])
+def test_a_notice_is_one_visible_line(
+    kind: type[TerminalWatcher | TerminalSearchWatcher], capsys: pytest.CaptureFixture[str]
+) -> None:
+    watcher = kind()
+    watcher.notice(LONG)
+    watcher.end()
+    assert capsys.readouterr().err == f"Note: {visible(LONG)}\n"
+    assert visible(LONG).startswith("\\x1b[31mfound in a folder")
+
+
+def test_what_is_told_beside_the_bars_is_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    runs, searches = TerminalWatcher(), TerminalSearchWatcher()
+    runs.begin(LONG, 1)
+    runs.level(1, 2, ("ticket",), 3)
+    runs.end()
+    searches.begin(LONG, 0, 3, 0)
+    searches.phase(SearchHistoryRow(event="phase", epoch=0, step=0, reward=0.5), "0.5 by x")
+    searches.alone(2, 2)
+    searches.end()
+    shown = visible(LONG)
+    assert capsys.readouterr().err.splitlines() == [
+        f"{shown}  level 1/2, 3 networks: ticket",
+        f"{shown}  phase 1/3: reward 0.5",
+        f"{shown}  best reward so far 0.5 by x",
+        f"{shown}  2 architectures trained alone",
+    ]
 
 
 def test_the_display_tells_rollbacks_and_what_is_trained_alone(

@@ -16,6 +16,7 @@ from lottery.searches import (
     METHODS,
     SEARCHES,
     SPACES,
+    architectures_alone,
     genotype_text,
     random_rivals,
     retraining_experiment,
@@ -33,7 +34,7 @@ from training.datasets.catalog import data_options
 from training.errors import LotteryError
 from training.folders import Folder
 from training.optimizers import schedule_factor
-from training.plain import from_toml, to_plain, to_toml
+from training.plain import from_toml, override, to_plain, to_toml
 from training.storage import to_json
 
 
@@ -214,6 +215,11 @@ def test_random_search_has_the_budget_of_its_rival() -> None:
     assert alone.derive.sampled == round(seen / each)
     (by_itself,) = random_rivals(search_recipe("nao-cell-search-small"), 36, 36)
     assert by_itself.derive.sampled == 24 + 3 * 8
+    alone_nao = search_recipe("nao-cell-search-small")
+    more = override(alone_nao, "nao.random=5", "derive.alone_seeds=2")
+    (by_itself,) = random_rivals(more, 36, 36)
+    assert by_itself.derive.sampled == 24 + 3 * (8 + 5)
+    assert architectures_alone(more) == architectures_alone(by_itself) == 63
     with pytest.raises(LotteryError, match="is random itself"):
         random_rivals(shared, 36, 36)
 

@@ -8,8 +8,8 @@ from training.folders import Folder
 from training.storage import damaged, parse_json, to_json
 
 ENVIRONMENT = "environment.json"
-# What decides over the last bits of a number, beside the experiment and how replicates are trained together, which stands
-# in each level's `execution.json`; `torch` stands among the versions.
+# What decides over the last bits of a number, beside the experiment and what each level's `execution.json` holds;
+# `torch` stands among the versions.
 _DECISIVE = ("torch", "device", "instructions", "threads")
 
 

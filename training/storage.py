@@ -60,7 +60,7 @@ def write_file(path: Path, data: bytes) -> None:
     """
     if path.exists() and not path.is_file():
         raise LotteryError(
-            f"{path} is a folder or a device, which no file replaces; name a file.", ExitCode.DISK
+            f"{path} is a folder or a device and is left as it is; name a file.", ExitCode.DISK
         )
     # Not tempfile's: its files can be read by their owner alone, and those of a run are often shared.
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")

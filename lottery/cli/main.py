@@ -18,7 +18,7 @@ from lottery.cli.results import compare, plot, report, show
 from lottery.cli.runs import control, prune, retrain
 from lottery.cli.search import search
 from lottery.cli.terminal import output, stop
-from training.errors import ExitCode, LotteryError, visible
+from training.errors import ExitCode, LotteryError, is_out_of_memory, visible
 from training.version import own_version
 
 
@@ -49,14 +49,12 @@ class Group(click.Group):
                 raise
             path = Path(os.fsdecode(error.filename))
             stop(f"{path}: {error.strerror or error}; name another file or folder.", ExitCode.DISK)
-        except MemoryError:
-            stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
-        except RuntimeError as error:
+        except (MemoryError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
             if str(error).startswith("Symlink loop"):  # of pathlib before Python 3.13
                 stop(f"{error}; name another file or folder.", ExitCode.DISK)
-            if "out of memory" not in str(error) and "can't allocate memory" not in str(error):
-                raise
-            stop(_OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY)
+            raise
 
 
 @contextlib.contextmanager

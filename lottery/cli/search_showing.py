@@ -9,6 +9,7 @@ from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
 from lottery.records import data_in_words
+from lottery.searches import SEARCHES, architectures_alone
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, visible
@@ -20,8 +21,6 @@ FORMATS = ("svg", "png")
 
 def list_searches(as_json: bool) -> None:
     """The recipes of searches."""
-    from lottery.searches import SEARCHES
-
     rows = []
     for name, make in SEARCHES.items():
         config, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
@@ -72,30 +71,21 @@ def _plan(config: SearchConfig) -> list[dict[str, str]]:
         text = f"{learned.updates} of {learned.samples} architectures"
         rows.append({"what": "updates of the controller per phase", "how much": text})
     if config.method == "nao":
-        text = f"{config.nao_in_use.rounds}, a pool of {config.nao_in_use.pool}, {config.nao_in_use.new} new in each"
+        nao = config.nao_in_use
+        new = f"{nao.new} new and {nao.random} random" if nao.random else f"{nao.new} new"
+        text = f"{nao.rounds}, a pool of {nao.pool}, {new} in each"
         rows.append({"what": "rounds", "how much": text})
     rows.append(
         {"what": "architectures ranked", "how much": f"{derive.ranked} of {derive.sampled}"}
     )
     if derive.alone is not None:
         if config.shared is None:
-            text = f"{_trained(config)}, {derive.alone.steps} each"
+            text = f"{architectures_alone(config) * derive.alone_seeds}, {derive.alone.steps} each"
             rows.append({"what": "networks trained alone while searching", "how much": text})
         number = (derive.random + derive.alone_best) * derive.alone_seeds
         text = f"{number} ({derive.random * derive.alone_seeds} of them random), {derive.alone.steps} each"
         rows.append({"what": "networks trained alone at the end", "how much": text})
     return rows
-
-
-def _trained(config: SearchConfig) -> int:
-    """How many networks a search without shared weights trains before its end, at most."""
-    nao = config.nao_in_use
-    architectures = (
-        nao.pool + nao.rounds * (nao.new + nao.random)
-        if config.method == "nao"
-        else config.derive.sampled
-    )
-    return architectures * config.derive.alone_seeds
 
 
 def print_ranking(roots: Sequence[Path]) -> None:

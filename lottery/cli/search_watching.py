@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lottery.cli.watching import progress_bars
+from lottery.cli.watching import progress_bars, say_beside
 from nas.search.records import SearchHistoryRow
 from nas.search.watching import SearchWatcher
 from training.errors import visible
@@ -23,7 +23,7 @@ class TerminalSearchWatcher(SearchWatcher):
 
     def notice(self, text: str) -> None:
         """Print it."""
-        self._say(f"Note: {text}")
+        say_beside(self.console, f"Note: {text}")
 
     def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """Draw a new bar: of steps, or of phases where no weights are shared."""
@@ -48,10 +48,10 @@ class TerminalSearchWatcher(SearchWatcher):
             self.progress.advance(self.bar, 1)
         self.progress.update(self.bar, latest=text)
         if not self.console.is_terminal:
-            self._say(f"{self.title}  phase {row.epoch + 1}/{self.phases}: {text}")
+            say_beside(self.console, f"{self.title}  phase {row.epoch + 1}/{self.phases}: {text}")
         if best != self.best:
             self.best = best
-            self._say(f"{self.title}  best reward so far {best}")
+            say_beside(self.console, f"{self.title}  best reward so far {best}")
 
     def alone(self, done: int, total: int) -> None:
         """Draw a second bar while architectures are trained alone."""
@@ -60,14 +60,11 @@ class TerminalSearchWatcher(SearchWatcher):
             self.stand_alone = self.progress.add_task(name, total=total, latest="")
         self.progress.update(self.stand_alone, completed=done, total=total)
         if not self.console.is_terminal and done == total:
-            self._say(f"{self.title}  {total} architectures trained alone")
+            say_beside(self.console, f"{self.title}  {total} architectures trained alone")
 
     def end(self) -> None:
         """Leave the finished bars where they are."""
         self.progress.stop()
-
-    def _say(self, text: str) -> None:
-        self.console.print(text, markup=False, highlight=False)
 
 
 def figures(row: SearchHistoryRow) -> list[str]:

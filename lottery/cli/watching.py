@@ -10,6 +10,7 @@ from lottery.records import Record
 from training.errors import visible
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
 
 
@@ -36,6 +37,11 @@ def progress_bars() -> Progress:
     )
 
 
+def say_beside(console: Console, text: str) -> None:
+    """Print a line above the bars, or where there are none; it stays one, whatever names it holds."""
+    console.print(visible(text), markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
 class TerminalWatcher(Watcher):
     """Draws a bar with the time left on a terminal; elsewhere prints a line per level."""
 
@@ -53,14 +59,14 @@ class TerminalWatcher(Watcher):
 
     def notice(self, text: str) -> None:
         """Print it."""
-        self.console.print(f"Note: {visible(text)}", markup=False, highlight=False)
+        say_beside(self.console, f"Note: {text}")
 
     def level(self, level: int, levels: int, arms: Sequence[str], replicates: int) -> None:
         """Say which level is trained."""
         text = f"{self.title}  level {level}/{levels}, {replicates} networks"
         self.progress.update(self.bar, description=text, latest="")
         if not self.console.is_terminal:
-            self.console.print(f"{text}: {', '.join(arms)}", markup=False, highlight=False)
+            say_beside(self.console, f"{text}: {', '.join(arms)}")
 
     def steps(self, count: int) -> None:
         """Move the bar."""
@@ -77,11 +83,8 @@ class TerminalWatcher(Watcher):
         """Warn of replicates that diverged."""
         lost = sum(record.lost for record in records)
         if lost:
-            self.console.print(
-                f"{self.title}: {lost} of {len(records)} networks diverged; they are recorded as such.",
-                markup=False,
-                highlight=False,
-            )
+            text = f"{lost} of {len(records)} networks diverged; they are recorded as such."
+            say_beside(self.console, f"{self.title}: {text}")
 
     def end(self) -> None:
         """Leave the finished bar where it is."""

@@ -55,13 +55,3 @@ def scale_of(rewards: Sequence[float], target: str = "reward") -> Scale:
     """
     known = rewards if target == "reward" else [r for r in rewards if r > 0] or [1.0]
     return Scale(target=target, worst=min(known), best=max(known))
-
-
-def normalised(scores: Sequence[float], target: str = "reward") -> list[float]:
-    """Scores from 0, the worst, to 1, the best; all 0.5 where they are equal.
-
-    >>> normalised([1.0, 5.0, 2.0])
-    [0.0, 1.0, 0.25]
-    """
-    scale = scale_of(scores, target)
-    return [scale.performance(score) for score in scores]

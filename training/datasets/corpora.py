@@ -131,9 +131,7 @@ def _lines(path: Path, padded: bool) -> list[str]:
         lines = [part for line in lines for part in _parts(line)]
     for number, line in enumerate(lines, 1):
         if len(line) > MOST_CHARACTERS:
-            fault = (
-                f"line {number:,} has {len(line):,} characters, and {MOST_CHARACTERS:,} may be one"
-            )
+            fault = f"line {number:,} has {len(line):,} characters, and a line may have at most {MOST_CHARACTERS:,}"
             raise bad_file(path, fault, "break it into lines")
     return [line.strip() for line in lines] if padded else lines
 
