@@ -20,8 +20,9 @@ from lottery.records import (
     read_history,
 )
 from training.errors import LotteryError
-from training.folders import LOCK, MANIFEST, Folder
+from training.folders import Folder
 from training.plain import from_plain, to_plain
+from training.reopening import require_free, require_same, require_same_data
 from training.storage import parse_json, to_json, write_file
 
 PROGRESS = "progress.json"
@@ -129,28 +130,18 @@ def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> 
         # The text of the source may be mended without making another experiment.
         levels = min(stored.levels, experiment.levels)
         before = dataclasses.replace(stored, levels=levels)
-        if before != dataclasses.replace(experiment, levels=levels, source=stored.source):
-            raise LotteryError(_difference(root, stored, experiment))
+        given = dataclasses.replace(experiment, levels=levels, source=stored.source)
+        require_same(root, "experiment", before, given)
         held = parse_json(run.folder.read(DATA), root / DATA)
-        if held["fingerprint"] != data_facts["fingerprint"]:
-            raise LotteryError(
-                f"{root} was begun with other data: fingerprint {held['fingerprint'][:12]}, not "
-                f"{data_facts['fingerprint'][:12]}; choose another --out."
-            )
+        require_same_data(root, held["fingerprint"], data_facts["fingerprint"])
         if experiment.levels > stored.levels:
             run.folder.write(EXPERIMENT, to_json(to_plain(experiment)))
         return run
-    if root.is_dir() and any(not _just_begun(path.name) for path in root.iterdir()):
-        raise LotteryError(f"{root} is not empty and is not a run; choose another --out.")
+    require_free(root, "run", [DATA])
     run.folder.tidy()
     run.folder.write(DATA, to_json(data_facts))
     run.folder.write(EXPERIMENT, to_json(to_plain(experiment)))
     return run
-
-
-def _just_begun(name: str) -> bool:
-    """Whether a file may be what a process leaves that was killed before a run had its experiment."""
-    return name in (LOCK, MANIFEST, DATA) or name.endswith(".tmp")
 
 
 def stored_experiment(run: Run) -> Experiment:
@@ -169,25 +160,6 @@ def stored_experiment(run: Run) -> Experiment:
         return from_plain(Experiment, plain)
     except LotteryError as error:
         raise LotteryError(f"{path}: {error}", error.exit_code) from None
-
-
-def _difference(root: Path, stored: Experiment, given: Experiment) -> str:
-    before, now = _leaves(to_plain(stored)), _leaves(to_plain(given))
-    fields = [
-        f"{name} is {before.get(name)!r} there and {now.get(name)!r} now"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name) and name not in ("levels", "source")
-    ]
-    return f"{root} holds another experiment: {'; '.join(fields)}. Choose another --out."
-
-
-def _leaves(value: Any, where: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {where: value}
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        found |= _leaves(item, f"{where}.{key}" if where else key)
-    return found
 
 
 def write_progress(run: Run, **facts: Any) -> None:

@@ -143,7 +143,10 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         (b"caf\xe9", "it is not UTF-8 at byte 4, in line 1"),
         ("é".encode()[:1], "it is not UTF-8 at byte 1, in line 1"),
         (b"\xef\xbb\xbfa\n\0b", "it holds a zero byte at byte 6, in line 2"),
-        (b"a\n" + b"b" * 1_000_001, "line 2 has 1,000,001 characters, and 1,000,000 may be"),
+        (
+            b"a\n" + b"b" * 1_000_001,
+            "line 2 has 1,000,001 characters, and a line may have at most 1,000,000",
+        ),
     ],
 )
 def test_what_is_no_text_is_refused(tmp_path: Path, content: bytes, fault: str) -> None:

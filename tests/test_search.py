@@ -116,6 +116,13 @@ def test_another_search_is_refused(tmp_path: Path) -> None:
         carry_out(other, tmp_path / "run")
 
 
+def test_another_wording_of_the_source_is_the_same_search(tmp_path: Path) -> None:
+    found = carry_out(RANDOM, tmp_path / "run")
+    assert (
+        carry_out(dataclasses.replace(RANDOM, source="in other words"), tmp_path / "run") == found
+    )
+
+
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(LotteryError, match="is not empty and is not a search"):

@@ -151,7 +151,9 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     folder.mkdir()
     for path in (pipe, folder):
-        with pytest.raises(LotteryError, match="is a folder or a device") as raised:
+        with pytest.raises(
+            LotteryError, match="is a folder or a device and is left as it is; name"
+        ) as raised:
             write_file(path, b"x")
         assert raised.value.exit_code == ExitCode.DISK
     assert pipe.is_fifo()

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 from nas.search.configs import SearchConfig
-from nas.search.records import (
-    DATA,
-    SEARCH,
-    is_search,
-    read_config,
-    read_data_facts,
-)
-from training.errors import LotteryError
-from training.folders import LOCK, MANIFEST, Folder
+from nas.search.records import DATA, SEARCH, is_search, read_config, read_data_facts
+from training.folders import Folder
 from training.plain import to_plain
+from training.reopening import require_free, require_same, require_same_data
 from training.storage import to_json
 
 
@@ -34,42 +29,12 @@ def open_search(root: Path, config: SearchConfig, data_facts: dict[str, Any]) ->
     if is_search(root):
         folder.tidy()
         stored = read_config(root)
-        if stored != config:
-            raise LotteryError(_difference(root, stored, config))
-        held = read_data_facts(root)["fingerprint"]
-        if held != data_facts["fingerprint"]:
-            raise LotteryError(
-                f"{root} was begun with other data: fingerprint {held[:12]}, not "
-                f"{data_facts['fingerprint'][:12]}; choose another --out."
-            )
+        # The text of the source may be mended without making another search.
+        require_same(root, "search", stored, dataclasses.replace(config, source=stored.source))
+        require_same_data(root, read_data_facts(root)["fingerprint"], data_facts["fingerprint"])
         return folder
-    if root.is_dir() and any(not _just_begun(path.name) for path in root.iterdir()):
-        raise LotteryError(f"{root} is not empty and is not a search; choose another --out.")
+    require_free(root, "search", [DATA])
     folder.tidy()
     folder.write(DATA, to_json(data_facts))
     folder.write(SEARCH, to_json(to_plain(config)))
     return folder
-
-
-def _just_begun(name: str) -> bool:
-    """Whether a file may be what a process leaves that was killed before a search had its configuration."""
-    return name in (LOCK, MANIFEST, DATA) or name.endswith(".tmp")
-
-
-def _difference(root: Path, stored: SearchConfig, given: SearchConfig) -> str:
-    before, now = _leaves(to_plain(stored)), _leaves(to_plain(given))
-    fields = [
-        f"{name} is {before.get(name)!r} there and {now.get(name)!r} now"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-    return f"{root} holds another search: {'; '.join(fields)}. Choose another --out."
-
-
-def _leaves(value: Any, where: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {where: value}
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        found |= _leaves(item, f"{where}.{key}" if where else key)
-    return found
