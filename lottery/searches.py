@@ -15,7 +15,6 @@ from lottery.small_strategies import small_nao
 from nas.given_entries import GIVEN
 from nas.search.configs import SearchConfig, network_of
 from nas.search.controller_config import SpaceName
-from nas.search.nao_config import NaoConfig
 from nas.search.records import SearchRecord, read_config, read_result
 from training.configs import DataConfig
 from training.errors import LotteryError, unknown
@@ -59,7 +58,8 @@ def usual_search(method: Method, space: SpaceName, data: str | None) -> SearchCo
     """
     base = _USUAL.get((method, space)) or _USUAL["enas", space]
     full, small = search_recipe(base), search_recipe(f"{base}-small")
-    config = small if data == small.data.name else full
+    is_small = data == small.data.name
+    config = small if is_small else full
     if config.method != method:
         config = dataclasses.replace(
             config,
@@ -67,7 +67,8 @@ def usual_search(method: Method, space: SpaceName, data: str | None) -> SearchCo
             source=f"this project: {method} in place of ENAS, all else as in {config.name}: {config.source}",
             method=method,
             controller=None,
-            nao=_nao(config) if method == "nao" else None,
+            # The small recipes' 16 phases have four scorings; None for the published settings of the space.
+            nao=small_nao(space, sharing=True, every=4) if method == "nao" and is_small else None,
         )
     if data not in (None, config.data.name):
         name = f"{config.name}-{data}"
@@ -175,13 +176,6 @@ def found_network(
     name = network_of(config)
     sizes = {key: value for key, value in base.size.items() if key in GIVEN[name].sizes}
     return NetworkConfig(name=name, size=sizes, genotype=genotype_text(found), found=by)
-
-
-def _nao(config: SearchConfig) -> NaoConfig | None:
-    """NAO's settings in place of ENAS's: the usual ones of the space, or those of a small search."""
-    if config.name.endswith("-small"):
-        return small_nao(config.space, sharing=True, every=4)
-    return None
 
 
 def genotype_text(record: SearchRecord) -> str:

@@ -13,7 +13,7 @@ from lottery.search_recipes import (
     nao_rnn_search,
     nao_ws_cell_search,
 )
-from lottery.small_strategies import ENAS_CHANGES, NAO_CHANGES, small_controller, small_nao
+from lottery.small_strategies import ENAS_CHANGES, nao_changes, small_controller, small_nao
 from nas.search.configs import SearchConfig
 from nas.search.controller_config import ControllerConfig
 from nas.search.derive_config import DeriveConfig
@@ -187,20 +187,22 @@ def enas_rnn_search_small() -> SearchConfig:
 
 def nao_cell_search_small() -> SearchConfig:
     """`nao-cell-search` made small: cells of 2 nodes for handwritten digits, each trained alone, in minutes."""
+    nao = small_nao("cell", sharing=False)
     return _small(
         nao_cell_search(),
         CELLS,
         DIGITS,
         nodes=2,
         alone=40,
-        nao=small_nao("cell", sharing=False),
-        strategy=NAO_CHANGES.format(pool=24, new=8, rounds=3),
+        nao=nao,
+        strategy=nao_changes(nao),
         retraining="demo-digits-enas",
     )
 
 
 def nao_ws_cell_search_small() -> SearchConfig:
     """`nao-ws-cell-search` made small: cells of 2 nodes for handwritten digits, in minutes."""
+    nao = small_nao("cell", sharing=True, every=4)
     return _small(
         nao_ws_cell_search(),
         CELLS,
@@ -209,14 +211,15 @@ def nao_ws_cell_search_small() -> SearchConfig:
         epochs=64,
         phase=4,
         alone=60,
-        nao=small_nao("cell", sharing=True, every=4),
-        strategy=NAO_CHANGES.format(pool=40, new=12, rounds=3),
+        nao=nao,
+        strategy=nao_changes(nao),
         retraining="demo-digits-enas",
     )
 
 
 def nao_rnn_search_small() -> SearchConfig:
     """`nao-rnn-search` made small: a recurrent cell of 5 searched nodes for Python's documentation, in minutes."""
+    nao = small_nao("recurrent", sharing=True, every=2)
     return _small(
         nao_rnn_search(),
         RECURRENT,
@@ -225,8 +228,8 @@ def nao_rnn_search_small() -> SearchConfig:
         epochs=16,
         phase=2,
         alone=148,
-        nao=small_nao("recurrent", sharing=True, every=2),
-        strategy=NAO_CHANGES.format(pool=40, new=12, rounds=3),
+        nao=nao,
+        strategy=nao_changes(nao),
         retraining="demo-text-enas",
     )
 

@@ -9,10 +9,6 @@ from nas.search.controller_config import ControllerConfig, SpaceName
 from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
 
 ENAS_CHANGES = "12 updates of the controller of 5 samples in each phase, at learning rate 0.01"
-NAO_CHANGES = (
-    "a pool of {pool}, {new} new architectures in each of {rounds} rounds, and 150 epochs of encoder, predictor and "
-    "decoder with 48 units, of which a fifth of the pool is held out"
-)
 
 
 def small_controller(full: SearchConfig) -> ControllerConfig:
@@ -21,6 +17,19 @@ def small_controller(full: SearchConfig) -> ControllerConfig:
     optimizer = dataclasses.replace(published.optimizer, learning_rate=1e-2)
     return dataclasses.replace(
         published, hidden=32, samples=5, updates=12, baseline_decay=0.9, optimizer=optimizer
+    )
+
+
+def nao_changes(small: NaoConfig) -> str:
+    """What of NAO is smaller, in words."""
+    new = f"{small.new} new and {small.random} random" if small.random else f"{small.new} new"
+    layers = small.predictor_layers
+    predictor = f"predictor of {layers} layer{'s' * (layers > 1)}" if layers else "linear predictor"
+    held_out = f" ({small.hold_out:.0%} of the pool held out)" if small.hold_out else ""
+    return (
+        f"a pool of {small.pool}, of which the best {small.top} are moved, {new} architectures in each of "
+        f"{small.rounds} rounds, and {small.epochs} epochs of encoder, {predictor} and decoder with {small.hidden} "
+        f"units{held_out}"
     )
 
 

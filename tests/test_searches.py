@@ -23,6 +23,7 @@ from lottery.searches import (
     search_recipe,
     usual_search,
 )
+from lottery.small_strategies import nao_changes
 from nas.networks import RELEASES, build
 from nas.search.alone import alone_network
 from nas.search.configs import SearchConfig, network_of, space_of
@@ -182,6 +183,44 @@ def test_each_method_searches_each_space(method: str, space: str) -> None:
     assert other.data.name == "mnist"
     assert other.name.endswith("-mnist")
     assert usual_search(own, where, None).data.name in ("cifar-10", "ptb")
+
+
+def test_nao_is_small_where_the_small_recipe_is_chosen_whatever_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = SEARCHES["enas-macro-search-small"]()
+    full = dataclasses.replace(SEARCHES["enas-macro-search"](), name="nothing-small")
+    monkeypatch.setitem(SEARCHES, "enas-macro-search", lambda: full)
+    monkeypatch.setitem(
+        SEARCHES, "enas-macro-search-small", lambda: dataclasses.replace(small, name="short")
+    )
+    assert usual_search("nao", "layers", "digits").nao_in_use.pool == 40
+    assert usual_search("nao", "layers", None).nao_in_use.pool == 600
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "nao-cell-search-small",
+            "a pool of 24, of which the best 10 are moved, 8 new architectures in each of 3 rounds, and 150 epochs of "
+            "encoder, linear predictor and decoder with 48 units (20% of the pool held out),",
+        ),
+        (
+            "nao-rnn-search-small",
+            "a pool of 40, of which the best 10 are moved, 12 new and 4 random architectures in each of 3 rounds, and "
+            "150 epochs of encoder, predictor of 1 layer and decoder with 48 units (20% of the pool held out),",
+        ),
+    ],
+)
+def test_small_nao_says_what_it_is(name: str, words: str) -> None:
+    config = search_recipe(name)
+    assert words in config.source
+    other = dataclasses.replace(config.nao_in_use, pool=31, top=9, rounds=2, epochs=7, hold_out=0.0)
+    told = nao_changes(other)
+    assert "a pool of 31, of which the best 9" in told
+    assert "2 rounds, and 7 epochs" in told
+    assert "held out" not in told
 
 
 def test_random_search_differs_from_enas_in_nothing_but_the_strategy() -> None:
