@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lottery.experiments import Experiment
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
-from training.errors import unknown
+from training.errors import LotteryError, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +125,17 @@ def contestant(name: str, mask: Mask, start: Tensors, draw: Draw) -> tuple[Mask,
 def _shuffled(mask: Tensor, generator: torch.Generator) -> Tensor:
     order = torch.randperm(mask.numel(), generator=generator)
     return mask.flatten()[order].view(mask.shape)
+
+
+def check_control(experiment: Experiment, arm: str) -> None:
+    """Refuse a control that there is not, or that needs weights which an experiment does not have.
+
+    Raises:
+        LotteryError: one of these.
+    """
+    control(arm)
+    if experiment.rewinding.weights == "keep" and arm in NEED_PRUNED_WEIGHTS:
+        raise LotteryError(
+            f"The control {arm} needs values for weights that were pruned, which rewinding.weights = "
+            "keep does not have; use reinitialised, or rewinding.weights = start."
+        )

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 
-from lottery.controls import NEED_PRUNED_WEIGHTS, REDRAWN, Draw, contestant, control
-from lottery.criteria import criterion
+from lottery.controls import Draw, check_control, contestant
 from lottery.disk_use import KeepWeights, drop_weights, what_to_keep
 from lottery.experiments import Experiment
 from lottery.levels import Replicate, Stack
@@ -22,8 +21,6 @@ from lottery.records import TICKET, Record, read_records
 from lottery.runs import Run, end_level
 from lottery.stacks import train_stack
 from lottery.starts import pruned_tickets, tensors_of
-from lottery.trial import try_network
-from nas.catalog import is_known
 from nas.networks import build, counted_parameters
 from nas.outside_networks import Factory
 from training.batching import Batching
@@ -54,72 +51,13 @@ class Setting:
     keep_weights: KeepWeights | None = None
 
 
-def check(experiment: Experiment, setting: Setting) -> None:
-    """Refuse an experiment that could not be carried out to its end, before anything is written.
-
-    Raises:
-        LotteryError: an unknown control, criterion, network or size, nothing to prune, or a network from outside that
-            can't be trained on the task.
-    """
-    criterion(experiment.pruning.criterion)
-    for arm in experiment.arms:
-        check_control(experiment, arm)
-    network = new_network(experiment, setting, experiment.seeds[0])
-    names = prunable_names(network, experiment.pruning.embeddings)
-    training = experiment.training
-    # Normalisation over one image alone is impossible.
-    alone = training.batch_size == training.accumulation and _normalises(network)
-    if alone or not is_known(experiment.network.name):
-        try_network(
-            network,
-            lambda seed: new_network(experiment, setting, seed),
-            experiment.network.name,
-            setting.task,
-            setting.batching,
-            training.accumulation,
-            seed=experiment.seeds[0],
-            may_start_alike=len(experiment.seeds) == 1 and not REDRAWN & {*experiment.arms},
-        )
-    if experiment.pruning.output_rate is not None:
-        _check_output_layer(experiment, forward_pass(experiment, setting).kinds, names)
-
-
-def _check_output_layer(experiment: Experiment, kinds: LayerKinds, names: Sequence[str]) -> None:
-    if not kinds.output.intersection(names):
-        layer = ", ".join(sorted(kinds.output)) or "which has no weights"
-        raise LotteryError(
-            f"pruning.output_rate can't be used with {experiment.network.name}: its output layer, {layer}, is not "
-            "among what is pruned, see pruning.embeddings; leave it out."
-        )
-
-
-def _normalises(network: nn.Module) -> bool:
-    """Whether a network normalises over its batch."""
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return any(isinstance(module, kinds) for module in network.modules())
-
-
-def check_control(experiment: Experiment, arm: str) -> None:
-    """Refuse a control that there is not, or that needs weights which an experiment does not have.
-
-    Raises:
-        LotteryError: one of these.
-    """
-    control(arm)
-    if experiment.rewinding.weights == "keep" and arm in NEED_PRUNED_WEIGHTS:
-        raise LotteryError(
-            f"The control {arm} needs values for weights that were pruned, which rewinding.weights = "
-            "keep does not have; use reinitialised, or rewinding.weights = start."
-        )
-
-
 def find_tickets(experiment: Experiment, run: Run, setting: Setting) -> list[Record]:
     """Train, prune the smallest weights, rewind the rest, and repeat (Frankle & Carbin 2019; Frankle et al. 2020).
 
     Every finished level is taken from disk, so this is also how a stopped run goes on.
 
     Args:
-        experiment: with its steps resolved; see `check`.
+        experiment: with its steps resolved; see `lottery.checks`.
         run: opened for it, and locked.
         setting: task and device.
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from torch import Tensor, nn
 
-from lottery.cycle import Setting, check, find_tickets
+from lottery.checks import check
+from lottery.cycle import Setting, find_tickets
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.runs import open_run
 from nas.outside_networks import Factory

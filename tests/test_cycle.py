@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lottery.cycle import (
-    Setting,
-    add_control,
-    check,
-    new_network,
-    replicate,
-)
+from lottery.checks import check
+from lottery.cycle import Setting, add_control, new_network, replicate
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig
 from lottery.levels import read_masks, read_weights
 from lottery.masks import kept

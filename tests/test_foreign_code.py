@@ -12,7 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.cycle import check, find_tickets
+from lottery.checks import check
+from lottery.cycle import find_tickets
 from lottery.planning import plan
 from lottery.runs import open_run
 from nas.outside_networks import code_of, import_factory, own_network, their_code

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from lottery.cycle import check
+from lottery.checks import check
 from nas.outside_networks import Factory
 from tests import counting_networks
 from tests.counting_networks import COUNTS, Counting

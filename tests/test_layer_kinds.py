@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lottery.cycle import Setting, check, find_tickets
+from lottery.checks import check
+from lottery.cycle import Setting, find_tickets
 from lottery.experiments import NetworkConfig, PruningConfig
 from lottery.levels import read_masks
 from lottery.measurements.multiply_adds import trace

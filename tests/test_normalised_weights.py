@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from lottery.cycle import Setting, check, find_tickets
+from lottery.checks import check
+from lottery.cycle import Setting, find_tickets
 from lottery.experiments import NetworkConfig, PruningConfig
 from lottery.records import Record
 from lottery.runs import Run, open_run

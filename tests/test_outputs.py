@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lottery.cycle import check
+from lottery.checks import check
 from lottery.experiments import NetworkConfig
 from nas.outside_networks import Factory
 from tests.own_runs import OWN, OWN_TEXT, refusal, setting

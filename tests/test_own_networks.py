@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from lottery.cycle import Setting, check, find_tickets, new_network
+from lottery.checks import check
+from lottery.cycle import Setting, find_tickets, new_network
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.records import Record
 from lottery.runs import Run, open_run, stored_experiment

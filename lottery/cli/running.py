@@ -157,7 +157,8 @@ def prepared(
     Yields:
         The experiment with its steps resolved, and the setting to run it in.
     """
-    from lottery.cycle import Setting, check
+    from lottery.checks import check
+    from lottery.cycle import Setting
     from nas.catalog import is_known
     from training.device import (
         check_precision,
