@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import value_axis
+from analysis.rows import LOSS, check_any_sound
 from analysis.summaries import summarise
-from analysis.tables import LOSS, check_any_sound
 from analysis.theme import arm_styles, legend, lost_note, panel_title, panels, paper, value_label
 from lottery.records import TICKET
 from training.errors import LotteryError

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.axes import density_axis, value_axis
+from analysis.rows import check_any_sound, results_at
 from analysis.summaries import summarise_levels
-from analysis.tables import check_any_sound, results_at
 from analysis.theme import (
     GREY,
     Style,

@@ -12,9 +12,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis.significance import Comparison, holm, judge, welch
+from analysis.judging import Comparison, holm, judge
+from analysis.rows import LOSS, results_at
+from analysis.significance import welch
 from analysis.summaries import summarise_levels
-from analysis.tables import LOSS, results_at
 from lottery.records import TICKET
 from training.errors import unknown
 

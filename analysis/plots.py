@@ -19,9 +19,10 @@ from analysis.curve_plots import learning_curves
 from analysis.density_plots import early_stop_vs_density, metric_vs_density
 from analysis.frontier import frontier
 from analysis.frontier_plots import searched_vs_pruned
+from analysis.rows import sound_histories, sound_results
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.structure_plots import gate_densities, layer_densities
-from analysis.tables import Study, sound_histories, sound_results
+from analysis.tables import Study
 from analysis.theme import paper
 from training.errors import unknown
 from training.storage import write_file

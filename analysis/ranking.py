@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 from scipy import stats
 
-from analysis.significance import Verdict, decide
+from analysis.judging import Verdict, decide
 from analysis.summaries import CONFIDENCE, Values
 
 # Fewer architectures say next to nothing about a ranking: at 10, the 95 % interval of a tau is about 1 wide.

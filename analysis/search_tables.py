@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from analysis.tables import visible_facts, visible_names
+from analysis.rows import visible_facts, visible_names
 from analysis.wording import short_names
 from nas.search.records import (
     DRAWING,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.judging import MINIMUM_N, Comparison, judge
 from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
+from analysis.rows import results_at
 from analysis.search_tables import FOUND, RANDOM, SearchStudy
-from analysis.significance import MINIMUM_N, Comparison, at_equal_size, judge, welch
+from analysis.significance import at_equal_size, welch
 from analysis.summaries import Values, summarise
-from analysis.tables import Study, results_at
+from analysis.tables import Study
 from analysis.text_tables import Table
 from analysis.verdicts import Answer, losses
 from analysis.wording import MISSING, count, interval, number, p_value

@@ -1,4 +1,4 @@
-"""Tests between two networks: paired by seed, Welch's, or at equal size; and Holm's adjustment.
+"""Tests between two networks: paired by seed, Welch's, or at equal size.
 
 A replicate that diverged has no value (NaN) and ranks below every one that has. Where there is one, means can't be
 tested: ranks take their place (the sign test of pairs, Wilcoxon's rank-sum test of independent samples).
@@ -7,62 +7,21 @@ tested: ranks take their place (the sign test of pairs, Wilcoxon's rank-sum test
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
+from analysis.judging import MINIMUM_N, NAN, Comparison
 from analysis.summaries import CONFIDENCE, Values, t_interval
 
-Verdict = Literal["yes", "no", "undecided"]
-ALPHA = 0.05
-MINIMUM_N = 3
 # Below this share of the values' size a spread is rounding, not variation.
 ROUNDING = 1e-9
 # Up to this many ways to split the replicates over the sides, all are counted: 8 against 8 have 12,870.
 SPLITS = 20_000
 ALTERNATIVES: tuple[Literal["greater", "less"], ...] = ("greater", "less")
-NAN = float("nan")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """How one side did against another.
-
-    Attributes:
-        n: pairs of which neither diverged, or the size of the smaller side without those that did.
-        difference: mean advantage of our side in the metric's unit, of those n; positive means better, whatever
-            the direction.
-        low: lower end of the two-sided 95 % interval of `difference`.
-        high: upper end of it.
-        effect: `difference` in standard deviations: of the differences (Cohen's d_z) or averaged
-            over the sides (d).
-        p: of the one-sided test that the advantage is above -margin; NaN where nothing was tested.
-        p_opposite: of the one-sided test that it is below -margin; NaN where nothing was tested.
-        ours: replicates of our side, those that diverged too.
-        theirs: likewise of the other side.
-        ours_lost: those of ours that diverged.
-        theirs_lost: those of theirs that diverged.
-    """
-
-    n: int
-    difference: float = NAN
-    low: float = NAN
-    high: float = NAN
-    effect: float = NAN
-    p: float = NAN
-    p_opposite: float = NAN
-    ours: int
-    theirs: int
-    ours_lost: int
-    theirs_lost: int
-
-    @property
-    def lost(self) -> int:
-        """Replicates of both sides that diverged."""
-        return self.ours_lost + self.theirs_lost
 
 
 def paired(
@@ -227,51 +186,6 @@ def at_equal_size(
         p_opposite=float(stats.t.cdf(difference / error, freedom)),
         **sides,
     )
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for their number: step-down, controls the family-wise error (Holm 1979).
-
-    The i-th smallest of m becomes max over j <= i of min(1, (m - j + 1) p_j). NaN (not tested)
-    stays NaN and does not count.
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    order = sorted(
-        (i for i, p in enumerate(p_values) if not math.isnan(p)), key=lambda i: p_values[i]
-    )
-    adjusted = [NAN] * len(p_values)
-    largest = 0.0
-    for rank, index in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
-
-
-def decide(p: float, p_opposite: float, alpha: float = ALPHA) -> Verdict:
-    """The verdict: "yes" when the test rejects, "no" when the opposite one does."""
-    if p < alpha:
-        return "yes"
-    if p_opposite < alpha:
-        return "no"
-    return "undecided"
-
-
-def judge(found: Comparison, p: float, p_opposite: float, alpha: float = ALPHA) -> Verdict:
-    """The verdict of a comparison: as `decide`, but never for the side of which a larger share diverged.
-
-    Args:
-        found: the comparison, for what was lost.
-        p: its own or an adjusted p-value.
-        p_opposite: likewise.
-        alpha: the level of the tests.
-    """
-    lost, lost_there = found.ours_lost * found.theirs, found.theirs_lost * found.ours
-    verdict = decide(p, NAN, alpha) if lost <= lost_there else "undecided"
-    if verdict == "undecided" and lost_there <= lost:
-        verdict = decide(NAN, p_opposite, alpha)
-    return verdict
 
 
 def _sides(ours: Values, theirs: Values) -> dict[str, int]:

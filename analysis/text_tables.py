@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.frontier import BUDGETS, comparison
+from analysis.rows import LOSS, results_at
 from analysis.structure import density_per_gate
 from analysis.summaries import summarise_levels
-from analysis.tables import LOSS, Study, results_at
+from analysis.tables import Study
 from analysis.verdicts import decide_control, losses
 from analysis.winners import REINITIALISED, compare_arms, judge_levels, smallest_matching
 from analysis.wording import (

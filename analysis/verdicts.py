@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.frontier import BUDGETS, SEARCHED, contests
-from analysis.significance import MINIMUM_N, Comparison, Verdict, judge
-from analysis.tables import results_at
+from analysis.judging import MINIMUM_N, Comparison, Verdict, judge
+from analysis.rows import results_at
 from analysis.winners import (
     REINITIALISED,
     compare_arms,

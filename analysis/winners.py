@@ -14,8 +14,9 @@ import math
 
 import pandas as pd
 
-from analysis.significance import ALPHA, MINIMUM_N, Comparison, Verdict, holm, judge, paired
-from analysis.tables import results_at
+from analysis.judging import ALPHA, MINIMUM_N, Comparison, Verdict, holm, judge
+from analysis.rows import results_at
+from analysis.significance import paired
 from lottery.records import TICKET
 
 REINITIALISED = "reinitialised"

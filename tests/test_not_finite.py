@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.tables import read_table, results_at
+from analysis.rows import results_at
+from analysis.tables import read_table
 from lottery.cli.watching import TerminalWatcher
 from lottery.records import HISTORY, HistoryRow, read_history, read_records
 from lottery.runs import finish_history, open_run

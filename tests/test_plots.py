@@ -18,8 +18,9 @@ from analysis.curve_plots import learning_curves
 from analysis.density_plots import metric_vs_density
 from analysis.frontier import frontier
 from analysis.plots import FIGURES, save_figure
+from analysis.rows import results_at
 from analysis.structure_plots import gate_densities, layer_densities
-from analysis.tables import Study, read_study, results_at
+from analysis.tables import Study, read_study
 from tests.fake_runs import perplexity_curve, write_run
 from tests.file_faults import counted, full_at
 from training.errors import LotteryError

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.frontier import comparison
+from analysis.rows import results_at
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.tables import (
     GATES,
@@ -20,7 +21,6 @@ from analysis.tables import (
     read_published,
     read_study,
     read_table,
-    results_at,
 )
 from analysis.text_tables import (
     BITS,

@@ -6,11 +6,11 @@ import doctest
 
 import pytest
 
-from analysis import significance, wording
+from analysis import judging, wording
 
 
 def test_the_examples_hold() -> None:
-    for module in (wording, significance):
+    for module in (wording, judging):
         found = doctest.testmod(module)
         assert found.attempted > 0
         assert found.failed == 0

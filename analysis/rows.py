@@ -1,0 +1,76 @@
+"""Rows of tables: those at one point of training, those that are sound, and texts that act on nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from training.errors import LotteryError, visible
+
+LOSS = "loss"
+
+
+def results_at(table: pd.DataFrame, *, at: str = "best", split: str = "test") -> pd.DataFrame:
+    """The rows of the task's own metric (not the loss) at one point of training on one split.
+
+    Raises:
+        LotteryError: there are none.
+    """
+    rows = table[(table["at"] == at) & (table["split"] == split) & (table["metric"] != LOSS)]
+    if rows.empty:
+        known = table[table["metric"] != LOSS][["at", "split"]].drop_duplicates()
+        points = ", ".join(f"{a}/{s}" for a, s in known.itertuples(index=False))
+        raise LotteryError(f"Nothing was read off at {at}/{split}; known: {points or 'nothing'}.")
+    return rows.reset_index(drop=True)
+
+
+def sound_results(table: pd.DataFrame) -> pd.DataFrame:
+    """The test results at the early-stop step; none where every network diverged."""
+    rows = results_at(table)
+    return rows if any_sound(rows) else rows.iloc[:0]
+
+
+def sound_histories(histories: pd.DataFrame) -> pd.DataFrame:
+    """The evaluations of the task's own metric; none where every network diverged before the first."""
+    rows = histories[histories["metric"] != LOSS]
+    return rows if rows["value"].notna().any() else rows.iloc[:0]
+
+
+def any_sound(rows: pd.DataFrame) -> bool:
+    """Whether any network of some rows did not diverge."""
+    return bool((~rows["diverged"].astype(bool) & rows["value"].notna()).any())
+
+
+def check_any_sound(rows: pd.DataFrame) -> None:
+    """Refuse to draw rows without a value.
+
+    Raises:
+        LotteryError: every network diverged.
+    """
+    if not any_sound(rows):
+        raise LotteryError(
+            f"Every network of {', '.join(rows['run'].unique())} diverged, so there is nothing to draw; "
+            "choose other runs, or train with a lower learning rate."
+        )
+
+
+def visible_names(table: pd.DataFrame) -> pd.DataFrame:
+    """A table in which no text acts on a terminal, a page or a figure: the border for all that files may hold."""
+    texts = table.select_dtypes(exclude=["number", "bool"])
+    known = {
+        value: visible(value)
+        for column in texts
+        for value in texts[column].unique()
+        if isinstance(value, str) and not value.isprintable()
+    }
+    return table.replace(known) if known else table
+
+
+def visible_facts(value: Any) -> Any:
+    """Plain JSON values with the texts in them made visible, as those of `visible_names`."""
+    if isinstance(value, dict):
+        return {visible(key): visible_facts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [visible_facts(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
