@@ -95,14 +95,13 @@ def size_axis(axes: Axes, sizes: Iterable[float], label: str) -> None:
 def value_axis(axes: Axes, values: Iterable[float], label: str, *, may_be_log: bool) -> None:
     """Label y; where the values span more than a factor of four it may become logarithmic.
 
-    Without a value there is no scale: the panel says that every network diverged.
+    Without a value there is no scale.
     """
     known = [value for value in values if not math.isnan(value)]
     shown = [value for value in known if value > 0]
     axes.set_ylabel(label)
     if not known:
         axes.set_yticks([])
-        axes.text(0.5, 0.5, "every network diverged", transform=axes.transAxes, ha="center")
     elif may_be_log and shown and max(shown) > 4 * min(shown):
         axes.set_yscale("log")
         low, high = min(shown) / 1.1, max(shown) * 1.1

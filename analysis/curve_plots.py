@@ -20,12 +20,23 @@ from analysis.theme import arm_styles, legend, lost_note, panel_title, panels, p
 from lottery.records import TICKET
 from training.errors import LotteryError
 
+ARMS = (TICKET, "reinitialised")
+
+
+def drawn_evaluations(
+    histories: pd.DataFrame, *, levels: Sequence[int] | None = None, arms: Sequence[str] = ARMS
+) -> pd.DataFrame:
+    """The rows that `learning_curves` draws: of the task's own metric, at these levels and arms."""
+    rows = histories[(histories["metric"] != LOSS) & histories["arm"].isin(arms)]
+    runs = [_at_levels(of_run, levels) for _, of_run in rows.groupby("run", sort=False)]
+    return pd.concat(runs) if runs else rows
+
 
 def learning_curves(
     histories: pd.DataFrame,
     *,
     levels: Sequence[int] | None = None,
-    arms: Sequence[str] = (TICKET, "reinitialised"),
+    arms: Sequence[str] = ARMS,
     interval: str = "t",
 ) -> Figure:
     """The validation metric over training steps: a panel per run, a colour per level.
@@ -42,26 +53,25 @@ def learning_curves(
     Raises:
         LotteryError: there is nothing to draw, every network diverged, or no such interval.
     """
-    rows = histories[(histories["metric"] != LOSS) & histories["arm"].isin(arms)]
+    rows = drawn_evaluations(histories, levels=levels, arms=arms)
     rows = rows.assign(density=100 * rows["density"], diverged=rows["value"].isna())
-    entries: dict[str, Line2D] = {}
-    chosen = [_at_levels(of_run, levels) for _, of_run in rows.groupby("run", sort=False)]
-    chosen = [of_run for of_run in chosen if not of_run.empty]
-    if not chosen:
+    if rows.empty:
+        at = f" at levels {', '.join(map(str, levels))}" if levels else ""
         raise LotteryError(
-            "No evaluation was recorded at these levels and arms; "
-            "name finished levels or choose another figure."
+            f"No evaluation of {' or '.join(arms)}{at} was recorded during training; draw another figure, such as "
+            "metric-vs-density, or train again with another --out."
         )
-    check_any_sound(pd.concat(chosen))
+    check_any_sound(rows)
+    entries: dict[str, Line2D] = {}
     with paper():
-        densities = sorted({_percent(d) for run in chosen for d in run["density"]}, reverse=True)
+        densities = sorted({_percent(density) for density in rows["density"]}, reverse=True)
         colours = dict(zip(densities, sns.color_palette("viridis", len(densities)), strict=True))
-        figure, axes = panels(len(chosen))
-        for ax, of_run in zip(axes, chosen, strict=True):
+        figure, axes = panels(rows["run"].nunique())
+        for ax, (run, of_run) in zip(axes, rows.groupby("run", sort=False), strict=True):
             entries |= _curves(ax, of_run, interval, colours)
             networks = of_run.groupby(["level", "arm", "seed"])["diverged"].any()
             note = lost_note(int(networks.sum()), len(networks))
-            ax.set_title(panel_title(str(of_run["run"].iloc[0]), note))
+            ax.set_title(panel_title(str(run), note))
             ax.set_xlabel("training step")
             ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         legend(figure, entries)

@@ -73,7 +73,7 @@ def metric_vs_density(
             _draw_arms(ax, levels, of_run, "value", styles)
             entries |= _published(ax, overlay, styles)
             density_axis(ax, [*of_run["density"], *overlay["density"]])
-            values = [*of_run["value"].dropna(), *overlay["value"]]
+            values = [*_sound(of_run)["value"], *overlay["value"]]
             higher = bool(of_run["higher_is_better"].iloc[0])
             value_axis(ax, values, value_label(of_run, split), may_be_log=not higher)
             metric = str(of_run["metric"].iloc[0])
@@ -105,11 +105,16 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
             entries |= {arm: handle(style) for arm, style in styles.items()}
             _draw_arms(ax, levels, of_run, "early_stop_step", styles)
             density_axis(ax, of_run["density"])
-            sound = of_run[~of_run["diverged"].astype(bool)]
-            value_axis(ax, sound["early_stop_step"], "early-stop step", may_be_log=False)
+            steps = _sound(of_run)["early_stop_step"]
+            value_axis(ax, steps, "early-stop step", may_be_log=False)
             ax.set_title(panel_title(str(run), _lost(levels)))
         legend(figure, entries)
     return figure
+
+
+def _sound(rows: pd.DataFrame) -> pd.DataFrame:
+    """The replicates that means are of; one that diverged may have a finite best value from before."""
+    return rows[~rows["diverged"].astype(bool)]
 
 
 def _lost(levels: pd.DataFrame) -> str:
@@ -125,7 +130,7 @@ def _draw_arms(
     bands = levels[["low", "high"]].clip(0, 100 if is_share else None)
     levels = levels.assign(percent=100 * levels["density"], low=bands["low"], high=bands["high"])
     arms = list(levels["arm"].unique())
-    for arm, of_arm in rows[~rows["diverged"].astype(bool)].groupby("arm", sort=False):
+    for arm, of_arm in _sound(rows).groupby("arm", sort=False):
         style = styles[str(arm)]
         x = 100 * of_arm["density"]
         ax.scatter(x, of_arm[value], s=5, color=style.colour, alpha=0.3, linewidths=0, zorder=2)

@@ -27,6 +27,7 @@ class Comparison:
             over the sides (d).
         p: of the one-sided test that the advantage is above -margin; NaN where nothing was tested.
         p_opposite: of the one-sided test that it is below -margin; NaN where nothing was tested.
+        test: the name of the test that both are of, where they are known.
         ours: replicates of our side, those that diverged too.
         theirs: likewise of the other side.
         ours_lost: those of ours that diverged.
@@ -40,6 +41,7 @@ class Comparison:
     effect: float = NAN
     p: float = NAN
     p_opposite: float = NAN
+    test: str = ""
     ours: int
     theirs: int
     ours_lost: int

@@ -15,7 +15,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.curve_plots import learning_curves
+from analysis.curve_plots import drawn_evaluations, learning_curves
 from analysis.density_plots import early_stop_vs_density, metric_vs_density
 from analysis.frontier import frontier
 from analysis.frontier_plots import searched_vs_pruned
@@ -75,7 +75,7 @@ FIGURES: dict[str, FigureKind] = {
             "Validation metric during training of the dense network, a middle and the last level: "
             "mean and 95 % interval (band); tickets solid, controls dashed."
         ),
-        data=lambda study: sound_histories(study.histories),
+        data=lambda study: sound_histories(drawn_evaluations(study.histories)),
         draw=lambda study: learning_curves(study.histories),
     ),
     "density-per-layer": FigureKind(

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
 
+from analysis.axes import value_axis
 from analysis.ranking import kendall
 from analysis.search_tables import FOUND, RANDOM, SearchStudy
 from analysis.search_verdicts import SCORES
-from analysis.theme import GREY, OKABE_ITO, legend, panel_title, panels, paper
+from analysis.theme import GREY, OKABE_ITO, legend, lost_note, panel_title, panels, paper
 from analysis.wording import number
 from training.errors import LotteryError, unknown
 
@@ -145,14 +146,20 @@ def ranking_scatter(architectures: pd.DataFrame) -> Figure:
 
 
 def contest(architectures: pd.DataFrame) -> pd.DataFrame:
-    """The architectures that were trained alone, equally long: search, origin and stand-alone score."""
+    """The architectures that were trained alone, equally long: search, origin and stand-alone score.
+
+    One of which a seed diverged has no score (NaN), as in verdicts and tables.
+    """
     known = architectures.dropna(subset=["standalone"])
+    known = known.assign(standalone=known["standalone"].mask(known["lost"] > 0))
+    known["standalone_metric"] = known["standalone_metric"].mask(known["lost"] > 0)
     columns = [
         "search",
         "origin",
         "rank",
         "standalone",
         "standalone_metric",
+        "lost",
         "parameters",
         "genotype",
     ]
@@ -160,14 +167,18 @@ def contest(architectures: pd.DataFrame) -> pd.DataFrame:
 
 
 def searched_against_random(architectures: pd.DataFrame) -> Figure:
-    """Stand-alone scores of what a search found beside those of random architectures, with means."""
+    """Stand-alone scores of what a search found beside those of random architectures, with means.
+
+    What diverged is counted in the title, and left out otherwise.
+    """
     rows = contest(architectures)
     groups = list(rows.groupby("search", sort=False))
     with paper():
         figure, axes = panels(len(groups))
         for ax, (search, of_search) in zip(axes, groups, strict=True):
             for place, (origin, (_, colour, marker)) in enumerate(ORIGINS.items()):
-                scores = of_search[of_search["origin"] == origin]["standalone"].to_numpy()
+                of_origin = of_search[of_search["origin"] == origin]
+                scores = of_origin["standalone"].dropna().to_numpy()
                 # Spread by rank, so that equal scores don't hide one another.
                 aside = 0.3 * (stats.rankdata(scores, "ordinal") / max(len(scores), 1) - 0.5)
                 ax.plot(
@@ -177,8 +188,9 @@ def searched_against_random(architectures: pd.DataFrame) -> Figure:
                     ax.hlines(scores.mean(), place - 0.3, place + 0.3, color=colour)
             ax.set_xticks(range(len(ORIGINS)), [label for label, _, _ in ORIGINS.values()])
             ax.set_xlim(-0.5, 1.5)
-            ax.set_title(panel_title(str(search)))
-            ax.set_ylabel("stand-alone score")
+            note = lost_note(int((of_search["lost"] > 0).sum()), len(of_search))
+            ax.set_title(panel_title(str(search), note))
+            value_axis(ax, of_search["standalone"], "stand-alone score", may_be_log=False)
     return figure
 
 

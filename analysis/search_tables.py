@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from analysis.rows import visible_facts, visible_names
 from analysis.wording import short_names
 from nas.search.records import (
     DRAWING,
-    SEARCH,
     SearchHistoryRow,
     SearchRecord,
     SearchResult,
@@ -27,6 +25,7 @@ from nas.search.records import (
     read_search_history,
 )
 from training.errors import ExitCode, LotteryError, visible
+from training.plain import to_plain
 
 FOUND = "found"
 RANDOM = "random"
@@ -90,7 +89,9 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         history=_history(histories),
         steps=_steps(histories),
         facts={
-            name: visible_facts({"search": _settings(path), "data": read_data_facts(path)})
+            name: visible_facts(
+                {"search": to_plain(read_config(path)), "data": read_data_facts(path)}
+            )
             for path, name in names.items()
         },
     )
@@ -121,7 +122,7 @@ def _drawing(svg: str, run: Path) -> str:
         element.tag = element.tag.removeprefix(SVG)
         element.attrib = {key.replace(XLINK, "xlink:"): value for key, value in element.items()}
         if element.tag not in DRAWN or _acts(element):
-            raise _no_drawing(path, f"its {element.tag} is none of a drawing")
+            raise _no_drawing(path, f"it has an element {element.tag} that drawings don't have")
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -140,13 +141,6 @@ def _acts(element: ElementTree.Element) -> bool:
         return True
     texts = [element.text or "" if element.tag == "style" else "", *element.attrib.values()]
     return any("@" in text or "url(" in text.replace("url(#", "") for text in texts)
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """The configuration as it stands in the file, once that was checked."""
-    read_config(path)
-    settings: dict[str, Any] = json.loads((path / SEARCH).read_text(encoding="utf-8"))
-    return settings
 
 
 def _architectures(results: dict[str, SearchResult]) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -144,7 +146,7 @@ def _alone_against(
     plain = Answer(
         question=f"{question}?",
         answer=f"Trained alone equally long, its best {mine.size} are on average {_gain(found)} "
-        f"{unit} better than {what}; the best of these is "
+        f"{unit} better than {what} ({_tested(found)}); the best of these is "
         f"{'better' if _best(theirs) > _best(ours) else 'no better'} than the best of the search.",
         verdict=judge(found, found.p, found.p_opposite),
     )
@@ -182,7 +184,7 @@ def _sized(
             question=question,
             answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the others "
             f"{count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
-            f"are {_gain(found)} {what}{beyond}.",
+            f"are {_gain(found)} {what} ({_tested(found)}){beyond}.",
             verdict="undecided" if apart else judge(found, found.p, found.p_opposite),
         )
     ]
@@ -220,11 +222,12 @@ def _retrained(question: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[
     higher = bool(ours["higher_is_better"].iloc[0])
     mine, other = (_values(side["value"]) for side in (ours, theirs))
     found = welch(mine, other, higher_is_better=higher)
-    few = f"; at least {MINIMUM_N} of each are needed" if found.n < MINIMUM_N else ""
+    too_few = min(found.ours, found.theirs) < MINIMUM_N
+    few = f"; at least {MINIMUM_N} of each are needed" if too_few else ""
     plain = Answer(
         question=f"{question}?",
         answer=f"{mine.size} architectures against {other.size}, each the mean of its seeds: an advantage of "
-        f"{_gain(found)}{few}.",
+        f"{_gain(found)} ({_tested(found)}){few}.",
         verdict=judge(found, found.p, found.p_opposite),
     )
     sizes = [_values(side["parameters"]) for side in (ours, theirs)]
@@ -242,11 +245,13 @@ def _method(study: Study, run: str) -> str:
 
 
 def _gain(found: Comparison) -> str:
-    told = losses(found, "its own", "the others")
-    test = f"{told}; rank test " if told else ""
-    return (
-        f"{number(found.difference)} {interval(found.low, found.high)} ({test}{p_value(found.p)})"
-    )
+    return f"{number(found.difference)} {interval(found.low, found.high)}"
+
+
+def _tested(found: Comparison) -> str:
+    """What diverged, and the p-value after the name of its test, where there was one."""
+    tested = p_value(found.p) if math.isnan(found.p) else f"{found.test} {p_value(found.p)}"
+    return "; ".join(filter(None, [losses(found, "its own", "the others"), tested]))
 
 
 def _values(column: pd.Series[float]) -> Values:

@@ -54,6 +54,7 @@ def paired(
     difference = float(gains.mean()) if gains.size else NAN
     spread = float(gains.std(ddof=1)) if gains.size > 1 else NAN
     scale = float(np.nanmax(np.abs([mine, other]), initial=0.0))
+    test = "sign test"
     if len(seeds) < MINIMUM_N:
         p, opposite = NAN, NAN
     elif gains.size < len(seeds):
@@ -63,6 +64,7 @@ def paired(
         p, opposite = _without_spread(difference + margin, scale, len(seeds))
     else:
         bar = other - margin
+        test = "paired t-test"
         p = float(stats.ttest_rel(mine, bar, alternative="greater").pvalue)
         opposite = float(stats.ttest_rel(mine, bar, alternative="less").pvalue)
     low, high = t_interval(gains)
@@ -74,6 +76,7 @@ def paired(
         effect=_effect(difference, spread),
         p=p,
         p_opposite=opposite,
+        test=test,
         **_sides(mine, other),
     )
 
@@ -97,7 +100,7 @@ def welch(ours: Values, theirs: Values, *, higher_is_better: bool) -> Comparison
     if not found.lost or min(ours.size, theirs.size) < MINIMUM_N:
         return found
     p, opposite = _rank_test(sign * ours, sign * theirs)
-    return replace(found, p=p, p_opposite=opposite)
+    return replace(found, p=p, p_opposite=opposite, test="rank test")
 
 
 def _welch(mine: Values, other: Values, sides: dict[str, int]) -> Comparison:
@@ -105,14 +108,15 @@ def _welch(mine: Values, other: Values, sides: dict[str, int]) -> Comparison:
     n = min(mine.size, other.size)
     difference = float(mine.mean() - other.mean()) if n else NAN
     if n < MINIMUM_N:
-        return Comparison(n=n, difference=difference, **sides)
+        return Comparison(n=n, difference=difference, test="Welch's test", **sides)
     variances = np.array([mine.var(ddof=1), other.var(ddof=1)])
     spread = math.sqrt(variances.mean())
     scale = float(max(np.abs(mine).max(), np.abs(other).max()))
     if spread <= ROUNDING * scale:
         p, opposite = _without_spread(difference, scale, n)
-        half, spread = 0.0, 0.0
+        half, spread, test = 0.0, 0.0, "sign test"
     else:
+        test = "Welch's test"
         shares = variances / np.array([mine.size, other.size])
         freedom = shares.sum() ** 2 / (shares**2 / [mine.size - 1, other.size - 1]).sum()
         error = math.sqrt(shares.sum())
@@ -127,6 +131,7 @@ def _welch(mine: Values, other: Values, sides: dict[str, int]) -> Comparison:
         effect=_effect(difference, spread),
         p=p,
         p_opposite=opposite,
+        test=test,
         **sides,
     )
 
@@ -161,7 +166,7 @@ def at_equal_size(
     is_ours = np.repeat([1.0, 0.0], [ours.size, theirs.size])
     sides, known = _sides(ours, theirs), ~np.isnan(values)
     n = min(ours.size - sides["ours_lost"], theirs.size - sides["theirs_lost"])
-    unknown = Comparison(n=n, **sides)
+    unknown = Comparison(n=n, test="analysis of covariance", **sides)
     values, sizes, is_ours = values[known], sizes[known], is_ours[known]
     if n < MINIMUM_N:
         return unknown
@@ -184,6 +189,7 @@ def at_equal_size(
         effect=difference / math.sqrt(variance),
         p=float(stats.t.sf(difference / error, freedom)),
         p_opposite=float(stats.t.cdf(difference / error, freedom)),
+        test="analysis of covariance",
         **sides,
     )
 

@@ -58,6 +58,7 @@ class Study:
 class _Run:
     name: str
     path: Path
+    facts: dict[str, Any]
     records: list[Record]
 
 
@@ -68,7 +69,7 @@ def read_study(runs: Sequence[Path]) -> Study:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
     """
     loaded = _load(runs)
-    facts = {run.name: visible_facts(read_facts(run.path)) for run in loaded}
+    facts = {run.name: run.facts for run in loaded}
     return Study(
         table=_table(loaded),
         histories=_histories(loaded),
@@ -143,23 +144,24 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
     if not runs:
         raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
-    found = [(path, _with_data_in_words(path, read_records(path))) for path in paths]
-    for path, records in found:
+    names, found = short_names(paths), []
+    for path in paths:
+        records, facts = read_records(path), visible_facts(read_facts(path))
         if not records:
             raise LotteryError(
                 f"{path} has no finished level yet; run its `lottery prune` command again "
                 "to resume it, or leave it out."
             )
-    names = short_names(paths)
-    return [_Run(name=visible(names[path]), path=path, records=records) for path, records in found]
+        named = _with_data_in_words(records, facts)
+        found.append(_Run(name=visible(names[path]), path=path, facts=facts, records=named))
+    return found
 
 
-def _with_data_in_words(path: Path, records: Sequence[Record]) -> list[Record]:
+def _with_data_in_words(records: Sequence[Record], facts: dict[str, Any]) -> list[Record]:
     """Records whose data set is named as a part where the experiment cuts it short."""
-    facts = read_facts(path)
     options = facts["experiment"].get("data", {}).get("options", {})
     text = "cut into" in facts["data"]
-    return [replace(one, data=data_in_words(one.data, options, text)) for one in records]
+    return [replace(one, data=data_in_words(one.data, options, text=text)) for one in records]
 
 
 def _table(runs: Sequence[_Run]) -> pd.DataFrame:

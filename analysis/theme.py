@@ -195,7 +195,9 @@ def panel_title(name: str, *notes: str) -> str:
 
 
 def lost_note(lost: int, networks: int) -> str:
-    """The line of a panel whose means leave out networks that diverged; nothing where none did, or all."""
-    if lost in (0, networks):
+    """The line of a panel that says what diverged; nothing where nothing did."""
+    if not lost:
         return ""
+    if lost == networks:
+        return f"every one of {networks} networks diverged"
     return f"{lost} of {networks} networks diverged; means are of the others"

@@ -155,7 +155,11 @@ def _winning_levels(judged: pd.DataFrame) -> str:
         )
     winning = judged[judged["winning"] == "yes"]
     if winning.empty:
-        return f"No level was shown to win, that is, to match and to beat {REINITIALISED} too."
+        names = ("diverged", "replicates", "reinitialised_diverged", "reinitialised")
+        lost, tickets, lost_there, controls = (int(judged[name].sum()) for name in names)
+        told = diverged(ticket=(lost, tickets), reinitialised=(lost_there, controls))
+        why = f"; {told}" if told else ""
+        return f"No level was shown to win, that is, to match and to beat {REINITIALISED} too{why}."
     sparsest = smallest_winning(judged).iloc[0]
     gain = interval(sparsest["gain_low"], sparsest["gain_high"])
     told = diverged(

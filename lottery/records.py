@@ -283,7 +283,7 @@ def read_facts(run: Path) -> dict[str, Any]:
     return {**facts, "environments": read_environments(folder)}
 
 
-def data_in_words(name: str, options: Mapping[str, int], text: bool = False) -> str:
+def data_in_words(name: str, options: Mapping[str, int], *, text: bool) -> str:
     """A data set as tables and sentences name it: a part of one never passes for the whole.
 
     Args:
@@ -291,11 +291,14 @@ def data_in_words(name: str, options: Mapping[str, int], text: bool = False) -> 
         options: of its configuration, of which `train`, `test` and, of text, `validation` cut splits short.
         text: whether it is text; of images `validation` is how many are held out.
 
-    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}), data_in_words("ptb", {"sequence": 20})
-    ('ptb cut to 60,000', 'ptb')
+    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}, text=True)
+    'ptb cut to 60,000 tokens (test too)'
+    >>> data_in_words("cifar-10", {"train": 4000, "validation": 400}, text=False)
+    'cifar-10 cut to 4,000 images'
     """
-    splits = ("train", "validation", "test") if text else ("train", "test")
-    cut = [split for split in splits if options.get(split)]
-    if "train" in cut:
-        return f"{name} cut to {options['train']:,}"
-    return f"{name}, {' and '.join(cut)} cut" if cut else name
+    splits = ("validation", "test") if text else ("test",)
+    cut = " and ".join(split for split in splits if options.get(split))
+    if options.get("train"):
+        part = f"{name} cut to {options['train']:,} {'tokens' if text else 'images'}"
+        return f"{part} ({cut} too)" if cut else part
+    return f"{name}, {cut} cut" if cut else name

@@ -330,6 +330,9 @@ def test_report(finished: Path, here: Path) -> None:
 
 def test_recipes(here: Path) -> None:
     assert {row["recipe"] for row in json.loads(done("recipes", "--json"))} == RECIPES.keys()
+    data = {row["recipe"]: row["data"] for row in json.loads(done("recipes", "--json"))}
+    assert data["lth-lenet-small"] == "mnist cut to 4,000 images (test too)"
+    assert data["awd-lstm-ptb-small"] == "ptb cut to 60,000 tokens (validation and test too)"
     lines = done("recipes").splitlines()
     assert any(line.split()[:4] == ["lth-lenet", "lenet-300-100", "mnist", "yes"] for line in lines)
     assert any(line.startswith("lth-lenet-short ") for line in lines)

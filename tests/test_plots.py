@@ -121,7 +121,9 @@ def test_learning_curves_show_first_middle_and_last_level(study: Study) -> None:
 
 
 def test_learning_curves_of_nothing_are_an_error(study: Study) -> None:
-    with pytest.raises(LotteryError, match="No evaluation was recorded"):
+    with pytest.raises(
+        LotteryError, match="No evaluation of ticket or reinitialised at levels 9 was recorded"
+    ):
         learning_curves(study.histories, levels=[9])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lottery import records
 from lottery.records import (
     HISTORY,
     GateCount,
@@ -255,3 +257,8 @@ def test_facts_that_were_not_written_are_empty(tmp_path: Path) -> None:
     assert facts["environments"] == []
     assert facts["data"]["fingerprint"] == "d41d8cd9"
     assert facts["experiment"]["name"] == "demo"
+
+
+def test_the_examples_of_data_in_words_hold() -> None:
+    found = doctest.testmod(records)
+    assert (found.attempted, found.failed) == (2, 0)

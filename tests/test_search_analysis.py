@@ -218,6 +218,11 @@ def test_a_drawing_that_does_more_than_show_is_refused(tmp_path: Path, svg: byte
     with pytest.raises(LotteryError, match="rank-1.svg is no drawing of a search: it") as raised:
         read_drawings([path])
     assert raised.value.exit_code == ExitCode.BAD_DATA
+    if svg.startswith((b"<svg><script>", b"<svg><image")):
+        element = "script" if b"script" in svg else "image"
+        assert f"it has an element {element} that drawings don't have; remove it" in str(
+            raised.value
+        )
 
 
 def test_comments_of_a_drawing_open_no_way_for_code(tmp_path: Path) -> None:

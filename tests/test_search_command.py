@@ -133,6 +133,19 @@ def test_a_dry_run_writes_nothing(here: Path) -> None:
     assert [path.name for path in here.iterdir()] == ["tiny.toml"]
 
 
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        ("enas-rnn-search", "enas, recurrent, ptb cut to 5,000 tokens (validation too)"),
+        ("enas-micro-search", "enas, cell, cifar-10 cut to 5,000 images"),
+    ],
+)
+def test_a_plan_says_what_its_data_are_cut_to(recipe: str, told: str) -> None:
+    cut = ("--set", "data.options.train=5000", "--set", "data.options.validation=300")
+    plan = json.loads(done("search", recipe, *cut, "--dry-run", "--json"))
+    assert plan["method, space and data"] == told
+
+
 def test_the_recipes_are_listed_and_printed() -> None:
     toml = done("recipes", "enas-micro-search-small")
     assert from_toml(SearchConfig, toml, "x") == search_recipe("enas-micro-search-small")

@@ -211,12 +211,14 @@ def test_published_figures_are_text_and_numbers(tmp_path: Path) -> None:
         (
             {"train": 60_000, "validation": 8000, "test": 8000},
             {"cut into": "words"},
-            "ptb cut to 60,000",
+            "ptb cut to 60,000 tokens (validation and test too)",
         ),
         ({"validation": 8000}, {"cut into": "words"}, "ptb, validation cut"),
         ({"test": 8000, "train": 0}, {"cut into": "words"}, "ptb, test cut"),
         ({"least_count": 10, "sequence": 20}, {"cut into": "words"}, "ptb"),
-        ({"train": 4000, "test": 800, "validation": 400}, {}, "ptb cut to 4,000"),
+        ({"train": 4000, "test": 800, "validation": 400}, {}, "ptb cut to 4,000 images (test too)"),
+        ({"train": 4000, "validation": 400}, {}, "ptb cut to 4,000 images"),
+        ({"train": 9, "test": 8}, {"cut into": "characters"}, "ptb cut to 9 tokens (test too)"),
         ({"validation": 400, "flip": 1}, {}, "ptb"),
     ],
 )

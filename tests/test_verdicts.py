@@ -186,6 +186,34 @@ def test_lost_controls_are_no_missing_controls(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("ticket", "control", "ending"),
+    [
+        ((), (), "too."),
+        ((0, 1, 2, 3), (), "too; diverged: ticket 8 of 14, reinitialised 0 of 14."),
+        (
+            range(7),
+            range(7),
+            "too; diverged: ticket 14 of 14, reinitialised 14 of 14.",
+        ),
+        ((0,), (1, 2), "too; diverged: ticket 2 of 14, reinitialised 4 of 14."),
+    ],
+)
+def test_what_was_lost_is_told_where_nothing_wins(
+    tmp_path: Path, ticket: Sequence[int], control: Sequence[int], ending: str
+) -> None:
+    """Two levels of seven seeds each, at which tickets lose as many as they gain."""
+
+    def curve(arm: str, level: int, seed: int) -> float | None:
+        lost = level and seed in (ticket if arm == "ticket" else control)
+        return None if lost else 90.0 - 3 * level + (-1) ** seed
+
+    run = write_run(tmp_path / "a", curve, seeds=range(7), levels=2)
+    answer = next(iter(ask(run).values()))
+    assert answer.verdict != "yes"
+    assert answer.answer.endswith(f"to match and to beat reinitialised {ending}")
+
+
 def test_the_density_is_the_tickets_whatever_else_was_trained(tmp_path: Path) -> None:
     arms = ("ticket", "reinitialised", "dense")
     answers = ask(write_run(tmp_path / "a", arms=arms))

@@ -55,11 +55,13 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 def _recipe_rows() -> list[dict[str, str]]:
     from lottery.recipes import RECIPES
+    from nas.catalog import entry
 
     rows = []
     for name, make in RECIPES.items():
         found, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
-        data = data_in_words(found.data.name, found.data.options)
+        text = entry(found.network.name).task == "text"
+        data = data_in_words(found.data.name, found.data.options, text=text)
         rows.append({"recipe": name, "network": found.network.name, "data": data, "what": what})
     return rows
 

@@ -39,13 +39,14 @@ def show(run: Path, as_json: bool) -> None:
     if of_searches([run]):
         show_search(run, as_json)
         return
-    from analysis.tables import read_table
+    from analysis.tables import read_study, read_table
 
     if as_json:
         print_json(to_plain_rows(read_table([run])))
     else:
-        print_levels([run])
-        print_gates(run)
+        study = read_study([run])
+        print_levels(study)
+        print_gates(study)
 
 
 @click.command()

@@ -41,6 +41,8 @@ def machine_of(options: Mapping[str, Any]) -> Machine:
 
 
 def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
+    from analysis.tables import read_study
+
     machine = machine_of(options)
     given = named_experiment(target, options["rank"])
     experiment = changed(
@@ -63,7 +65,7 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     if options["as_json"]:
         print_json([dataclasses.asdict(record) for record in records])
     else:
-        print_levels([root])
+        print_levels(read_study([root]))
 
 
 @click.command()
@@ -132,6 +134,8 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
       dense                    the whole network, at the same budget of steps
     Example: lottery control results/runs/demo-digits-enas shuffled-mask
     """
+    from analysis.tables import read_study
+
     machine = machine_of(options)
     experiment = stored_experiment(Run(run))
     check_same_network(experiment, machine.network, run)
@@ -143,7 +147,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     if as_json:
         print_json([dataclasses.asdict(record) for record in records])
     else:
-        print_levels([run])
+        print_levels(read_study([run]))
 
 
 def check_same_network(experiment: Experiment, network: str | None, run: Path) -> None:

@@ -29,7 +29,7 @@ def list_searches(as_json: bool) -> None:
                 "search": name,
                 "method": config.method,
                 "space": config.space,
-                "data": data_in_words(config.data.name, config.data.options),
+                "data": _data(config),
                 "what": what,
             }
         )
@@ -57,8 +57,7 @@ def _plan(config: SearchConfig) -> list[dict[str, str]]:
         {"what": "search", "how much": config.name},
         {
             "what": "method, space and data",
-            "how much": f"{config.method}, {config.space}, "
-            + data_in_words(config.data.name, config.data.options),
+            "how much": f"{config.method}, {config.space}, {_data(config)}",
         },
     ]
     if config.shared is not None:
@@ -86,6 +85,11 @@ def _plan(config: SearchConfig) -> list[dict[str, str]]:
         text = f"{number} ({derive.random * derive.alone_seeds} of them random), {derive.alone.steps} each"
         rows.append({"what": "networks trained alone at the end", "how much": text})
     return rows
+
+
+def _data(config: SearchConfig) -> str:
+    text = config.space == "recurrent"
+    return data_in_words(config.data.name, config.data.options, text=text)
 
 
 def print_ranking(roots: Sequence[Path]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lottery.cli.running import Machine, prepared, print_json
@@ -21,6 +20,7 @@ WIDE = 160
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.tables import Study
     from analysis.text_tables import Table
     from analysis.verdicts import Answer
 
@@ -73,12 +73,10 @@ def say_answer(answer: Answer) -> None:
     say("", f"{answer.question} {answer.verdict}", f"  {answer.answer}")
 
 
-def print_levels(runs: Sequence[Path]) -> None:
+def print_levels(study: Study) -> None:
     """The levels of some runs: density, size, metric per arm, verdicts."""
-    from analysis.tables import read_study
     from analysis.text_tables import BITS, is_of_characters, levels_table, metric_title, run_line
 
-    study = read_study(runs)
     for run in map(str, study.table["run"].unique()):
         say("", run, run_line(study, run))
         title = metric_title(study.table[study.table["run"] == run])
@@ -88,12 +86,11 @@ def print_levels(runs: Sequence[Path]) -> None:
         print_text_table(levels.select(*columns, "95 % interval", "n", "verdict"))
 
 
-def print_gates(run: Path) -> None:
+def print_gates(study: Study) -> None:
     """The density of each gate of a run's recurrent matrices at the last level; nothing of other networks."""
-    from analysis.tables import read_study
     from analysis.text_tables import gates_table
 
-    gates = read_study([run]).gates
+    gates = study.gates
     if not gates.empty:
         say("", "Density of each gate; every level: lottery plot density-per-gate RUN")
         print_text_table(gates_table(gates, str(gates["run"].iloc[0])))

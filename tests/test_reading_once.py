@@ -1,0 +1,69 @@
+"""Files of runs and searches are read once, with the check of their manifest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.search_tables import read_searches
+from analysis.tables import read_study
+from tests.commands import done
+from tests.fake_runs import write_run
+from tests.fake_searches import write_search
+from training.folders import MANIFEST
+from training.metrics import PERPLEXITY
+
+
+def counting(monkeypatch: pytest.MonkeyPatch, root: Path) -> Counter[str]:
+    """How often each file below a folder is read from now on, its manifest aside."""
+    counts: Counter[str] = Counter()
+    opened = Path.open
+
+    def counted(self: Path, *arguments: Any, **options: Any) -> Any:
+        if root in self.parents and self.name != MANIFEST:
+            counts[self.relative_to(root).as_posix()] += 1
+        return opened(self, *arguments, **options)
+
+    for name in ("read_bytes", "read_text"):
+        mode, wanted = ("rb", None) if name == "read_bytes" else ("r", "utf-8")
+
+        def read(self: Path, *_: Any, mode: str = mode, wanted: Any = wanted, **__: Any) -> Any:
+            with self.open(mode, encoding=wanted) as file:
+                return file.read()
+
+        monkeypatch.setattr(Path, name, read)
+    monkeypatch.setattr(Path, "open", counted)
+    return counts
+
+
+def test_a_study_reads_each_file_of_a_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "a", levels=1, metric=PERPLEXITY)
+    counts = counting(monkeypatch, run)
+    assert read_study([run]).facts["a"]["experiment"]["name"] == "demo"
+    assert counts["experiment.json"] == counts["data.json"] == counts["metrics.jsonl"] == 1
+    assert max(counts.values()) == 1
+
+
+def test_show_reads_each_file_of_a_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path / "a", levels=1, metric=PERPLEXITY)
+    counts = counting(monkeypatch, run)
+    assert "Density of each gate" in done("show", run)
+    assert counts["level-01/records.json"] == 1
+    assert max(counts.values()) == 1
+
+
+def test_the_settings_of_a_search_are_those_that_were_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_search(tmp_path / "enas")
+    counts = counting(monkeypatch, path)
+    assert read_searches([path]).facts["enas"]["search"]["reward_constant"] == 80.0
+    assert counts["search.json"] == counts["data.json"] == 1
+    assert max(counts.values()) == 1
