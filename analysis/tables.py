@@ -172,19 +172,11 @@ def _table(runs: Sequence[_Run]) -> pd.DataFrame:
 
 def _rows(run: str, record: Record) -> list[dict[str, object]]:
     replicate = {
-        "run": run,
-        "network": record.network,
-        "origin": record.origin,
-        "recipe": record.recipe,
-        "data": record.data,
-        "arm": record.arm,
-        "seed": record.seed,
-        "level": record.level,
-        "density": record.density,
-        "embeddings": record.embeddings,
-        "parameters": record.remaining,
-        "multiply_adds": record.multiply_adds,
-        "bytes": record.bytes,
+        **{"run": run, "network": record.network, "origin": record.origin},
+        **{"recipe": record.recipe, "data": record.data, "arm": record.arm},
+        **{"seed": record.seed, "level": record.level, "density": record.density},
+        **{"embeddings": record.embeddings, "parameters": record.remaining},
+        **{"multiply_adds": record.multiply_adds, "bytes": record.bytes},
         "early_stop_step": record.best_step,
     }
     rows = []
