@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from lottery.batching import choose_batching
 from lottery.controls import REDRAWN, check_control
 from lottery.criteria import criterion
 from lottery.cycle import Setting, forward_pass, new_network
@@ -14,6 +15,7 @@ from lottery.prunable import prunable_names
 from lottery.pruning import LayerKinds
 from lottery.trial import try_network
 from nas.catalog import is_known
+from training.batching import Batching
 from training.errors import LotteryError
 
 
@@ -38,13 +40,21 @@ def check(experiment: Experiment, setting: Setting) -> None:
             lambda seed: new_network(experiment, setting, seed),
             experiment.network.name,
             setting.task,
-            setting.batching,
-            training.accumulation,
+            _batching(experiment, setting, network),
+            training,
             seed=experiment.seeds[0],
             may_start_alike=len(experiment.seeds) == 1 and not REDRAWN & {*experiment.arms},
         )
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, forward_pass(experiment, setting).kinds, names)
+
+
+def _batching(experiment: Experiment, setting: Setting, network: nn.Module) -> Batching:
+    """How the largest stack of a run will be batched."""
+    count = len(experiment.seeds) * (1 + len(experiment.arms) * (experiment.levels > 0))
+    count = min(count, setting.at_once or count)
+    name = experiment.network.name
+    return choose_batching(setting.batching, name, network, setting.task, count)
 
 
 def _check_output_layer(experiment: Experiment, kinds: LayerKinds, names: Sequence[str]) -> None:

@@ -11,9 +11,9 @@ from torch import nn
 from lottery.controls import Draw, check_control, contestant
 from lottery.disk_use import KeepWeights, drop_weights, what_to_keep
 from lottery.experiments import Experiment
+from lottery.forward_pass import ForwardPass, trace
 from lottery.levels import Replicate, Stack
 from lottery.masks import Mask, Tensors, apply_mask, dense_mask
-from lottery.measurements.multiply_adds import ForwardPass, trace
 from lottery.progress import Watcher
 from lottery.prunable import left_whole, prunable_names
 from lottery.pruning import LayerKinds, unpruned
@@ -35,7 +35,7 @@ class Setting:
 
     Attributes:
         task: with its data on the device.
-        batching: stacked, looped, or None for the measured default.
+        batching: stacked, looped, or None for the default, see `choose_batching`.
         at_once: how many replicates are trained in one stack; None for as many as fit, see `fitting`.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.

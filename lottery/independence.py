@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from lottery.masks import Tensors, row, stack_tensors
 from lottery.starts import tensors_of
 from training.attributes import LENGTH, attributes
 from training.batching import Batching
+from training.configs import TrainingConfig
+from training.device import matrix_precision
+from training.differentiation import differentiator
 from training.errors import LotteryError
 from training.replicates import Replicates
 from training.tasks.task import Batch, Carry, Task
@@ -21,15 +25,18 @@ STEPS = 2
 EXAMPLES = 4
 # Rounding of a few steps of a stack, in another order of sums; what this looks for is larger.
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
+# Of the way that a parameter moved.
+_SHARE = 0.25
 _BUFFER = "keep it in a buffer (register_buffer)"
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What came of a step of one replicate: its loss, then those in evaluation mode, and its buffers."""
+    """What came of a step of one replicate: losses in training and evaluation, how weights have moved, and buffers."""
 
     loss: Tensor
     evaluated: Tensor
+    moved: Tensors
     buffers: Tensors
 
 
@@ -67,6 +74,7 @@ def check_independence(
     name: str,
     task: Task,
     batching: Batching,
+    config: TrainingConfig,
 ) -> None:
     """Train two replicates a few steps beside each other, and each alone, begun anew at every step from its tensors.
 
@@ -76,15 +84,16 @@ def check_independence(
         name: for messages.
         task: gives losses and examples.
         batching: stacked or looped.
+        config: of the training, but for its precision.
 
     Raises:
         LotteryError: they differ, or the network keeps count of something that is neither parameter nor buffer.
     """
     one, *alone = networks
     starts = [tensors_of(network) for network in alone]
-    together = _together(one, starts, seeds, name, task, batching)
-    if _differs(together, _each_alone(alone, starts, seeds, task, batching)):
-        repeated = _together(one, starts, seeds, name, task, batching)
+    together = _together(one, starts, seeds, name, task, batching, config)
+    if _differs(together, _each_alone(alone, starts, seeds, task, batching, config)):
+        repeated = _together(one, starts, seeds, name, task, batching, config)
         losses = [f"{float(seen[0][0].loss):.6g}" for seen in (together, repeated)]
         if _differs(together, repeated):
             raise LotteryError(
@@ -106,6 +115,7 @@ def _together(
     name: str,
     task: Task,
     batching: Batching,
+    config: TrainingConfig,
 ) -> list[list[_Seen]]:
     """By step, what comes of each replicate in one stack that goes on."""
     replicates = Replicates([network] * len(seeds), seeds, batching)
@@ -114,15 +124,14 @@ def _together(
     held, before = [_attributes(replicates)], dict(replicates.network.named_buffers()).keys()
     steps = []
     for step in range(STEPS):
-        losses, evaluated, carry = _step(replicates, task, step, carry)
+        losses, evaluated, carry = _step(replicates, task, config, step, carry)
         if new := dict(replicates.network.named_buffers()).keys() ^ before:
             raise LotteryError(
                 f"{name} makes its buffer {min(new)} only while it runs; give it its shape in the "
                 "constructor."
             )
         held.append(_attributes(replicates))
-        buffers = _buffers(replicates)
-        steps.append([_Seen(losses[r], evaluated[r], row(buffers, r)) for r in range(len(seeds))])
+        steps.append(_seen(replicates, starts, losses, evaluated))
     for made, first, last in zip(held[0], held[1], held[-1], strict=True):
         if path := _changed(made, first, last):
             raise LotteryError(
@@ -139,6 +148,7 @@ def _each_alone(
     seeds: Sequence[int],
     task: Task,
     batching: Batching,
+    config: TrainingConfig,
 ) -> list[list[_Seen]]:
     """By step, what comes of each replicate alone, of which nothing but tensors and what is carried goes on."""
     columns = []
@@ -149,36 +159,47 @@ def _each_alone(
             replicates.load(stack_tensors([tensors]))
             if carry is None:
                 carry = task.first_carry(replicates, _examples(task))
-            losses, evaluated, carry = _step(replicates, task, step, carry)
+            losses, evaluated, carry = _step(replicates, task, config, step, carry)
             tensors = row(replicates.tensors(), 0)
-            column.append(_Seen(losses[0], evaluated[0], row(_buffers(replicates), 0)))
+            column += _seen(replicates, [start], losses, evaluated)
         columns.append(column)
     return [list(seen) for seen in zip(*columns, strict=True)]
 
 
 def _step(
-    replicates: Replicates, task: Task, step: int, carry: Carry
+    replicates: Replicates, task: Task, config: TrainingConfig, step: int, carry: Carry
 ) -> tuple[Tensor, Tensor, Carry]:
     """A step of plain gradient descent on a few examples: losses `[R]` of it and in evaluation mode, and the carry."""
     batch = _few(task, replicates, step)
     replicates.train()
-    replicates.advance(step)
-    losses, after = replicates(task.loss, carry, *batch)
-    trained = [p for p in replicates.parameters() if p.requires_grad]
-    gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True)
+    # What bf16 rounds would hide what this looks for.
+    plain = dataclasses.replace(config, accumulation=1, precision="fp32")
+    losses, after = differentiator(replicates, task, plain)(carry, batch, step, 0.0)
     with torch.no_grad():
-        for parameter, gradient in zip(trained, gradients, strict=True):
-            if gradient is not None:
-                parameter.sub_(gradient, alpha=0.1)
+        for parameter in replicates.parameters():
+            if parameter.grad is not None:
+                parameter.sub_(parameter.grad, alpha=0.1)
         replicates.eval()
-        evaluated, _ = replicates(task.score, carry, *batch)
-    return losses.detach(), evaluated, after
+        with matrix_precision("fp32", task.device):
+            evaluated, _ = replicates(task.score, carry, *batch)
+    return losses, evaluated, after
 
 
-def _buffers(replicates: Replicates) -> Tensors:
-    """A copy of all persistent buffers `[R, ...]`."""
+def _seen(
+    replicates: Replicates, starts: Sequence[Tensors], losses: Tensor, evaluated: Tensor
+) -> list[_Seen]:
+    """What came of a step, with copies of all that goes on changing, by replicate."""
     weights = replicates.weights()
-    return {n: t.clone() for n, t in replicates.tensors().items() if n not in weights}
+    buffers = {n: t.clone() for n, t in replicates.tensors().items() if n not in weights}
+    return [
+        _Seen(
+            losses[r],
+            evaluated[r],
+            {name: weight[r] - start[name] for name, weight in weights.items()},
+            row(buffers, r),
+        )
+        for r, start in enumerate(starts)
+    ]
 
 
 def _few(task: Task, replicates: Replicates, step: int) -> Batch:
@@ -232,7 +253,8 @@ def _differs(one: list[list[_Seen]], other: list[list[_Seen]]) -> bool:
     return not all(
         _is_close(a.loss, b.loss)
         and _is_close(a.evaluated, b.evaluated)
-        and all(_is_close(buffer, b.buffers[name]) for name, buffer in a.buffers.items())
+        and all(_is_close(tensor, b.buffers[name]) for name, tensor in a.buffers.items())
+        and all(_moved_alike(tensor, b.moved[name]) for name, tensor in a.moved.items())
         for step, same_step in zip(one, other, strict=True)
         for a, b in zip(step, same_step, strict=True)
     )
@@ -244,3 +266,10 @@ def _is_close(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(
         one.double(), other.double(), rtol=_RELATIVE, atol=_ABSOLUTE, equal_nan=True
     )
+
+
+def _moved_alike(one: Tensor, other: Tensor) -> bool:
+    """Whether a parameter moved as it did elsewhere, as a whole: a ReLU near 0 passes a gradient on in one alone."""
+    apart, far = (float(torch.linalg.vector_norm(t.double())) for t in (one - other, other))
+    # What is no number is in both, or the losses tell.
+    return not apart > _SHARE * far + _ABSOLUTE * one.numel() ** 0.5

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from lottery.experiments import Experiment
+from lottery.forward_pass import effective
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
-from lottery.measurements.multiply_adds import effective
 from lottery.progress import Watcher
 from lottery.records import (
     GateCount,

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import torch
 
+from lottery.batching import choose_batching
 from lottery.cycle import Setting, dense_tickets, forward_pass, level_steps, new_network
 from lottery.disk_use import KeepWeights, run_bytes, what_to_keep
 from lottery.experiments import Experiment
@@ -16,7 +17,6 @@ from lottery.masks import count
 from lottery.prunable import left_whole
 from lottery.pruning import count_at
 from nas.outside_networks import code_of
-from training.batching import default_batching
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.replicates import Replicates
@@ -107,7 +107,8 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
     count = min(count, setting.at_once or count, MOST_TIMED)
     task = setting.task
     network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
-    batching = setting.batching or default_batching(network, task.spec, task.device, count)
+    name = experiment.network.name
+    batching = choose_batching(setting.batching, name, network, task, count)
     # Looped, they are trained one after the other.
     count = 1 if batching == "looped" else count
     replicates = Replicates([network] * count, [0] * count, batching)
@@ -120,7 +121,7 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
             raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
 
     with code_of(
-        experiment.network.name,
+        name,
         "failed while it was timed",
         "mend it; nothing was begun or written",
     ):

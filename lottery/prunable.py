@@ -149,9 +149,11 @@ def _without_zeros(network: nn.Module) -> set[int]:
 @torch.no_grad()
 def _keeps_zeros(computes: ParametrizationList, parameter: nn.Parameter) -> bool:
     """Whether a weight is 0 where its parameter is, if they are alike in shape; every other value is set to 0."""
-    parameter.flatten()[::2] = 0.0
+    places = torch.arange(parameter.numel(), device=parameter.device) % 2 == 0
+    pruned = places.view(parameter.shape)
+    parameter.masked_fill_(pruned, 0.0)
     computed = computes()
-    return computed.shape != parameter.shape or not bool(computed.flatten()[::2].any())
+    return computed.shape != parameter.shape or not bool(computed[pruned].any())
 
 
 def _parameters_of(

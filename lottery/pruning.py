@@ -18,7 +18,7 @@ Group = tuple[list[str], float]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerKinds:
-    """What the parameters of a network are to it, by name; see `lottery.measurements.multiply_adds.trace`.
+    """What the parameters of a network are to it, by name; see `lottery.forward_pass.trace`.
 
     Attributes:
         output: those of its output layer, whatever that is a layer of.

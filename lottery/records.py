@@ -206,7 +206,12 @@ def history_to_lines(rows: Iterable[HistoryRow]) -> bytes:
     return to_json_lines(map(asdict, rows))
 
 
-def _require_run(run: Path) -> None:
+def require_run(run: Path) -> None:
+    """Refuse a folder that is no run.
+
+    Raises:
+        LotteryError: it is none.
+    """
     if not is_run(run):
         raise LotteryError(
             f"{run} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
@@ -221,7 +226,7 @@ def read_records(run: Path) -> list[Record]:
     Raises:
         LotteryError: not a run, or a file of it is damaged.
     """
-    _require_run(run)
+    require_run(run)
     folder = Folder(run)
     found: list[Record] = []
     for name in _record_files(folder):
@@ -255,7 +260,7 @@ def read_history(run: Path) -> list[HistoryRow]:
     Raises:
         LotteryError: not a run, or the history is damaged or not the one that was written.
     """
-    _require_run(run)
+    require_run(run)
     folder, path = Folder(run), run / HISTORY
     if not path.is_file():
         return []
@@ -274,7 +279,7 @@ def read_facts(run: Path) -> dict[str, Any]:
     `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
     `environments` are a list, the first one first.
     """
-    _require_run(run)
+    require_run(run)
     folder = Folder(run)
     facts = {
         key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}

@@ -18,6 +18,7 @@ from lottery.records import (
     history_to_lines,
     is_run,
     read_history,
+    require_run,
 )
 from training.errors import LotteryError
 from training.folders import Folder
@@ -150,10 +151,7 @@ def stored_experiment(run: Run) -> Experiment:
     Raises:
         LotteryError: not a run, or the file is damaged.
     """
-    if not is_run(run.root):
-        raise LotteryError(
-            f"{run.root} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
-        )
+    require_run(run.root)
     path = run.root / EXPERIMENT
     plain = parse_json(run.folder.read(EXPERIMENT), path)
     try:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from lottery.batching import choose_batching
 from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.masks import Tensors, row, stack_tensors
 from lottery.records import HISTORY, HistoryRow, Value, history_to_lines
@@ -15,7 +16,6 @@ from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
 from nas.outside_networks import code_of
-from training.batching import default_batching
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision, physical_memory
@@ -63,7 +63,8 @@ def fitting(stack: Stack) -> int:
 def _trained(stack: Stack, chunk: range) -> TrainingState:
     """Train one chunk to its last step, or take it from its last checkpoint."""
     experiment, task = stack.experiment, stack.task
-    batching = stack.batching or default_batching(stack.network, task.spec, task.device, len(chunk))
+    name = experiment.network.name
+    batching = choose_batching(stack.batching, name, stack.network, task, len(chunk))
     members = [stack.replicates[place] for place in chunk]
     replicates = Replicates([stack.network] * len(chunk), [r.seed for r in members], batching)
     replicates.load(_on(task.device, stack_tensors(r.start for r in members)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +14,10 @@ from torch import Tensor, nn
 
 from lottery.independence import check_attributes, check_independence
 from nas.outside_networks import their_code
-from training.batching import Batching, default_batching
+from training.batching import Batching
+from training.configs import TrainingConfig
+from training.device import matrix_precision
+from training.differentiation import differentiator
 from training.errors import LotteryError
 from training.noise import torch_seeded
 from training.replicates import Replicates, copied
@@ -31,37 +36,38 @@ def try_network(
     make: Callable[[int], nn.Module],
     name: str,
     task: Task,
-    batching: Batching | None,
-    accumulation: int = 1,
+    batching: Batching,
+    config: TrainingConfig,
     *,
-    seed: int = 0,
+    seed: int,
     may_start_alike: bool = False,
 ) -> None:
     """Run a network on a few examples, train it on a part of a batch, and compare replicates of it alone and together.
 
     Args:
-        network: on any device; is moved to the task's, and its buffers change.
+        network: on any device; is moved to the task's.
         make: from a seed to the network with its initial weights.
         name: for messages.
         task: that it shall be trained on.
-        batching: that it shall be trained with; None for the default.
-        accumulation: in how many parts a batch is trained, of which one is tried.
-        seed: that the network was made from; the one after it is tried too.
+        batching: that it shall be trained with.
+        config: that it shall be trained with.
+        seed: that the network was made from; one beside it is tried too.
         may_start_alike: whether every seed may give the same initial weights.
 
     Raises:
         LotteryError: it fails, gives something else than logits, sees what it shall predict, does not repeat, or a
-            replicate of it would not be the same alone as beside others.
+            replicate of it would not be the same alone as beside others, or has gradients that no optimizer takes.
     """
+    # The largest seed has none after it.
+    beside = seed ^ 1
     others = "choose other data or another network"
     with their_code(f"{name} can't be tried", others):
         again = make(seed)
         _check_repeats(network, again, name)
-        other = make(seed + 1)
+        other = make(beside)
         if not may_start_alike:
             _check_seeded(network, other, name)
         check_attributes(network, again, other, name)
-        batching = batching or default_batching(network, task.spec, task.device, 1)
         networks = [one.to(task.device) for one in (network, again, other)]
     told = their_code(f"{name} can't take {_words(task.spec)}", others)
     with told, torch.no_grad(), torch_seeded(task.device, seed, 0):
@@ -69,8 +75,8 @@ def try_network(
     advice = others if batching == "looped" else "try --batching looped"
     with their_code(f"{name} can't be trained {batching}", advice), _one_value_told(name):
         with _no_global_draws(name):
-            _train_part(network, task, batching, accumulation)
-        check_independence(networks, [seed, seed + 1], name, task, batching)
+            _train_part(network, name, task, batching, config)
+        check_independence(networks, [seed, beside], name, task, batching, config)
 
 
 def _check_repeats(one: nn.Module, again: nn.Module, name: str) -> None:
@@ -102,14 +108,29 @@ def _equal(one: object, other: object) -> bool:
     return torch.equal(one, other)
 
 
-def _train_part(network: nn.Module, task: Task, batching: Batching, accumulation: int) -> None:
-    """One part of a batch, forward and back."""
+def _train_part(
+    network: nn.Module, name: str, task: Task, batching: Batching, config: TrainingConfig
+) -> None:
+    """One part of a batch, forward and back as training has it, and scored."""
     replicates = Replicates([network], [0], batching).train()
-    replicates.advance(0)
+    for own, leaves in replicates.leaves().items():
+        for leaf in leaves:
+            if leaf.requires_grad:
+                leaf.register_hook(partial(_check_layout, f"{name} gives {own}"))
     carry, batch = task.first_carry(replicates), task.batches([0])(0)
-    carry, batch = cut(carry, batch, task.example_dimension, accumulation)[0]
-    losses: Tensor = replicates(task.loss, carry, *batch)[0]
-    losses.sum().backward()
+    carry, batch = cut(carry, batch, task.example_dimension, config.accumulation)[0]
+    alone = dataclasses.replace(config, accumulation=1)
+    differentiator(replicates, task, alone)(carry, batch, 0, 0.0)
+    with torch.no_grad(), matrix_precision(config.precision, task.device):
+        replicates.eval()(task.score, carry, *batch)
+
+
+def _check_layout(what: str, gradient: Tensor) -> None:
+    if gradient.layout is not torch.strided:
+        raise LotteryError(
+            f"{what} a gradient in the layout {gradient.layout}, and masks, clipping and optimizers take "
+            "whole ones; leave out sparse=True."
+        )
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nas.catalog import TORCHVISION, is_known, own_parts
 from training.checkpoints import RESERVED
 from training.errors import LotteryError, in_one_line, is_out_of_memory, unknown
 from training.noise import DropPath, Noise, our_dropout
+from training.replicates import Replicates
 from training.specs import ImageSpec, Spec
 
 # The suite's own packages, which go before a user's of the same name.
@@ -177,9 +178,28 @@ def their_code(what: str, advice: str) -> Iterator[None]:
         raise LotteryError(f"{what} ({in_one_line(error)}); {advice}.") from error
 
 
-def code_of(name: str, what: str, advice: str) -> AbstractContextManager[None]:
-    """`their_code` of a network from outside; what a network of the catalog raises is ours, and is left as it is."""
-    return nullcontext() if is_known(name) else their_code(f"{name} {what}", advice)
+@contextmanager
+def code_of(name: str, what: str, advice: str) -> Iterator[None]:
+    """`their_code` of what passes of a network from outside raise inside.
+
+    What a network of the catalog raises is ours, as is what the code around a network does: it is left as it is.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if is_known(name) or not _of_a_pass(error):
+            raise
+        with their_code(f"{name} {what}", advice):
+            raise
+
+
+def _of_a_pass(error: BaseException) -> bool:
+    """Whether an exception came out of a method of a network, as forward is, or out of a backward pass."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    objects = [frame.f_locals.get("self") for frame in frames]
+    # A stack is a module too, and ours.
+    modules = [o for o in objects if isinstance(o, nn.Module) and not isinstance(o, Replicates)]
+    return bool(modules) or torch.autograd.backward.__code__ in [f.f_code for f in frames]
 
 
 def import_factory(name: str, folder: Path | None = None) -> Factory:

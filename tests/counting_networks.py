@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tests import counting_elsewhere as other_file
+from tests.counting_elsewhere import count as count_there
+
 
 class Counting(nn.Module):
     """A linear layer whose input is doubled once a count is beyond `late`.
@@ -135,4 +138,68 @@ COUNTS: list[tuple[Callable[[], Any], Callable[[Any], int], str]] = [
         lambda draw: len(torch.rand(1, generator=draw)),
         "count",
     ),
+]
+
+
+# What stands beside `forward` in its file, and what that names in turn.
+
+calls = 0
+state = types.SimpleNamespace(calls=0)
+generator = np.random.default_rng(3)
+layer = nn.BatchNorm1d(64)
+
+
+class Tally:
+    """An object with a method that counts, and a class that does."""
+
+    total: ClassVar[int] = 0
+    inner: ClassVar[Value] = Value()
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> int:
+        """Count one."""
+        self.calls += 1
+        return self.calls
+
+    @staticmethod
+    def once() -> int:
+        """Count one in the class."""
+        Tally.total += 1
+        return Tally.total
+
+    @property
+    def next(self) -> int:
+        """Count one in the file."""
+        return _helper()
+
+
+tally = Tally()
+
+
+def _helper() -> int:
+    global calls  # noqa: PLW0603
+    calls += 1
+    return calls
+
+
+def _ring(depth: int) -> int:
+    return _helper() if depth else _ring(depth + 1)
+
+
+# How a function counts without any argument, and where that is found.
+BESIDE: list[tuple[Callable[[Any], int], str]] = [
+    (lambda _: _helper(), "step._helper.calls"),
+    (lambda _: _ring(0), "step._ring._helper.calls"),
+    (lambda _: max(_helper() for _ in range(2)), "step._helper.calls"),
+    (lambda _: _add(state), "step.state.calls"),
+    (lambda _: tally(), "step.tally.calls"),
+    (lambda _: Tally.once(), "step.Tally.total"),
+    (lambda _: _add(Tally.inner), "step.Tally.inner.calls"),
+    (lambda _: tally.next, "step.tally.once.Tally.next._helper.calls"),
+    (lambda _: int(generator.integers(9)), "step.generator['state']['state']"),
+    (lambda _: len(layer(torch.rand(3, 64))), "step.layer.running_mean"),
+    (lambda _: other_file.count(), "step.other_file.count.calls"),
+    (lambda _: count_there(), "step.count_there.calls"),
 ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import training.differentiation
 from tests import counting_networks
-from tests.counting_networks import COUNTS, Counting
+from tests.counting_networks import BESIDE, COUNTS, Counting
 from tests.tiny_tasks import config, image_task, trained
 from training.attributes import attributes
 from training.playing import Recorded
@@ -46,6 +48,39 @@ def test_a_count_is_found_in_every_kind_of_object(
     within = nn.Sequential(nn.Sequential(Counting(made(), step)))
     found = what_changed(within, lambda: within(torch.zeros(1, 64)))[0]
     assert found == (f"len(0.0.{path[4:]}" if path.startswith("len(") else f"0.0.{path}")
+
+
+@pytest.mark.parametrize(("step", "path"), BESIDE)
+def test_a_count_beside_what_a_network_names_is_found(
+    step: Callable[[Any], int], path: str
+) -> None:
+    network = Counting(None, step)
+    assert path in what_changed(network, lambda: network(torch.zeros(1, 64)))
+
+
+l = [0]  # noqa: E741
+
+
+class Named(nn.Module):
+    """Has attributes that are called as what stands in its file, or in a library."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.l = nn.Linear(64, 10)
+        self.calls = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From images to logits, through a library's functions."""
+        with torch.no_grad():
+            shape = np.asarray(x.shape)
+        logits: Tensor = F.relu(self.calls(self.l(x.view(*shape))))
+        return logits
+
+
+def test_an_attribute_is_no_global_and_libraries_are_not_looked_into() -> None:
+    network = Named()
+    assert what_changed(network, lambda: l.__setitem__(0, l[0] + 1)) == []
+    assert not [path for path in attributes(network) if path.startswith("forward")]
 
 
 def test_parameters_buffers_and_modules_are_left_out() -> None:

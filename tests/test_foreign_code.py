@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +112,76 @@ def test_what_the_catalogs_networks_raise_is_ours() -> None:
         ),
         code_of("torchvision/resnet18", "failed", "mend it"),
     ):
-        raise ValueError("theirs")
+        Failing(ValueError("theirs"))(torch.zeros(1, 64))
+
+
+class BackwardFails(torch.autograd.Function):
+    """The same forward, and backward raises."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """As it is."""
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        """Never."""
+        raise ValueError("no gradient")
+
+
+class ChangesInPlace(nn.Module):
+    """Changes what its backward pass needs, after some steps, or has one that raises."""
+
+    steps: Tensor
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.last = nn.Linear(64, 10)
+        self.change = change
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From images to logits."""
+        if self.training:
+            self.steps += 1
+        out: Tensor = self.last(x.flatten(1)).exp()
+        return self.change(out) if int(self.steps) > 4 else out
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(lambda x: x.add_(1), "modified by an inplace"), (BackwardFails.apply, "no gradient")],
+)
+def test_a_backward_pass_that_fails_later(
+    change: Callable[[Tensor], Tensor], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(LotteryError, match=f"^m:f failed while level 0 was trained .*{told}"):
+        carried_out(lambda spec: ChangesInPlace(change), tmp_path / "own")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "training.loop.hold",
+        "training.loop.schedule_factor",
+        "training.differentiation.own_memory",
+        "training.replicates.stacked_results",
+        "training.tasks.image_classification.ImageClassification.loss",
+        "lottery.stacks.checkpoint_to_bytes",
+    ],
+)
+def test_a_fault_of_ours_is_not_laid_on_the_network(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = setting(lambda spec: Failing(None), watcher=StopAfter(5))
+    run = open_run(tmp_path / "own", OWN, made.task.facts())
+
+    def faulty(*_: object, **__: object) -> object:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(where, faulty)
+    with pytest.raises(ZeroDivisionError, match="ours"):
+        find_tickets(OWN, run, made)
 
 
 @pytest.mark.parametrize("error", [SystemExit(0), Fault("no"), ZeroDivisionError("1 / 0")])

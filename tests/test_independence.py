@@ -14,10 +14,23 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from lottery.checks import check
+from lottery.independence import _differs, _Seen
 from nas.outside_networks import Factory
 from tests import counting_networks
-from tests.counting_networks import COUNTS, Counting
-from tests.own_runs import OWN, Classifier, carried_out, in_pieces, refusal, results, setting
+from tests.counting_networks import BESIDE, COUNTS, Counting
+from tests.own_runs import (
+    OWN,
+    OWN_TEXT,
+    Classifier,
+    carried_out,
+    in_pieces,
+    refusal,
+    results,
+    setting,
+)
+from tests.test_global_draws import TwoLayers
+from tests.tiny_runs import text
+from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
 from training.specs import Spec
 
@@ -119,6 +132,13 @@ def test_a_count_that_replicates_would_share(
     assert f"m:f changes its {path} while it runs" in refusal(lambda spec: Counting(made(), step))
 
 
+@pytest.mark.parametrize("step", [step for step, _ in BESIDE])
+def test_a_count_beside_what_a_network_names(step: Callable[[Any], int]) -> None:
+    told = refusal(lambda spec: Counting(None, step))
+    assert "step." in told
+    assert told.endswith("keep it in a buffer (register_buffer), or leave it as it is.")
+
+
 class Watched(Classifier):
     """What it keeps is for whoever looks: nothing follows from it."""
 
@@ -214,3 +234,47 @@ def test_one_start_will_do_for_one_seed_without_new_weights() -> None:
     check(
         dataclasses.replace(OWN, seeds=(0,), arms=("random-mask",)), setting(seeds_itself_in_secret)
     )
+
+
+# States of text
+
+
+class LearnedState(TwoLayers):
+    """Begins with a state that is learned."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.h0 = nn.Parameter(torch.zeros(2, 1, 6))
+
+    def initial_state(self, batch: int) -> tuple[Tensor]:
+        """As every column has it."""
+        return (self.h0.expand(2, batch, 6),)
+
+
+class NoZeros(TwoLayers):
+    """Begins with ones."""
+
+    def initial_state(self, batch: int) -> Any:
+        """In a tuple of tuples too."""
+        return ((torch.ones(2, batch, 6),),)
+
+
+@pytest.mark.parametrize(
+    ("factory", "told"), [(LearnedState, "is trained"), (NoZeros, "is not all zeros")]
+)
+@pytest.mark.parametrize("batching", ["looped", "stacked"])
+def test_a_first_state_that_is_not_zeros(factory: Factory, told: str, batching: Batching) -> None:
+    assert refusal(factory, OWN_TEXT, task=text(), batching=batching).endswith(
+        f"{factory.__name__}.initial_state gives a state that {told}, and replicates would share it; return zeros, "
+        "and let forward add what shall be learned, for instance where the state is 0."
+    )
+
+
+def test_weights_that_move_otherwise_are_told_from_rounding() -> None:
+    """Where losses and buffers are alike."""
+    seen = _Seen(torch.ones(()), torch.ones(()), {"w": torch.ones(3)}, {})
+    other = dataclasses.replace(seen, moved={"w": torch.zeros(3)})
+    assert not _differs([[seen]], [[seen]])
+    assert _differs([[seen]], [[other]])
+    rounded = dataclasses.replace(seen, moved={"w": torch.ones(3) + 1e-3})
+    assert not _differs([[seen]], [[rounded]])

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from lottery.checks import check
 from lottery.cycle import Setting, find_tickets
 from lottery.experiments import NetworkConfig, PruningConfig
+from lottery.forward_pass import trace
 from lottery.levels import read_masks
-from lottery.measurements.multiply_adds import trace
 from lottery.records import TICKET
 from lottery.runs import Run, open_run
 from nas.networks import build

@@ -368,9 +368,9 @@ def test_only_a_part_of_a_batch_is_tried() -> None:
     hook = register_module_forward_hook(note)
     check(dataclasses.replace(OWN, training=training), setting(lambda spec: Gives(lambda x: x)))
     hook.remove()
-    # One image and three, a fifth of 50, then a few.
-    assert seen[:3] == [1, 3, 10]
-    assert {*seen[3:]} == {4}
+    # One image and three, a fifth of 50 to train and to score, then a few.
+    assert seen[:4] == [1, 3, 10, 10]
+    assert {*seen[4:]} == {4}
 
 
 def test_more_outputs_may_follow_the_logits_and_the_state() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from lottery.measurements.multiply_adds import trace
+from lottery.forward_pass import trace
 
 # B sequences of T tokens, E wide; S tokens are attended to.
 B, T, S, E = 2, 5, 7, 4

@@ -222,3 +222,17 @@ def test_the_positions_of_a_vision_transformer_are_not() -> None:
     shapes = {name: p.dim() for name, p in network.named_parameters() if p.dim() > 1}
     left_out = shapes.keys() - set(prunable_names(network, embeddings=False))
     assert left_out == {"class_token", "encoder.pos_embedding"}
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_parametrization_of_a_weight_in_any_memory_layout(layout: torch.memory_format) -> None:
+    def convolution(by: nn.Module) -> nn.Module:
+        layer = nn.Conv2d(3, 4, 3).to(memory_format=layout)
+        parametrize.register_parametrization(layer, "weight", by)
+        return nn.Sequential(layer, nn.Linear(2, 2))
+
+    assert prunable_names(convolution(Doubled()), embeddings=False) == [
+        "0.parametrizations.weight.original",
+        "1.weight",
+    ]
+    assert prunable_names(convolution(Exponential()), embeddings=False) == ["1.weight"]

@@ -12,7 +12,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
-from lottery.measurements.multiply_adds import trace
+from lottery.forward_pass import trace
 
 MODELS = models.list_models(module=models)
 # These come with auxiliary classifiers, which no published count has, and draw their weights slowly.

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.named_values import members, named_values
+
 # Looked at as modules, parameters and buffers, or no state; torch's recurrent layers repeat their weights, or what is
 # computed of them, in the last.
 _OWN_OF_MODULES = ("_parameters", "_buffers", "_modules", "training", "_flat_weights")
@@ -26,8 +28,8 @@ def attributes(network: nn.Module) -> dict[str, str | Tensor]:
     """Numbers, texts, arrays and tensors that are neither parameter nor buffer of a network.
 
     They are found in attributes of modules and of their classes, in lists, tuples, dicts and sets, in objects of any
-    class, in what functions enclose or have beside them in their file, in generators of random numbers and in modules
-    that are not registered.
+    class, in what functions enclose or name beside them, and the functions and objects that are named there in turn,
+    in generators of random numbers and in modules that are not registered. Libraries are not looked into.
 
     Returns:
         By where it stands, such as `0.counter.calls`: tensors as they are, anything else as text. A container has its
@@ -39,21 +41,10 @@ def attributes(network: nn.Module) -> dict[str, str | Tensor]:
     for name, module in network.named_modules():
         inside = f"{name}." if name else ""
         own = {key: value for key, value in vars(module).items() if key not in _OWN_OF_MODULES}
-        for key, value in (_class_attributes(module) | own).items():
+        for key, value in (dict(members(type(module), type(module).__module__)) | own).items():
             for path, leaf in _leaves(f"{inside}{key}", value, seen):
                 found[path] = leaf
     return {path: leaf for path, leaf in found.items() if id(leaf) not in registered}
-
-
-def _class_attributes(module: nn.Module) -> dict[str, Any]:
-    """What the classes of a module hold that are not torch's: a count of all its instances can stand there."""
-    kinds = [kind for kind in type(module).__mro__ if not kind.__module__.startswith("torch.")]
-    return {
-        key: value
-        for kind in reversed(kinds)
-        for key, value in vars(kind).items()
-        if not key.startswith("__") and isinstance(value, (*_PLAIN, types.FunctionType))
-    }
 
 
 def _leaves(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, str | Tensor]]:
@@ -101,19 +92,20 @@ _STATES: dict[type, Callable[[Any], Any]] = {
 
 
 def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-    """The variables that a function has from where it was written, and numbers and lists of its file that it names."""
-    code = function.__code__
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+    """The variables that a function has from where it was written, and those of files that it names."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         # A cell is empty until its variable has a value.
         if cell != types.CellType():
             yield name, cell.cell_contents
-    for name in code.co_names:
-        if isinstance(value := function.__globals__.get(name), _PLAIN):
-            yield name, value
+    yield from named_values(function)
 
 
 def _fields(value: Any) -> Iterator[tuple[str, Any]]:
-    """The attributes of an object, whether it keeps them in a dict or in slots; a module's tensors and modules too."""
+    """The attributes of an object, whether it keeps them in a dict or in slots; a module's tensors and modules too.
+
+    And what its class holds, if that is no library's.
+    """
+    yield from members(type(value))
     for kind in type(value).__mro__:
         slots = vars(kind).get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:

@@ -159,7 +159,6 @@ def prepared(
     """
     from lottery.checks import check
     from lottery.cycle import Setting
-    from nas.catalog import is_known
     from training.device import (
         check_precision,
         choose_device,
@@ -173,8 +172,7 @@ def prepared(
     task = load_task(experiment.data, experiment.training, machine.data_root, device)
     setting = Setting(
         task=task,
-        # Not every network of others can be mapped by vmap.
-        batching=machine.batching or (None if is_known(experiment.network.name) else "looped"),
+        batching=machine.batching,
         at_once=machine.replicates_at_once,
         keep_weights=machine.keep_weights,
         watcher=watcher,

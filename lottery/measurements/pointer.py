@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lottery.batching import choose_batching
 from lottery.cycle import Setting, new_network
 from lottery.experiments import Experiment
 from lottery.levels import read_weights
@@ -13,7 +14,6 @@ from lottery.masks import Tensors, stack_tensors
 from lottery.measurements.continuous_cache import Cache, cached_losses
 from lottery.records import read_records
 from lottery.runs import Run
-from training.batching import default_batching
 from training.datasets.text import MOST_NATS
 from training.errors import ExitCode, LotteryError
 from training.replicates import Replicates
@@ -106,7 +106,8 @@ def _stacked(
 ) -> Replicates:
     task = setting.task
     network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
-    batching = setting.batching or default_batching(network, task.spec, task.device, len(held))
+    name = experiment.network.name
+    batching = choose_batching(setting.batching, name, network, task, len(held))
     replicates = Replicates([network] * len(held), [seed for _, seed in held], batching)
     stacked = stack_tensors(held.values())
     replicates.load({name: tensor.to(task.device) for name, tensor in stacked.items()})

@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from training.configs import TextTraining
 from training.datasets.text import MOST_NATS, TextData
@@ -244,13 +245,28 @@ def _initial_state(network: nn.Module, columns: int) -> Carry:
             f"{type(network).__name__} has no initial_state(batch), which a network for text needs: give "
             "it that method, which returns the zero state of so many columns as a tuple of tensors."
         ) from None
-    state = first(columns)
+    with torch.enable_grad():
+        state = first(columns)
     if not isinstance(state, tuple):
         raise LotteryError(
             f"{type(network).__name__}.initial_state gives a {type(state).__name__}; return a tuple of tensors, "
             "and the like as the state after a window."
         )
+    _check_zeros(state, type(network).__name__)
     return state
+
+
+def _check_zeros(state: Carry, name: str) -> None:
+    leaves = [leaf for leaf in tree_leaves(state) if isinstance(leaf, Tensor)]
+    faults = {
+        "is trained": any(leaf.requires_grad for leaf in leaves),
+        "is not all zeros": any(bool(leaf.any()) for leaf in leaves),
+    }
+    for fault in (text for text, found in faults.items() if found):
+        raise LotteryError(
+            f"{name}.initial_state gives a state that {fault}, and replicates would share it; return zeros, and "
+            "let forward add what shall be learned, for instance where the state is 0."
+        )
 
 
 def _zero_state(replicates: Replicates, columns: int) -> Carry:

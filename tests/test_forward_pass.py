@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from lottery.measurements.multiply_adds import effective, trace
+from lottery.forward_pass import effective, trace
 from nas.networks import build
 from nas.normalised_weights import bear_zeros
 from tests.test_normalised_weights import NORMALISED

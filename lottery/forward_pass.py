@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lottery.measurements.products import PRODUCTS, Product
+from lottery.products import PRODUCTS, Product
 from lottery.pruning import LayerKinds
 from nas.normalised_weights import gains
 

@@ -1,0 +1,124 @@
+"""What only training would meet is met by the trial: its batching, its precision, its gradients and the last seed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lottery.checks import check
+from lottery.cycle import Setting, find_tickets
+from lottery.planning import plan
+from lottery.runs import open_run
+from nas.outside_networks import Factory
+from tests.own_runs import OWN, Classifier, refusal, setting
+from tests.tiny_runs import digits
+from training.errors import LotteryError
+from training.storage import parse_json
+
+
+class Dropped(Classifier):
+    """Draws from torch's generator, for which `vmap` has no rule without being told of randomness."""
+
+    def change(self, x: Tensor) -> Tensor:
+        """A fifth is 0."""
+        return F.dropout(x, 0.2, self.training)
+
+
+def test_own_networks_are_looped_unless_told_otherwise(tmp_path: Path) -> None:
+    """By the trial, by planning and by training, also where there are several."""
+    how = Setting(task=digits(), factory=Dropped)
+    check(OWN, how)
+    plan(OWN, how)
+    run = open_run(tmp_path / "own", OWN, how.task.facts())
+    find_tickets(OWN, run, how)
+    for level in (0, 1):
+        name = run.execution(run.level(level))
+        told = parse_json(run.folder.read(name), tmp_path)
+        assert [one["batching"] for one in told] == ["looped"]
+    told = refusal(Dropped, batching="stacked")
+    assert told.startswith("m:f can't be trained stacked (")
+    assert told.endswith("; try --batching looped.")
+
+
+class Shaped(Classifier):
+    """Takes another way for one value than for what `vmap` stands for, as a replicate alone has it."""
+
+    def change(self, x: Tensor) -> Tensor:
+        """Twice as much where a value says so."""
+        return 2 * x if float(x.detach().sum()) > 1e9 else x
+
+
+def test_the_catalogs_default_is_tried_with_as_many_as_are_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Alone one would be looped on a CPU; two are stacked, which this network can't be."""
+    monkeypatch.setattr("lottery.batching.is_known", lambda name: True)
+    with pytest.raises(LotteryError, match="can't be trained stacked"):
+        check(OWN, Setting(task=digits(), factory=Shaped))
+    check(OWN, Setting(task=digits(), factory=Shaped, at_once=1))
+
+
+class Sparse(nn.Module):
+    """An image's pixels as numbers, each looked up."""
+
+    def __init__(self, embeddings: type[nn.Embedding] | type[nn.EmbeddingBag]) -> None:
+        super().__init__()
+        self.table = embeddings(4, 3, sparse=True)
+        self.last = nn.Linear(3, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From images to logits."""
+        numbers = (x.flatten(1) > 0).long()
+        logits: Tensor = self.last(self.table(numbers).view(len(x), -1, 3).mean(1))
+        return logits
+
+
+@pytest.mark.parametrize("embeddings", [nn.Embedding, nn.EmbeddingBag])
+def test_sparse_gradients(embeddings: type[nn.Embedding]) -> None:
+    assert refusal(lambda spec: Sparse(embeddings)) == (
+        "m:f gives table.weight a gradient in the layout torch.sparse_coo, and masks, clipping and optimizers "
+        "take whole ones; leave out sparse=True."
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 2**31 - 1])
+def test_the_first_and_the_last_seed(seed: int) -> None:
+    check(dataclasses.replace(OWN, seeds=(seed,)), setting(Classifier))
+
+
+class Full(Classifier):
+    """An operation that does not take bf16, in training, or in evaluation alone."""
+
+    only_evaluated = False
+
+    def prepare(self) -> None:
+        """A square matrix."""
+        self.first = nn.Linear(64, 64)
+        self.square = nn.Parameter(torch.eye(8))
+
+    def change(self, x: Tensor) -> Tensor:
+        """LU factors, which there are none of in bf16."""
+        rows = self.first(x).view(-1, 8, 8)
+        if self.only_evaluated and self.training:
+            return rows.flatten(1)
+        factors: Tensor = torch.linalg.lu_factor(rows + 9 * self.square.to(rows))[0]
+        return factors.flatten(1)
+
+
+class FullAtLast(Full):
+    """In evaluation alone."""
+
+    only_evaluated = True
+
+
+@pytest.mark.parametrize("factory", [Full, FullAtLast])
+def test_the_precision_is_that_of_training(factory: Factory) -> None:
+    check(OWN, setting(factory))
+    half = dataclasses.replace(OWN, training=dataclasses.replace(OWN.training, precision="bf16"))
+    assert "not implemented for 'BFloat16'" in refusal(factory, half)
+    check(half, setting(Dropped))
