@@ -103,7 +103,7 @@ class Full(Classifier):
 
     def change(self, x: Tensor) -> Tensor:
         """LU factors, which there are none of in bf16."""
-        rows = self.first(x).view(-1, 8, 8)
+        rows: Tensor = self.first(x).view(-1, 8, 8)
         if self.only_evaluated and self.training:
             return rows.flatten(1)
         factors: Tensor = torch.linalg.lu_factor(rows + 9 * self.square.to(rows))[0]
