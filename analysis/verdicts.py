@@ -130,8 +130,8 @@ def _matching(judged: pd.DataFrame, split: str) -> str:
         if of_dense[1] < MINIMUM_N:
             why = f"; at least {MINIMUM_N} seeds are needed{why}"
         return (
-            f"No level was shown to match the dense network: {words.count('no')} of {len(words)} "
-            f"fail to and {words.count('undecided')} are undecided{why}."
+            f"No level was shown to match the dense network: of {len(words)}, {words.count('no')} do not and "
+            f"{words.count('undecided')} are undecided{why}."
         )
     best = found.iloc[0]
     told = diverged(

@@ -60,7 +60,7 @@ def try_network(
     """
     # The largest seed has none after it.
     beside = seed ^ 1
-    others = "choose other data or another network"
+    others = "mend the network, or choose other data or another one"
     with their_code(f"{name} can't be tried", others):
         again = make(seed)
         _check_repeats(network, again, name)

@@ -18,6 +18,7 @@ from torch.nn.parameter import is_lazy
 from nas.catalog import TORCHVISION, is_known, own_parts
 from training.checkpoints import RESERVED
 from training.errors import LotteryError, in_one_line, is_out_of_memory, unknown
+from training.named_values import is_own
 from training.noise import DropPath, Noise, our_dropout
 from training.replicates import Replicates
 from training.specs import ImageSpec, Spec
@@ -96,7 +97,7 @@ def own_network(name: str, factory: Factory | None, spec: Spec, /, **sizes: Any)
             f"names it; add --network {name}."
         )
     told = (
-        f"it is called with a {type(spec).__name__} and the sizes {sizes or 'that are set'}, and "
+        f"it is called with the task's {type(spec).__name__} and the sizes {sizes or 'that are set'}, and "
         "returns a torch.nn.Module"
     )
     seed = torch.default_generator.initial_seed()
@@ -162,7 +163,7 @@ def their_code(what: str, advice: str) -> Iterator[None]:
     """Make one sentence of whatever the user's code raises inside, an exit too.
 
     Args:
-        what: begins the sentence; what was raised follows in brackets.
+        what: begins the sentence; what was raised follows in brackets, and where in the user's files.
         advice: ends it.
 
     Raises:
@@ -175,7 +176,17 @@ def their_code(what: str, advice: str) -> Iterator[None]:
     except BaseException as error:
         if is_out_of_memory(error):
             raise
-        raise LotteryError(f"{what} ({in_one_line(error)}); {advice}.") from error
+        raise LotteryError(f"{what} ({in_one_line(error)}){_line(error)}; {advice}.") from error
+
+
+def _line(error: BaseException) -> str:
+    """The last line of the user's own files that an exception came through, as words behind it."""
+    lines = [
+        (frame.f_code.co_filename, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if is_own(frame.f_globals.get("__name__", ""), beside="")
+    ]
+    return " in {}, line {}".format(*lines[-1]) if lines else ""
 
 
 @contextmanager

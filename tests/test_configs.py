@@ -162,7 +162,7 @@ def test_toml_leaves_out_what_is_off() -> None:
             {"count": 1, "inner": {"choice": 7}},
             "inner.choice = 7 is not possible; possible: red, blue.",
         ),
-        ({"count": 1, "lengths": 3}, "lengths = 3 is not a list."),
+        ({"count": 1, "lengths": 3}, "lengths = 3 is not a list such as [0, 1]."),
         ({"count": 1, "lengths": [1, "x"]}, "lengths[1] = 'x' is not a whole number."),
         ({"count": 1, "limit": "x"}, "limit = 'x' is not a number."),
         ({"count": 1, "limit": float("inf")}, "limit = inf is not finite;"),

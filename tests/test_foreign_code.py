@@ -108,7 +108,8 @@ def test_what_the_catalogs_networks_raise_is_ours() -> None:
         raise ValueError("ours")
     with (
         pytest.raises(
-            LotteryError, match=r"^torchvision/resnet18 failed \(ValueError: theirs\); mend it.$"
+            LotteryError,
+            match=r"^torchvision/resnet18 failed \(ValueError: theirs\) in .*test_foreign_code.py, line \d+; mend it.$",
         ),
         code_of("torchvision/resnet18", "failed", "mend it"),
     ):

@@ -23,6 +23,9 @@ from training.specs import ImageSpec, Spec, TextSpec
 COLOURED = ImageSpec(channels=3, height=32, width=32, classes=7)
 GREY = ImageSpec(channels=1, height=32, width=32, classes=7)
 
+# Where in this file the user's own code failed.
+LINE = rf" in {re.escape(__file__)}, line \d+"
+
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
@@ -165,8 +168,12 @@ def lazy(spec: Spec) -> nn.Module:
 @pytest.mark.parametrize(
     ("factory", "size", "message"),
     [
-        (fails, {}, r"^m:f failed \(KeyError: 'depth'\); it is called with a ImageSpec and"),
-        (exits, {}, r"^m:f failed \(SystemExit: 0\); it is called with"),
+        (
+            fails,
+            {},
+            rf"^m:f failed \(KeyError: 'depth'\){LINE}; it is called with the task's ImageSpec and",
+        ),
+        (exits, {}, rf"^m:f failed \(SystemExit: 0\){LINE}; it is called with"),
         (linear, {"depth": 3}, "unexpected keyword argument 'depth'"),
         (lambda spec: None, {}, "m:f gave NoneType, but it must return a torch.nn.Module"),
         (lazy, {}, "m:f leaves 1.weight without a shape"),

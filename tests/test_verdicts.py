@@ -93,7 +93,7 @@ def test_diverged_tickets_are_named(tmp_path: Path) -> None:
     answer = ask(run)["Does lenet-300-100 on mnist hold winning tickets?"]
     assert answer.verdict == "no"
     assert (
-        "2 of 2 fail to and 0 are undecided; diverged: ticket 10 of 10, dense 0 of 5"
+        "of 2, 2 do not and 0 are undecided; diverged: ticket 10 of 10, dense 0 of 5"
         in answer.answer
     )
 

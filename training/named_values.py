@@ -44,7 +44,7 @@ def named_values(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         if name not in function.__globals__:
             continue
         value = function.__globals__[name]
-        while attributes and isinstance(value, types.ModuleType) and _is_own(value.__name__, file):
+        while attributes and isinstance(value, types.ModuleType) and is_own(value.__name__, file):
             name = f"{name}.{attributes[0]}"
             value = vars(value).get(attributes.pop(0))
         if isinstance(value, type):
@@ -60,7 +60,7 @@ def members(kind: type, beside: str = "") -> list[tuple[str, Any]]:
         kind: the class.
         beside: the name of a module whose package is no library either, wherever it is installed.
     """
-    own = [one for one in reversed(kind.__mro__) if _is_own(one.__module__, beside)]
+    own = [one for one in reversed(kind.__mro__) if is_own(one.__module__, beside)]
     return [
         (key, found)
         for one in own
@@ -80,7 +80,7 @@ def _function(value: Any) -> Any:
 
 
 def _is_held(value: Any, beside: str) -> bool:
-    return isinstance(value, _CONTAINERS) or _is_own(_origin(value), beside)
+    return isinstance(value, _CONTAINERS) or is_own(_origin(value), beside)
 
 
 def _origin(value: Any) -> str:
@@ -92,7 +92,7 @@ def _origin(value: Any) -> str:
     )
 
 
-def _is_own(module: str, beside: str) -> bool:
+def is_own(module: str, beside: str) -> bool:
     """Whether a module is the user's: in one package with that which names it, or not installed."""
     package = module.partition(".")[0]
     if package in _LIBRARIES:

@@ -96,7 +96,8 @@ def _generic(origin: Any, arguments: tuple[Any, ...], value: Any, where: str) ->
     if origin is Literal:
         return _choice(arguments, value, where)
     if origin is tuple:
-        items = _expect(value, (list, tuple), where, "a list")
+        example = {str: '["a", "b"]', int: "[0, 1]"}.get(arguments[0], "[...]")
+        items = _expect(value, (list, tuple), where, f"a list such as {example}")
         return tuple(_convert(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(items))
     if origin is dict:
         table = _expect(value, dict, where, "a table")

@@ -51,10 +51,9 @@ def read_folder(root: Path | None, options: Mapping[str, int]) -> RawImages:
         LotteryError: there is no such folder, it has other splits, a class has no images, or an image can't be read.
     """
     if root is None or not root.is_dir():
-        given = "nothing" if root is None else f"{root}, which is no folder,"
+        what = "no folder was named" if root is None else f"there is no folder {root}"
         raise LotteryError(
-            f"folder reads a folder of class folders and {given} was given; name it with "
-            "--data-root FOLDER.",
+            f"folder reads a folder of class folders, and {what}; name one with --data-root FOLDER.",
             ExitCode.BAD_DATA,
         )
     for name, most in (("side", MAX_SIDE), ("black_background", 1)):
