@@ -18,14 +18,12 @@ from nas.search.records import (
     SearchRecord,
     SearchResult,
     metric_value,
-    read_config,
-    read_data_facts,
     read_drawing,
     read_result,
+    read_search_facts,
     read_search_history,
 )
 from training.errors import ExitCode, LotteryError, visible
-from training.plain import to_plain
 
 FOUND = "found"
 RANDOM = "random"
@@ -88,12 +86,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         architectures=_architectures(results),
         history=_history(histories),
         steps=_steps(histories),
-        facts={
-            name: visible_facts(
-                {"search": to_plain(read_config(path)), "data": read_data_facts(path)}
-            )
-            for path, name in names.items()
-        },
+        facts={name: visible_facts(read_search_facts(path)) for path, name in names.items()},
     )
 
 

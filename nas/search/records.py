@@ -18,7 +18,7 @@ from nas.search.configs import SearchConfig
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.metrics import Metric
-from training.plain import from_plain
+from training.plain import from_plain, to_plain
 from training.storage import damaged, parse_json, to_json, to_json_lines
 
 SCHEMA = 1
@@ -205,6 +205,11 @@ def read_data_facts(run: Path) -> dict[str, Any]:
     _require_search(run)
     facts: dict[str, Any] = parse_json(Folder(run).read(DATA), run / DATA)
     return facts
+
+
+def read_search_facts(run: Path) -> dict[str, Any]:
+    """What a search says of itself: `{"search": ..., "data": ...}` as plain JSON values."""
+    return {"search": to_plain(read_config(run)), "data": read_data_facts(run)}
 
 
 def read_drawing(run: Path) -> str:
