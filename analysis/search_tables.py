@@ -128,7 +128,7 @@ def _no_drawing(path: Path, fault: str) -> LotteryError:
 
 def _acts(element: ElementTree.Element) -> bool:
     """Whether an element has code, or names anything outside of its drawing."""
-    if any(key.startswith(("on", "{")) for key in element.keys()):  # noqa: SIM118 - an element is no dict
+    if any(key.startswith(("on", "{")) for key, _ in element.items()):
         return True
     if not all(value.startswith("#") for key, value in element.items() if key.endswith("href")):
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from scipy import stats
@@ -25,9 +27,9 @@ def drawn(layer: nn.Module, how: Initialisation) -> nn.Module:
     return layer
 
 
-def likely(values: Tensor, distribution: object) -> bool:
+def likely(values: Tensor, distribution: Any) -> bool:
     """Whether a sample is one of a distribution, by a test of Kolmogorov and Smirnov."""
-    return bool(stats.kstest(values.detach().flatten(), distribution.cdf).pvalue > 0.01)  # type: ignore[attr-defined]
+    return bool(stats.kstest(values.detach().flatten(), distribution.cdf).pvalue > 0.01)
 
 
 # 64 inputs and 320 outputs; 16 channels of 3 x 3 pixels to 48; 512 channels of 3 x 3 pixels, each for itself.
@@ -67,7 +69,7 @@ def test_variances(
     ],
 )
 def test_weights_and_biases_of_200_inputs_and_400_outputs(
-    how: Initialisation, distribution: object
+    how: Initialisation, distribution: Any
 ) -> None:
     layer = drawn(nn.Linear(200, 400), how)
     assert likely(layer.get_parameter("weight"), distribution)

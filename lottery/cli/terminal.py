@@ -8,6 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NoReturn
 
 from training.errors import ExitCode, visible
@@ -76,5 +77,5 @@ def _code(letter: str) -> str:
 
 def _drop_the_rest() -> None:
     """What is still to be written goes nowhere, so that the interpreter doesn't try again at its end."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - os.devnull is no path of a file
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
