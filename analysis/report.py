@@ -64,14 +64,15 @@ def render_report(runs: Sequence[Path], title: str) -> str:
     """
     study = read_study(runs)
     names = list(study.facts)
+    of_characters = [run for run in names if is_of_characters(study, run)]
     return page(
         "report.html.j2",
         title=title,
         answers=[*retraining_answers(study), *answer_questions(study.table)],
-        results=results_table(study.table),
+        results=results_table(study.table, of_characters),
         sizes=comparison_table(study.table) if study.table["run"].nunique() > 1 else None,
         charts=_charts(study),
-        levels={run: levels_table(study.table, run, is_of_characters(study, run)) for run in names},
+        levels={run: levels_table(study.table, run, run in of_characters) for run in names},
         baselines=_baselines(study.baselines),
         facts={run: _facts(study, run) for run in names},
         glossary=GLOSSARY,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -50,11 +51,12 @@ class Table:
         return Table(head=head, rows=[tuple(row[i] for i in places) for row in self.rows])
 
 
-def results_table(table: pd.DataFrame) -> Table:
+def results_table(table: pd.DataFrame, of_characters: Collection[str] = ()) -> Table:
     """One row per run: what it found.
 
     Args:
         table: as from `tables.read_table`.
+        of_characters: the runs whose tokens are characters: their bits per character stand beside the perplexity.
     """
     rows = results_at(table)
     matching = smallest_matching(judge_levels(table)).set_index("run")["density"].to_dict()
@@ -67,6 +69,9 @@ def results_table(table: pd.DataFrame) -> Table:
         if not dense.empty:
             d = dense.iloc[0]
             value = f"{with_unit(d['mean'], d['unit'])} {interval(d['low'], d['high'])}"
+            if run in of_characters:
+                bits = _bits_per_token(table[table["run"] == run])[0, TICKET]
+                value += f", {number(bits)} {BITS}"
             cells = (count(d["parameters"]), value, counted(d["n"], d["diverged"]))
         sparsest = percent(matching[run]) if run in matching else "none shown"
         names = tuple(str(first[key]) for key in ("run", "network", "origin", "data"))

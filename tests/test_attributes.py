@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,10 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import training.differentiation
+from nas.networks import build
 from tests import counting_networks
 from tests.counting_networks import BESIDE, COUNTS, Counting
-from tests.tiny_tasks import config, image_task, trained
+from tests.tiny_tasks import IMAGES, config, image_task, trained
 from training.attributes import attributes
+from training.noise import generator
 from training.playing import Recorded
 from training.replicates import Replicates
 
@@ -48,6 +51,15 @@ def test_a_count_is_found_in_every_kind_of_object(
     within = nn.Sequential(nn.Sequential(Counting(made(), step)))
     found = what_changed(within, lambda: within(torch.zeros(1, 64)))[0]
     assert found == (f"len(0.0.{path[4:]}" if path.startswith("len(") else f"0.0.{path}")
+
+
+def test_each_of_many_is_found_though_it_is_gone_when_the_next_is_looked_at() -> None:
+    network = nn.Module()
+    vars(network)["pools"] = [functools.partial(F.max_pool2d, kernel_size=n) for n in range(200)]
+    found = attributes(network)
+    assert [found[f"pools[{n}][2]['kernel_size']"] for n in range(200)] == [*map(str, range(200))]
+    searched = build("enas-micro", {"channels": 2}, IMAGES, generator(0, "initial weights"))
+    assert [attributes(searched).keys() for _ in range(5)] == [attributes(searched).keys()] * 5
 
 
 @pytest.mark.parametrize(("step", "path"), BESIDE)

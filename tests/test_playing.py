@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import training.differentiation
 from tests.tiny_tasks import SIZES, config, half_masks, image_task, stack, task_for, trained
-from training.noise import Dropout
+from training.batching import Batching
 from training.playing import Recorded
 from training.replicates import Replicates
 
@@ -206,12 +206,13 @@ def test_a_played_training_equals_one_that_is_not_bit_for_bit(
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
+@pytest.mark.parametrize("batching", ["stacked", "looped"])
+@pytest.mark.parametrize("name", ["lenet-300-100", "resnet", "enas-micro"])
 def test_a_training_on_images_calls_its_network_twice(
-    accumulation: int, monkeypatch: pytest.MonkeyPatch
+    name: str, batching: Batching, accumulation: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[bool] = []
-    network = nn.Sequential(Dropout(0.5), nn.Flatten(), nn.Linear(64, 3))
-    replicates = Replicates([network] * 2, [0, 1], "stacked")
+    replicates = stack(name, [0, 1], batching)
     forward = Replicates.forward
 
     def counted(self: Replicates, *inputs: Any) -> Any:

@@ -15,6 +15,7 @@ from nas.search.shared_training import SharedTraining, shared_training
 from nas.search.spaces import Choices, random_choices
 from tests.tiny_searches import CELL, LAYERS, TEXT, Doctored, task_of
 from training.configs import OptimizerConfig, ScheduleConfig
+from training.convolutions import convolving
 from training.noise import set_noise
 from training.tasks.task import Task
 
@@ -66,7 +67,8 @@ def by_hand(
         def network(*inputs: object, genotype: object = genotype) -> object:
             return training.shared(genotype, *inputs)
 
-        loss, carry = training.task.loss(network, training.carry, *batch)
+        with convolving(training.shared)():
+            loss, carry = training.task.loss(network, training.carry, *batch)
         losses.append(loss)
     return losses, [*carry]
 

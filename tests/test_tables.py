@@ -263,3 +263,6 @@ def test_text_of_characters_has_bits_beside_its_perplexity(tmp_path: Path) -> No
     # Seeds 0 and 1 are left: 1 and 2 bits at level 0, 2 and 3 at level 1.
     assert ("0", "ticket", "1.50") in found.rows
     assert ("1", "ticket", "2.50") in found.rows
+    ((beside,),) = results_table(letters.table, ["a"]).select("dense test metric").rows
+    assert beside.endswith(", 1.50 bits per character")
+    assert BITS not in str(results_table(study.table).rows)

@@ -36,7 +36,8 @@ def attributes(network: nn.Module) -> dict[str, str | Tensor]:
         length too, as `len(0.outputs)`.
     """
     registered = {id(t) for t in (*network.parameters(), *network.buffers())}
-    seen = {id(module) for module in network.modules()}
+    # The objects stay alive while their ids are known: another one could have the id of one that is gone.
+    seen: dict[int, object] = {id(module): module for module in network.modules()}
     found: dict[str, Any] = {}
     for name, module in network.named_modules():
         inside = f"{name}." if name else ""
@@ -47,7 +48,7 @@ def attributes(network: nn.Module) -> dict[str, str | Tensor]:
     return {path: leaf for path, leaf in found.items() if id(leaf) not in registered}
 
 
-def _leaves(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, str | Tensor]]:
+def _leaves(path: str, value: Any, seen: dict[int, object]) -> Iterator[tuple[str, str | Tensor]]:
     if isinstance(value, Tensor):
         yield path, value
     elif isinstance(value, _TEXTS):
@@ -57,7 +58,7 @@ def _leaves(path: str, value: Any, seen: set[int]) -> Iterator[tuple[str, str | 
     elif isinstance(value, type | types.ModuleType) or id(value) in seen:
         return
     else:
-        seen.add(id(value))
+        seen[id(value)] = value
         if isinstance(value, Mapping | list | tuple | deque):
             yield f"{LENGTH}({path})", str(len(value))
         for inside, part in _parts(path, value):

@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from training.convolutions import convolve
+
 Dims = Sequence[int | None]
 Rule = Callable[[int, Dims, Sequence[Tensor]], tuple[Tensor, int]]
 Plain = Callable[..., Tensor]
@@ -118,7 +120,7 @@ def _conv2d(
 ) -> Any:
     def plain(images: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
         offset = bias[0] if bias else None
-        return F.conv2d(images, weight, offset, stride, padding, dilation, groups)
+        return convolve(images, weight, offset, stride, padding, dilation, groups)
 
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         folded = _fold(tensors[0], dims[0], count)
@@ -127,7 +129,7 @@ def _conv2d(
         )
         kernels = _in_layout(kernels)
         bias = offset[0] if offset else None
-        out = F.conv2d(folded, kernels, bias, stride, padding, dilation, groups * count)
+        out = convolve(folded, kernels, bias, stride, padding, dilation, groups * count)
         return out.unflatten(1, (count, -1)), 1
 
     return _Ruled.apply(rule, plain, images, weight, *(() if bias is None else (bias,)))

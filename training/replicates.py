@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from training.batching import Batching
 from training.batching_rules import BatchingRules
+from training.convolutions import convolving
 from training.errors import LotteryError
 from training.noise import (
     drop_paths,
@@ -77,6 +78,7 @@ class Replicates(nn.Module):
         self._point_to_stacked()
         self._drop_paths = drop_paths(self)
         self._owners = _owners(self.network)
+        self._convolving = convolving(self.network)
         sites = noise_sites(self.network)
         self._noise = [list(noise_sites(network).values()) for network in self.networks]
         device = next(self.network.parameters()).device
@@ -157,7 +159,8 @@ class Replicates(nn.Module):
     def _looped(self, r: int, function: Function, inputs: Sequence[Any]) -> Any:
         # What is evaluated draws the same at every look, also after a resume.
         draw = self._draw if self.training else -1
-        with torch_seeded(self._seeds.device, self.noise_seeds[r], draw):
+        device = self._seeds.device
+        with torch_seeded(device, self.noise_seeds[r], draw), self._convolving():
             return function(self.networks[r], *(row_of(value, r) for value in inputs))
 
     def _one(self, function: Function) -> Function:

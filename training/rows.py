@@ -47,11 +47,17 @@ def in_rows(rows: Sequence[Tensor], aligned: bool) -> Tensor:
 
 
 def row_of(value: Any, r: int) -> Any:
-    """One replicate's part of tensors that lead with R, aligned in memory as that of a replicate alone."""
+    """One replicate's part of tensors that lead with R, aligned in memory as that of a replicate alone.
+
+    Whether it is copied for that follows from shapes and strides, which a recorded step has in common with those that
+    are played, and neither from addresses nor from which part of a batch this is.
+    """
     if isinstance(value, tuple):
         return tuple(row_of(item, r) for item in value)
     row: Tensor = value[r]
-    return row.clone() if row.data_ptr() % ALIGNMENT else row
+    whole = value.untyped_storage().nbytes() == value.nbytes
+    apart = value.stride(0) * value.element_size()
+    return row if whole and (r == 0 or apart % ALIGNMENT == 0) else row.clone()
 
 
 def stacked_results(results: Sequence[Any]) -> Any:

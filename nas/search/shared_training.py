@@ -16,6 +16,7 @@ from nas.search.shared import shared_network
 from nas.search.shared_weights import SharedNetwork
 from nas.search.spaces import Choices, Space
 from training.configs import TrainingConfig
+from training.convolutions import convolving
 from training.device import backward_precision, matrix_precision
 from training.noise import generator, set_noise
 from training.optimizers import make_optimizer, schedule_factor, set_learning_rate
@@ -77,6 +78,7 @@ class SharedTraining:
         # Asked once, since it walks all modules.
         self.drawing = shared.drawing()
         self._weights = [*shared.parameters()]
+        self._convolving = convolving(shared)
         self.optimizer = make_optimizer(config.optimizer, self._weights)
         start_momentum(self.optimizer)
 
@@ -126,7 +128,7 @@ class SharedTraining:
 
     def _loss(self, choices: Choices, batch: Sequence[Tensor]) -> tuple[Tensor, Carry]:
         path = partial(self.shared, self.space.genotype(choices))
-        with matrix_precision(self.config.precision, self.task.device):
+        with matrix_precision(self.config.precision, self.task.device), self._convolving():
             return self.task.loss(path, self.carry, *batch)
 
     def _descend(self) -> None:
