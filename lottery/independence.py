@@ -78,6 +78,8 @@ def check_independence(
 ) -> None:
     """Train two replicates a few steps beside each other, and each alone, begun anew at every step from its tensors.
 
+    Alone a replicate is looped, which is the network as it stands: a stack has to agree with that.
+
     Args:
         networks: the first seed's, the same built anew, and the second seed's; on the task's device.
         seeds: of both.
@@ -92,7 +94,7 @@ def check_independence(
     one, *alone = networks
     starts = [tensors_of(network) for network in alone]
     together = _together(one, starts, seeds, name, task, batching, config)
-    if _differs(together, _each_alone(alone, starts, seeds, task, batching, config)):
+    if _differs(together, _each_alone(alone, starts, seeds, task, config)):
         repeated = _together(one, starts, seeds, name, task, batching, config)
         losses = [f"{float(seen[0][0].loss):.6g}" for seen in (together, repeated)]
         if _differs(together, repeated):
@@ -147,7 +149,6 @@ def _each_alone(
     starts: Sequence[Tensors],
     seeds: Sequence[int],
     task: Task,
-    batching: Batching,
     config: TrainingConfig,
 ) -> list[list[_Seen]]:
     """By step, what comes of each replicate alone, of which nothing but tensors and what is carried goes on."""
@@ -155,7 +156,7 @@ def _each_alone(
     for network, start, seed in zip(networks, starts, seeds, strict=True):
         tensors, carry, column = start, None, []
         for step in range(STEPS):
-            replicates = Replicates([network], [seed], batching)
+            replicates = Replicates([network], [seed], "looped")
             replicates.load(stack_tensors([tensors]))
             if carry is None:
                 carry = task.first_carry(replicates, _examples(task))

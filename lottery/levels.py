@@ -29,6 +29,7 @@ from nas.gates import Rows, gate_rows
 from training.batching import Batching
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
+from training.matrix_libraries import library_in_use
 from training.metrics import Metric
 from training.storage import parse_json, to_json
 from training.tasks.task import Task
@@ -120,6 +121,7 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
         "replicates": [chunk.start, chunk.stop],
         "batching": batching,
         "threads": torch.get_num_threads(),
+        "products": library_in_use(),
     }
     # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
     mine = [

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from dataclasses import dataclass
 from itertools import pairwise
-
-import torch
 
 from lottery.batching import choose_batching
 from lottery.cycle import Setting, dense_tickets, forward_pass, level_steps, new_network
@@ -17,6 +14,7 @@ from lottery.masks import count
 from lottery.prunable import left_whole
 from lottery.pruning import count_at
 from nas.outside_networks import code_of
+from training.device import now
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.replicates import Replicates
@@ -116,7 +114,7 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
     moments: list[float] = []
 
     def note(_: TrainingState) -> None:
-        moments.append(_now(task.device))
+        moments.append(now(task.device))
         if setting.watcher.stop_requested():
             raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
 
@@ -130,10 +128,3 @@ def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count:
     # The loop looks at the validation split after the last step.
     seen = max(0.0, last - min(steps))
     return (min(steps) + seen / experiment.training.eval_every.iterations) / count
-
-
-def _now(device: torch.device) -> float:
-    """Seconds, once the device has done all that it was asked to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -23,11 +22,11 @@ from training.differentiation import saved_bytes
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.optimizers import load_optimizer_state, optimizer_state
+from training.pace import Pace
 from training.replicates import Replicates
 from training.state import Look, TrainingState, trained_tensors
 from training.tasks.task import Evaluation, Task
 
-CHECKPOINT_SECONDS = 60.0
 # Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
 COPIES_IN_MEMORY = 6
 SHARE_OF_MEMORY = 0.25
@@ -114,7 +113,7 @@ class _Hook:
         self.chunk = chunk
         self.members = [stack.replicates[place] for place in chunk]
         self.told = len(state.looks)
-        self.saved_at = time.monotonic()
+        self.pace = Pace()
         first = stack.experiment.rewinding.step.iterations if stack.level > 0 else 0
         stack.watcher.steps((state.step - first) * len(chunk))
         self._append(state.looks)
@@ -135,7 +134,7 @@ class _Hook:
                 f"goes on from there ({self.stack.run.root}).",
                 ExitCode.RESUMABLE,
             )
-        if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+        if self.pace.is_due():
             self.save(state)
 
     def save(self, state: TrainingState) -> None:
@@ -143,12 +142,12 @@ class _Hook:
         run, place = self.stack.run, self.stack.place
         older = run.checkpoints(place, self.chunk)
         name = run.checkpoint(place, self.chunk, state.step)
-        run.folder.write(name, checkpoint_to_bytes(state))
-        for old in older:
-            if old != name:
-                run.folder.remove(old)
+        with self.pace.saving():
+            run.folder.write(name, checkpoint_to_bytes(state))
+            for old in older:
+                if old != name:
+                    run.folder.remove(old)
         write_progress(run, level=self.stack.level, step=state.step, replicates=list(self.chunk))
-        self.saved_at = time.monotonic()
 
     def _keep_start(self, state: TrainingState) -> None:
         """At the rewind step of the dense training, write each seed's tensors, never averaged ones."""

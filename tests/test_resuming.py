@@ -67,9 +67,9 @@ def test_a_run_may_go_on_with_other_chunks(finished: Run, tmp_path: Path) -> Non
 def test_a_killed_process_resumes(finished: Run, tmp_path: Path) -> None:
     root = tmp_path / "tiny"
     code = (
-        "import sys, time, torch; from pathlib import Path; import lottery.stacks as stacks\n"
-        "from lottery.progress import Watcher; from tests.tiny_runs import TINY, carry_out\n"
-        "torch.set_num_threads(1); stacks.CHECKPOINT_SECONDS = 0.0\n"
+        "import sys, time, torch; from pathlib import Path\n"
+        "from lottery.progress import Watcher; from training import pace; from tests.tiny_runs import TINY, carry_out\n"
+        "torch.set_num_threads(1); pace.SECONDS, pace.SHARE = 0.0, 1e9\n"
         "class Slow(Watcher):\n"
         "    def steps(self, count):\n"
         "        time.sleep(0.02)\n"

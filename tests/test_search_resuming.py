@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import nas.search.search as search_module
 from nas.search.configs import SearchConfig
 from nas.search.records import is_search
+from nas.search.search import CHECKPOINT
 from tests.tiny_searches import (
     ALONE,
     CELL,
@@ -25,6 +25,7 @@ from tests.tiny_searches import (
     carry_out_in_pieces,
     files,
 )
+from training import pace
 from training.configs import OptimizerConfig
 from training.errors import LotteryError
 from training.steps import Steps
@@ -74,7 +75,8 @@ def test_the_checkpoint_of_a_rollback_counts_when_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A checkpoint after every step: the one of step 5 is further than the phase that is rolled back to.
-    monkeypatch.setattr(search_module, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(pace, "SECONDS", -1.0)
+    monkeypatch.setattr(pace, "SHARE", 1e9)
     carry_out(RANDOM, tmp_path / "a" / "run", task=Doctored({5: 1}))
     watcher = Listener(stop_at=7)
     with pytest.raises(LotteryError, match="Stopped at step 5 of the shared weights"):
@@ -87,7 +89,7 @@ def test_the_checkpoint_of_a_rollback_counts_when_it_goes_on(
 def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
     with pytest.raises(LotteryError, match="Stopped"):
         carry_out(RANDOM, tmp_path / "run", Listener(stop_at=6))
-    path = tmp_path / "run" / search_module.CHECKPOINT
+    path = tmp_path / "run" / CHECKPOINT
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(bytes(data))

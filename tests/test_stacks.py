@@ -134,7 +134,13 @@ def test_each_level_says_how_its_replicates_were_trained_together(tmp_path: Path
     # Stacked by default, and one alone looped.
     how = [([0, 2], "stacked"), ([2, 3], "looped")]
     assert execution(tmp_path / "a") == [
-        {"replicates": which, "batching": batching, "threads": threads, "from_step": 0}
+        {
+            "replicates": which,
+            "batching": batching,
+            "threads": threads,
+            "products": "mkl",
+            "from_step": 0,
+        }
         for which, batching in how
     ]
     assert len(execution(tmp_path / "a", "level-01")) == 3

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lottery.batching import faster_batching
 from lottery.checks import check
 from lottery.cycle import Setting, find_tickets
 from lottery.planning import plan
@@ -17,6 +19,7 @@ from lottery.runs import open_run
 from nas.outside_networks import Factory
 from tests.own_runs import OWN, Classifier, refusal, setting
 from tests.tiny_runs import digits
+from training.batching import Batching
 from training.errors import LotteryError
 from training.storage import parse_json
 
@@ -43,6 +46,52 @@ def test_own_networks_are_looped_unless_told_otherwise(tmp_path: Path) -> None:
     told = refusal(Dropped, batching="stacked")
     assert told.startswith("m:f can't be trained stacked (")
     assert told.endswith("; try --batching looped.")
+
+
+class Otherwise(Classifier):
+    """Computes something else where it is mapped over replicates."""
+
+    def change(self, x: Tensor) -> Tensor:
+        """Twice as much there."""
+        return 2 * x if torch._C._functorch.is_batchedtensor(x) else x
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, looped: float, stacked: float) -> None:
+    """Have steps take so long."""
+    seconds = {"looped": looped, "stacked": stacked}
+    monkeypatch.setattr("lottery.batching._seconds", lambda *given: seconds[given[-1]])
+
+
+def test_own_networks_are_stacked_where_that_works_agrees_and_is_faster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def chosen(factory: Factory, **how: Any) -> Batching | None:
+        return check(OWN, Setting(task=digits(), factory=factory, **how)).batching
+
+    timed(monkeypatch, looped=0.25, stacked=0.2)
+    assert chosen(Classifier) == "stacked"
+    # What was asked for stays; one alone gains nothing; and these can't be stacked, or come to something else.
+    assert chosen(Classifier, batching="looped") == "looped"
+    assert chosen(Classifier, at_once=1) is None
+    assert [chosen(factory) for factory in (Dropped, Shaped, Otherwise)] == ["looped"] * 3
+    assert "does not follow from its parameters" in refusal(Otherwise, batching="stacked")
+    # A sixth less is no reason, and more none at all.
+    timed(monkeypatch, looped=0.24, stacked=0.2)
+    assert chosen(Classifier) == "looped"
+    timed(monkeypatch, looped=0.2, stacked=0.3)
+    assert chosen(Classifier) == "looped"
+
+
+def test_steps_are_timed_in_both_and_slow_ones_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(1000))
+    monkeypatch.setattr("lottery.batching.now", lambda device: 0.01 * next(moments))
+    network, how = Classifier(digits().spec), setting(Classifier)
+    # Every step takes as long, 0.01 seconds: six looped and six stacked, each between two looks at the clock.
+    assert faster_batching(network, how.task, OWN.training, 2) == "looped"
+    assert next(moments) == 24
+    monkeypatch.setattr("lottery.batching.now", lambda device: float(next(moments)))
+    assert faster_batching(network, how.task, OWN.training, 2) == "looped"
+    assert next(moments) == 27
 
 
 class Shaped(Classifier):

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import torch
 
 from training.errors import LotteryError
+from training.matrix_libraries import library_in_use
 from training.version import own_version
 
 # glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, and M_ARENA_MAX: one arena, as those of
@@ -89,6 +91,13 @@ def backward_precision(name: str) -> Iterator[None]:
         products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic = before
 
 
+def now(device: torch.device) -> float:
+    """Seconds, once the device has done all that it was asked to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def physical_memory() -> int:
     """This machine's memory, in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -122,6 +131,7 @@ def environment(device: torch.device, precision: str) -> dict[str, object]:
         "device": torch.cuda.get_device_name(device) if on_cuda else "cpu",
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "products": library_in_use(),
         "precision": precision,
         "tf32": {"matrix products": tf32, "convolutions": tf32},
         "command": sys.argv[1:],

@@ -10,7 +10,7 @@ from training.storage import damaged, parse_json, to_json
 ENVIRONMENT = "environment.json"
 # What decides over the last bits of a number, beside the experiment and what each level's `execution.json` holds;
 # `torch` stands among the versions.
-_DECISIVE = ("torch", "device", "instructions", "threads")
+_DECISIVE = ("torch", "device", "instructions", "threads", "products")
 
 
 def read_environments(folder: Folder) -> list[dict[str, Any]]:
@@ -45,8 +45,11 @@ def note_environment(folder: Folder, now: dict[str, Any]) -> str:
     if not before:
         return ""
     old, new = _decisive(before[-1]), _decisive(now)
+    # What an older version did not write down is not known to differ.
     changes = [
-        f"{name} was {old[name]} and is {new[name]}" for name in new if old[name] != new[name]
+        f"{name} was {old[name]} and is {new[name]}"
+        for name in new
+        if name in old and old[name] != new[name]
     ]
     if not changes:
         return ""
@@ -58,4 +61,4 @@ def note_environment(folder: Folder, now: dict[str, Any]) -> str:
 
 def _decisive(environment: dict[str, Any]) -> dict[str, Any]:
     values = {**environment, **environment.get("versions", {})}
-    return {name.replace("_", " "): values.get(name) for name in _DECISIVE}
+    return {name: values[name] for name in _DECISIVE if name in values}

@@ -84,7 +84,8 @@ def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path
     stages = len(DEMO) + 2
     _say(machine, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
     found = root / DEMO_SEARCH
-    search = {"device": machine.device, "data_root": machine.data_root, "quiet": machine.quiet}
+    names = ("device", "products", "data_root", "quiet")
+    search = {name: getattr(machine, name) for name in names}
     carry_out_search(search_recipe(DEMO_SEARCH), found, search)
     # Few parameters take more steps, and cost no more for it; the place of weights is asked of the published cell.
     usual = retraining_experiment(found)

@@ -56,6 +56,13 @@ device_option = click.option(
     metavar="NAME",
     help="auto, cpu or cuda; auto takes CUDA where there is one.",
 )
+products_option = click.option(
+    "--products",
+    type=click.Choice(["auto", "mkl", "onednn"]),
+    default="auto",
+    show_default=True,
+    help="What multiplies matrices of fp32 on a CPU; auto takes oneDNN where it is faster and as exact.",
+)
 set_option = click.option(
     "--set",
     "assignments",
@@ -69,6 +76,7 @@ dry_run_option = click.option(
 
 machine_options = _together(
     device_option,
+    products_option,
     data_root_option,
     click.option(
         "--batching",

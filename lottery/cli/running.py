@@ -40,6 +40,7 @@ class Machine:
 
     Attributes:
         device: auto, cpu or cuda.
+        products: auto, mkl or onednn.
         data_root: where data files are.
         batching: stacked, looped or None.
         replicates_at_once: trained in one stack; None for as many as fit.
@@ -49,6 +50,7 @@ class Machine:
     """
 
     device: str
+    products: str
     data_root: Path | None
     batching: Any
     replicates_at_once: int | None
@@ -164,11 +166,15 @@ def prepared(
         choose_device,
         keep_freed_memory,
     )
+    from training.matrix_libraries import choose_library, multiplying, slow_bf16
     from training.tasks.catalog import load_task
 
     keep_freed_memory()
     device = choose_device(machine.device)
-    check_precision(experiment.training.precision, device)
+    precision = experiment.training.precision
+    check_precision(precision, device)
+    if notice := slow_bf16(precision, device):
+        watcher.notice(notice)
     task = load_task(experiment.data, experiment.training, machine.data_root, device)
     setting = Setting(
         task=task,
@@ -178,9 +184,9 @@ def prepared(
         watcher=watcher,
         factory=factory_of(machine.network, experiment),
     )
-    check(experiment, setting)
-    with stopping(watcher):
-        yield experiment.resolved(task.steps_per_epoch), setting
+    with multiplying(choose_library(machine.products, device)), stopping(watcher):
+        checked = check(experiment, setting)
+        yield experiment.resolved(task.steps_per_epoch), checked
 
 
 def carry_out(

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from lottery.cli.options import as_json, data_root_option, device_option, quiet, search_options
+from lottery.cli.options import (
+    as_json,
+    data_root_option,
+    device_option,
+    products_option,
+    quiet,
+    search_options,
+)
 from lottery.cli.running import check_folder, print_json, stopping
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
@@ -26,6 +33,7 @@ SEARCH_RUNS = Path("results/searches")
 @click.argument("target", required=False, metavar="[enas|nao|random|RECIPE|FILE.toml|RUN]")
 @search_options
 @device_option
+@products_option
 @data_root_option
 @quiet
 @as_json
@@ -132,6 +140,7 @@ def carry_out_search(
     from training.device import choose_device, environment, keep_freed_memory
     from training.environments import note_environment
     from training.folders import locked
+    from training.matrix_libraries import choose_library, multiplying, slow_bf16
 
     check_folder(root, "search")
     keep_freed_memory()
@@ -139,13 +148,16 @@ def carry_out_search(
     task, alone_task = load_tasks(config, options["data_root"], device)
     resolved = config.resolved(task.steps_per_epoch)
     watcher = search_watcher(options["quiet"])
+    products = multiplying(choose_library(options["products"], device))
     try:
-        with stopping(watcher), locked(root):
+        with products, stopping(watcher), locked(root):
             facts = task.facts()
             for text in facts["notices"]:
                 watcher.notice(text)
             folder = open_search(root, resolved, facts)
             precision = config.shared.precision if config.shared else "fp32"
+            if notice := slow_bf16(precision, device):
+                watcher.notice(notice)
             if not folder.holds(ARCHITECTURES):
                 notice = note_environment(folder, environment(device, precision))
                 if notice:

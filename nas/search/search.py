@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from statistics import mean
 
@@ -27,11 +26,11 @@ from nas.search.state import SearchState, phases_of, place_of, strategy_of
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
 from training.folders import Folder
+from training.pace import Pace
 from training.tasks.task import Task
 
 __all__ = ["load_tasks", "open_search", "search"]
 
-CHECKPOINT_SECONDS = 60.0
 # What a rollback goes back to, and what a stopped search goes on from if it is further.
 PHASE = "phase.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -96,7 +95,7 @@ class _Search:
         if training is not None:
             rewards = rewards_of(task, config.seed, config.reward_constant, config.reward_batch)
             self.scorer = SharedScorer(training, rewards, dropout=config.reward_dropout)
-        self.saved_at = time.monotonic()
+        self.pace = Pace()
 
     def run(self) -> list[SearchRecord]:
         """All phases, and the end."""
@@ -138,7 +137,7 @@ class _Search:
                 if training.is_sound():
                     self._save(CHECKPOINT)
                 raise stopped(self.folder, f"at step {training.step} of the shared weights")
-            elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS and training.is_sound():
+            elif self.pace.is_due() and training.is_sound():
                 self._save(CHECKPOINT)
 
     def _roll_back(self, training: SharedTraining) -> None:
@@ -219,8 +218,8 @@ class _Search:
         self.folder.write(HISTORY, history_to_lines(self.state.history))
 
     def _save(self, name: str) -> None:
-        self.folder.write(name, self.state.to_bytes())
-        self.saved_at = time.monotonic()
+        with self.pace.saving():
+            self.folder.write(name, self.state.to_bytes())
 
     def _resume(self) -> None:
         """Take up what is furthest, or begin."""
