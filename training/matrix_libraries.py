@@ -148,6 +148,6 @@ def library_in_use() -> str:
 
 
 def _switch() -> Any:
-    """torch's own, which its types don't name."""
+    """The switch of torch, which its types don't name."""
     library: Any = torch.backends.mkldnn
     return library.matmul
