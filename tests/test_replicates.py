@@ -26,7 +26,7 @@ from training.noise import Dropout, DropPath, drop_paths, set_noise
 from training.replicates import Replicates
 from training.specs import ImageSpec, TextSpec
 from training.state import TrainingState
-from training.tasks.task import Evaluation, Task
+from training.tasks.task import Evaluation, Network, Task
 
 SEEDS = (3, 1, 4, 15, 9)
 NETWORKS = ("lenet-300-100", "resnet", "enas-micro", "awd-lstm", "enas-lm")
@@ -117,6 +117,24 @@ def test_looped_the_rows_of_any_stack_lie_alike_and_aligned(shape: tuple[int, ..
                 assert torch.equal(tensor, dict(networks[r].state_dict())[name])
                 strides.add(tensor.stride())
     assert len(strides) == 1
+
+
+def test_looped_what_a_replicate_is_given_begins_aligned() -> None:
+    replicates = Replicates([nn.Linear(3, 2)] * 3, range(3), "looped")
+    given: list[Tensor] = []
+
+    def kept(network: Network, first: Tensor, others: tuple[Tensor, Tensor]) -> Tensor:
+        given.extend((first, *others))
+        out: Tensor = network(first)
+        return out
+
+    # None of its rows but the first begins at a multiple of 64 bytes, and no part of it.
+    batch = torch.randn(3, 5, 3)
+    parts = batch.narrow(1, 1, 3), batch.narrow(1, 4, 1)
+    replicates(kept, batch, parts)
+    assert [x.data_ptr() % 64 for x in given] == [0] * 9
+    for x, row in zip(given, [t[r] for r in range(3) for t in (batch, *parts)], strict=True):
+        assert torch.equal(x, row)
 
 
 def test_looped_every_replicate_is_a_module_of_its_own() -> None:
