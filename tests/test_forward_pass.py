@@ -135,7 +135,38 @@ OWN: dict[str, tuple[Callable[[Own, Tensor], Tensor], dict[str, int]]] = {
         lambda n, x: F.conv1d(x.mT, n.k),
         {"k": B * 6 * (T - 2) * (E * 3)},
     ),
+    "a kernel, by the operation below": (
+        lambda n, x: torch._convolution(
+            x.mT, n.k, None, [1], [0], [1], False, [0], 1, False, False, False
+        ),
+        {"k": B * 6 * (T - 2) * (E * 3)},
+    ),
+    "addbmm": (
+        lambda n, x: torch.addbmm(torch.zeros(T, 6), x, n.w.expand(B, E, 6)),
+        {"w": B * T * E * 6},
+    ),
+    "addbmm in place": (
+        lambda n, x: torch.zeros(T, 6).addbmm_(x, n.w.expand(B, E, 6)),
+        {"w": B * T * E * 6},
+    ),
+    "baddbmm in place": (
+        lambda n, x: torch.zeros(B, T, 6).baddbmm_(x, n.w.repeat(B, 1, 1)),
+        {"w": B * T * E * 6},
+    ),
+    "with an activation at once": (
+        lambda n, x: torch._addmm_activation(torch.zeros(6), flat(x), n.w),
+        {"w": B * T * E * 6},
+    ),
     "a vector": (lambda n, x: x @ n.v, {"": B * T * E}),
+    "added to a vector": (
+        lambda n, x: torch.addmv(torch.zeros(T), x[0], n.v),
+        {"": T * E},
+    ),
+    "added to a vector in place": (
+        lambda n, x: torch.zeros(T).addmv_(x[0], n.v),
+        {"": T * E},
+    ),
+    "two vectors": (lambda n, x: x[0, 0] @ n.v + torch.vdot(x[1, 1], n.v), {"": 2 * E}),
     "attention": (
         lambda n, x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
         {"": 2 * B * T * T * E},

@@ -198,6 +198,22 @@ def test_pixels_without_a_known_white_are_refused(tmp_path: Path) -> None:
         check_bad_data(caught.value, "a.tif")
 
 
+def test_grey_that_does_not_fill_its_sixteen_bits_is_refused(tmp_path: Path) -> None:
+    """12 bits a pixel, as microscopes write them, which Pillow gives as they are: white would be nearly black."""
+    path = tmp_path / "a.tif"
+    # Width, height, bits, no compression, 0 is black, where the pixels begin, how many rows and bytes they are.
+    tags = {256: 4, 257: 4, 258: 12, 259: 1, 262: 1, 273: 8, 278: 4, 279: 24}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    pixels_of = bytes([0xFF] * 24)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(pixels_of)) + pixels_of + directory)
+    with Image.open(path) as opened:
+        assert np.asarray(opened).max() == 4095
+    with pytest.raises(LotteryError, match=r"of a kind that is not read \(\(12,\) bits") as caught:
+        pixels(path)
+    check_bad_data(caught.value, "a.tif")
+
+
 @pytest.mark.parametrize("orientation", range(10))
 def test_photographs_are_upright(tmp_path: Path, orientation: int) -> None:
     shades = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20

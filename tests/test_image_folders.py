@@ -132,10 +132,11 @@ def test_folders_that_hold_no_classes(tmp_path: Path) -> None:
         read_folder(tmp_path, SIDE)
 
 
-def test_test_folders_have_the_classes_of_the_training_folders(tmp_path: Path) -> None:
-    three_classes(tmp_path / "train", 1)
-    three_classes(tmp_path / "test", 1)
-    paint(tmp_path / "test" / "dog" / "0.png", 0)
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_other_splits_have_the_classes_of_the_training_folders(tmp_path: Path, split: str) -> None:
+    for name in ("train", "val", "test"):
+        three_classes(tmp_path / name, 1)
+    paint(tmp_path / split / "dog" / "0.png", 0)
     with pytest.raises(LotteryError, match="there is no training folder of that name") as caught:
         read_folder(tmp_path, SIDE)
     check_bad_data(caught.value, "dog")
@@ -179,15 +180,31 @@ def test_links_are_followed(tmp_path: Path) -> None:
     assert len(folder_paths(root)) == 13
 
 
-@pytest.mark.parametrize("target", ["..", ".", "../..", "nowhere", "loop"])
-def test_links_that_lead_back_or_nowhere_are_named(tmp_path: Path, target: str) -> None:
-    three_classes(tmp_path, 2)
-    (tmp_path / "bee" / "loop").symlink_to(target)
-    with pytest.raises(
-        LotteryError, match="it leads to a folder that|a link that leads nowhere"
-    ) as caught:
-        read_folder(tmp_path, SIDE)
+@pytest.mark.parametrize(
+    ("target", "fault"),
+    [
+        *((target, "it leads to a folder that it lies in") for target in ("..", ".", "../..")),
+        *((target, "it is a link that leads nowhere") for target in ("nowhere", "loop")),
+    ],
+)
+def test_links_that_lead_back_or_nowhere_are_named(tmp_path: Path, target: str, fault: str) -> None:
+    root = tmp_path / "root"
+    three_classes(root, 2)
+    (root / "bee" / "loop").symlink_to(target)
+    with pytest.raises(LotteryError, match=fault) as caught:
+        read_folder(root, SIDE)
     check_bad_data(caught.value, "loop")
+
+
+def test_what_is_transparent_shows_the_background_that_was_asked_for(tmp_path: Path) -> None:
+    for name in ("ape", "bee"):
+        for number in range(3):
+            paint(tmp_path / name / f"{number}.png", 0, "RGBA")
+    for black, pixel in ((0, 255), (1, 0)):
+        raw = read_folder(tmp_path, {"side": 4, "black_background": black})
+        assert values(raw.train.images) == [pixel] * 5
+    with pytest.raises(LotteryError, match="black_background = 2 is out of range; .* 0 to 1"):
+        read_folder(tmp_path, {"side": 4, "black_background": 2})
 
 
 # --- splits

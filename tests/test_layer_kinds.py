@@ -45,6 +45,17 @@ def pooled(x: Tensor) -> Tensor:
     return x.flatten(2).mean(-1)
 
 
+def pairs(x: Tensor) -> Tensor:
+    """Four parts of an image, each as large."""
+    return x.reshape(len(x), 4, 32)
+
+
+def written(net: Net, x: Tensor) -> Tensor:
+    logits = torch.zeros(len(x), 5)
+    logits[:] = net["head"](net["stem"](x.flatten(1)).relu())
+    return logits
+
+
 # A network on images [B, 2, 8, 8], its output layer, and its convolutions.
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], set[str], set[str]]] = {
     "the head is registered first": (
@@ -84,6 +95,32 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], set[str], set[str]]] = {
             other=nn.Linear(8, 5),
         ),
         {"one.weight", "other.weight"},
+        set(),
+    ),
+    "one head is added by the product of the other": (
+        lambda: Net(
+            lambda n, x: torch.addmm(
+                n["one"](x.flatten(1)), x.flatten(1), n["other"].get_parameter("weight").T
+            ),
+            one=nn.Linear(128, 5),
+            other=nn.Linear(128, 5),
+        ),
+        {"one.weight", "other.weight"},
+        set(),
+    ),
+    "logits are products of what two layers give": (
+        lambda: Net(
+            lambda n, x: torch.einsum("bck,bk->bc", n["each"](pairs(x)), n["all"](x.flatten(1))),
+            each=nn.Linear(32, 6),
+            all=nn.Linear(128, 6),
+            unused=nn.Linear(6, 5),
+        ),
+        {"each.weight", "all.weight"},
+        set(),
+    ),
+    "logits are written into a tensor": (
+        lambda: Net(written, head=nn.Linear(6, 5), stem=nn.Linear(128, 6)),
+        {"head.weight"},
         set(),
     ),
     "nothing comes after a recurrent layer": (

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from lottery.forward_pass import trace
+from lottery.products import PRODUCTS
 
 # B sequences of T tokens, E wide; S tokens are attended to.
 B, T, S, E = 2, 5, 7, 4
@@ -198,3 +199,41 @@ def test_a_transformer_with_padding_counts_it() -> None:
     )
     expected = LAYERS["transformer layer"][2]
     assert with_padding == {f"layers.0.{n}" if n else n: c for n, c in expected.items()}
+
+
+aten = torch.ops.aten
+
+
+# What only other devices call, by what they would call it with.
+@pytest.mark.parametrize(
+    "operation",
+    [
+        aten._scaled_dot_product_flash_attention,
+        aten._scaled_dot_product_flash_attention_for_cpu,
+        aten._scaled_dot_product_efficient_attention,
+        aten._scaled_dot_product_cudnn_attention,
+        aten._scaled_dot_product_fused_attention_overrideable,
+    ],
+    ids=str,
+)
+def test_attention_of_any_device(operation: Callable[..., object]) -> None:
+    # Three heads of 4 features, and values of 6.
+    queries, keys, values = (
+        torch.rand(B, 3, length, width) for length, width in ((T, 4), (S, 4), (S, 6))
+    )
+    products = PRODUCTS[operation]([queries, keys, values], None)
+    assert [product.multiply_adds for product in products] == [
+        B * 3 * T * S * 4,
+        B * 3 * T * S * 6,
+    ]
+
+
+@pytest.mark.parametrize("operation", [aten._cudnn_rnn, aten.miopen_rnn], ids=str)
+@pytest.mark.parametrize("shape", [(T, B, 3), (T * B, 3)], ids=["whole", "packed"])
+def test_recurrent_layers_of_any_device(
+    operation: Callable[..., object], shape: tuple[int, ...]
+) -> None:
+    layer = nn.LSTM(3, 4)
+    products = PRODUCTS[operation]([torch.rand(shape), [*layer.parameters()]], None)
+    counts = [product.multiply_adds for product in products]
+    assert counts == [T * B * 16 * 3, T * B * 16 * 4]
