@@ -191,13 +191,18 @@ def test_every_weight_of_the_plain_lstm_is_uniform_within_a_tenth() -> None:
 
 
 @torch.no_grad()
-def test_awd_lstm_starts_as_its_release() -> None:
+@pytest.mark.parametrize("tied", [0, 1])
+def test_awd_lstm_starts_as_its_release(tied: int) -> None:
     # `init_weights` of awd-lstm-lm's model.py, and what torch.nn.LSTM draws.
     torch.manual_seed(0)
-    network = awd_lstm(TextSpec(vocabulary=500), embedding=16, hidden=64, layers=2, second_bias=1)
+    network = awd_lstm(
+        TextSpec(vocabulary=500), embedding=16, hidden=64, layers=2, second_bias=1, tied=tied
+    )
     assert network.decoder_bias is not None
     assert not network.decoder_bias.any()
-    assert 0.099 < float(network.embedding.weight.abs().max()) <= 0.1
+    matrices = ["embedding.weight"] if tied else ["embedding.weight", "decoder_weight"]
+    for name in matrices:
+        assert 0.099 < float(network.get_parameter(name).abs().max()) <= 0.1
     theirs = [torch.nn.LSTM(16, 64), torch.nn.LSTM(64, 16)]
     for ours, reference in zip(network.cores, theirs, strict=True):
         bound = max(float(parameter.abs().max()) for parameter in reference.parameters())

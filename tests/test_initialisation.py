@@ -13,6 +13,8 @@ from nas.conv_cells import CellNetwork
 from nas.conv_layers import LayerNetwork
 from nas.initialisation import Initialisation, initialise
 from nas.published import ENAS_MACRO, ENAS_MICRO
+from nas.search.shared import shared_network
+from nas.search.spaces import CellSpace, LayerSpace, Space
 from nas.wirings import Source
 from training.specs import ImageSpec
 
@@ -150,3 +152,23 @@ def test_a_network_of_layers_starts_as_enas() -> None:
     assert float(scaled.var()) == pytest.approx(CUT * 2, rel=0.1)
     weight = network.classifier.get_parameter("weight")
     assert float(weight.var()) == pytest.approx(CUT * 2 / 32, rel=0.05)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("space", "sizes"),
+    [
+        (
+            CellSpace(nodes=2),
+            {"normal_cells": 1, "reductions": 0, "drop_path": 0.0, "auxiliary": 0},
+        ),
+        (LayerSpace(layers=2), {}),
+    ],
+    ids=["cells", "layers"],
+)
+def test_shared_weights_start_as_enas(space: Space, sizes: dict[str, object]) -> None:
+    whole = {"channels": 32, "dropout": 0.0, **sizes}
+    network = shared_network(space, whole, SPEC, torch.Generator())
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d) and m.groups == 32]
+    scaled = torch.cat([(m.weight * (m.weight[0].numel() * 32) ** 0.5).flatten() for m in layers])
+    assert float(scaled.var()) == pytest.approx(CUT * 2, rel=0.05)

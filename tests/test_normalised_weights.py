@@ -116,6 +116,16 @@ def test_the_old_form_can_be_copied() -> None:
     assert weight_of(layer).any()
 
 
+@pytest.mark.parametrize("normalise", [nn.utils.weight_norm, parametrizations.weight_norm])
+def test_a_recurrent_layer_keeps_no_weight_that_was_computed_when_it_was_built(
+    normalise: Callable[..., nn.Module],
+) -> None:
+    layer = bear_zeros(old_form(normalise, nn.LSTM(3, 4), "weight_hh_l0"))
+    again = copy.deepcopy(layer)
+    x = torch.rand(5, 2, 3)
+    assert torch.equal(again(x)[0], layer(x)[0])
+
+
 class Normalised(nn.Module):
     """Every form of normalised weights behind one another."""
 

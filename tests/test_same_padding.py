@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nas.conv_cells import CellNetwork
 from nas.operations import ENAS_OPERATIONS, OPERATIONS
-from nas.same_padding import same_padding
+from nas.published import ENAS_MICRO
+from nas.same_padding import SameConvolution, SamePool, same_padding
+from nas.wirings import Source
+from training.specs import ImageSpec
 
 
 # ceil(size / stride) come out; size 32 and kernel 3: 15 * 2 + 3 - 32 = 1, kernel 5: 3, of which the smaller half first.
@@ -88,3 +92,23 @@ def test_enas_pads_as_same_is_defined(word: str, height: int, width: int, stride
             under = torch.stack(cells)
             found = {"max": under.amax(0), "ave": under.mean(0), "sep": under.sum(0)}[word[:3]]
             torch.testing.assert_close(out[:, row, column], found, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("wiring", "same"), [("enas", True), ("nao", False), ("darts", False)])
+def test_only_networks_that_are_wired_as_enas_pad_so(wiring: Source, same: bool) -> None:
+    network = CellNetwork(
+        ImageSpec(channels=3, height=8, width=8, classes=10),
+        genotype=ENAS_MICRO,
+        wiring=wiring,
+        channels=4,
+        normal_cells=1,
+        reductions=1,
+        drop_path=0.0,
+        dropout=0.0,
+        auxiliary=0,
+    )
+    kernels = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    strided = [m for m in kernels if m.groups > 1 and m.stride == (2, 2)]
+    assert strided
+    assert all(isinstance(kernel, SameConvolution) == same for kernel in strided)
+    assert any(isinstance(module, SamePool) for module in network.modules()) == same
