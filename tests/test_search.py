@@ -188,6 +188,22 @@ def test_rewards_are_taken_with_dropout_where_that_is_configured(tmp_path: Path)
     assert rewards_of_phases(dropping, tmp_path / "b") != first
 
 
+@pytest.mark.parametrize("config", [LAYERS, NAO_SHARED], ids=["enas", "nao"])
+def test_what_is_learned_from_is_taken_with_dropout_too(
+    config: SearchConfig, tmp_path: Path
+) -> None:
+    found = []
+    for dropout in (False, True):
+        how = dataclasses.replace(
+            config, network={"channels": 2, "dropout": 0.5}, shown=0, reward_dropout=dropout
+        )
+        watcher = Listener()
+        carry_out(how, tmp_path / str(dropout), watcher)
+        found.append([row.reward for row in watcher.rows if row.reward is not None])
+    assert len(found[0]) == len(found[1]) >= 2
+    assert found[0] != found[1]
+
+
 def test_shared_weights_begin_as_configured() -> None:
     text = dataclasses.replace(TEXT, initial=0.01)
     training = shared_training(text.resolved(5), text_task())
