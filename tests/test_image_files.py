@@ -239,6 +239,10 @@ def test_files_of_other_kinds_are_not_tried(tmp_path: Path) -> None:
     with pytest.raises(LotteryError, match="it can't be read as an image") as caught:
         pixels(path)
     check_bad_data(caught.value, "a.png")
+    # Pillow would read this one, whatever its name is.
+    Image.new("RGB", (4, 4)).save(path, format="PCX")
+    with pytest.raises(LotteryError, match="it can't be read as an image"):
+        pixels(path)
 
 
 def written(mode: str, kind: str, **options: Any) -> bytes:

@@ -209,6 +209,22 @@ def test_what_unpacks_to_more_than_the_memory_is_bad_data(
     check_bad_data(caught.value, "mine.npz")
 
 
+def test_a_decompressor_that_finds_no_memory_is_bad_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file may ask for a dictionary of gigabytes."""
+
+    def load(path: Path, allow_pickle: bool) -> None:
+        raise MemoryError
+
+    path = tmp_path / "mine.npz"
+    np.savez(path, **arrays())
+    monkeypatch.setattr(np, "load", load)
+    with pytest.raises(LotteryError, match="it can't be read as an .npz file") as caught:
+        read_npz(path)
+    check_bad_data(caught.value, "mine.npz")
+
+
 def whole_file(packing: int) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w", packing) as archive:
