@@ -149,6 +149,26 @@ def test_contests_rank_lost_networks_worst(
     assert (sizes["n"] + sizes["diverged"]).tolist() == [5, 5]  # none is left out
 
 
+@pytest.mark.parametrize(("lost", "better"), [((1, 1), "b"), ((2, 1), ""), ((1, 2), "b")])
+def test_a_contest_is_not_won_by_the_side_that_lost_more(
+    tmp_path: Path, lost: tuple[int, int], better: str
+) -> None:
+    """By ranks b is ahead, p < 1e-3, unless more of it diverged."""
+    runs = [
+        write_run(
+            tmp_path / network,
+            lambda arm, level, seed, gone=gone, own=own: None if seed < gone else own + 0.1 * seed,
+            network=network,
+            seeds=range(20),
+            levels=0,
+        )
+        for network, gone, own in zip("ba", lost, (95.0, 90.0), strict=True)
+    ]
+    fought = contests(read_table(runs)).iloc[0]
+    assert fought["p"] < 1e-3
+    assert fought["better"] == better
+
+
 def test_the_p_value_of_a_contest_with_lost_networks_is_of_ranks(duel: pd.DataFrame) -> None:
     table = duel.copy()
     lose(table, "lenet-300-100", (0, 1), range(5))

@@ -177,6 +177,89 @@ def test_a_sentence_says_what_was_lost(
     assert answer.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("ticket", "control", "ahead", "verdict"),
+    [(6, 5, 2.0, "undecided"), (5, 6, 2.0, "yes"), (5, 6, -2.0, "undecided"), (6, 5, -2.0, "no")],
+)
+def test_a_control_and_a_ticket_that_lost_more_do_not_win(
+    tmp_path: Path, ticket: int, control: int, ahead: float, verdict: str
+) -> None:
+    """Most of 40 pairs are of one side, p < 1e-4, whichever of the two lost one more."""
+
+    def curve(arm: str, level: int, seed: int) -> float | None:
+        lost = seed < ticket if arm == "ticket" else 10 <= seed < 10 + control
+        own = ahead if arm == "ticket" else 0.1 * (seed % 7)
+        return None if level and lost else 90.0 + own
+
+    arms = ("ticket", "reinitialised")
+    answers = ask(write_run(tmp_path / "a", curve, seeds=range(40), levels=1, arms=arms))
+    answer = answers["Does the initialisation of lenet-300-100 on mnist matter?"]
+    assert answer.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("ticket", "dense", "sentence"),
+    [
+        (
+            (),
+            (0,),
+            "an advantage of +1.00 points [1.00, 1.00] (n = 6; diverged: ticket 0 of 7, dense 1 of 7, "
+            "sign test p = 0.008 for a margin of 0.20).",
+        ),
+        (
+            (1, 2),
+            (0,),
+            "of 1, 0 do not and 1 are undecided; diverged: ticket 2 of 7, dense 1 of 7.",
+        ),
+    ],
+)
+def test_whether_a_level_matches_is_said_with_what_was_lost(
+    tmp_path: Path, ticket: Sequence[int], dense: Sequence[int], sentence: str
+) -> None:
+    def curve(arm: str, level: int, seed: int) -> float | None:
+        return None if seed in (ticket if level else dense) else 90.0 + level
+
+    run = write_run(tmp_path / "a", curve, seeds=range(7), levels=1, arms=("ticket",))
+    assert sentence in next(iter(ask(run).values())).answer
+
+
+@pytest.mark.parametrize(
+    ("lost", "sentence"),
+    [
+        (
+            (0, 1),
+            "enas-micro (searched, density 100 %) is better than lenet-300-100 (designed, density 100 %): "
+            "+2.00 points [2.00, 2.00] (adjusted rank test p = 0.008, n = 5 and 3 (2 lost))",
+        ),
+        (
+            range(5),
+            "enas-micro (searched, density 100 %) is better than lenet-300-100 (designed, density 100 %): "
+            "– [–, –] (adjusted rank test p = 0.008, n = 5 and 0 (5 lost))",
+        ),
+    ],
+)
+def test_a_contest_names_its_winner_and_what_was_lost(
+    tmp_path: Path, lost: Sequence[int], sentence: str
+) -> None:
+    runs = [
+        write_run(
+            tmp_path / network,
+            lambda arm, level, seed, own=own, gone=gone: None if seed in gone else 90.0 + own,
+            network=network,
+            origin=origin,
+            levels=0,
+            arms=("ticket",),
+        )
+        for network, origin, own, gone in (
+            ("lenet-300-100", "designed", 0.0, lost),
+            ("enas-micro", "searched", 2.0, ()),
+        )
+    ]
+    answer = ask(*runs)["Search or prune: is the searched network the better one on mnist?"]
+    assert answer.verdict == "yes"
+    assert sentence in answer.answer
+
+
 def test_lost_controls_are_no_missing_controls(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", losing((), range(7)), seeds=range(7), levels=1)
     answer = next(iter(ask(run).values()))
