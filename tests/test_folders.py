@@ -43,6 +43,19 @@ def test_a_removed_file_is_gone_from_disk_and_manifest(tmp_path: Path) -> None:
     assert made.names() == ["b"]
 
 
+def test_what_killed_writers_left_is_cleared_up_and_nothing_else(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    made.write("level/c", b"third")
+    left = [f".a.{'0f' * 16}.tmp", f"level/.weights.safetensors.{'a1' * 16}.tmp"]
+    theirs = [".notes.tmp", "level/draft.tmp", f"level/{'0f' * 16}.tmp"]
+    for name in (*left, *theirs):
+        (tmp_path / name).write_bytes(b"half")
+    made.tidy()
+    assert not any((tmp_path / name).exists() for name in left)
+    assert all((tmp_path / name).read_bytes() == b"half" for name in theirs)
+    assert [made.read(name) for name in made.names()] == [b"first file", b"file two..", b"third"]
+
+
 def test_every_flipped_byte_of_a_file_is_noticed(tmp_path: Path) -> None:
     made = folder(tmp_path)
     data = made.read("a")

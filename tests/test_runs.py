@@ -98,6 +98,14 @@ def test_a_start_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     assert stored_experiment(open_run(tmp_path, TINY, FACTS)) == TINY
 
 
+def test_what_killed_writers_left_goes_when_a_run_begins_or_goes_on(tmp_path: Path) -> None:
+    left = tmp_path / f".experiment.json.{'0f' * 16}.tmp"
+    for _ in range(2):
+        left.write_bytes(b"{")
+        open_run(tmp_path, TINY, FACTS)
+        assert not left.exists()
+
+
 def test_a_damaged_experiment_is_refused(tmp_path: Path) -> None:
     run = open_run(tmp_path / "a", TINY, FACTS)
     path = run.root / "experiment.json"

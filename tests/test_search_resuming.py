@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.search.configs import SearchConfig
+from nas.search.folders import open_search
 from nas.search.records import is_search
 from nas.search.search import CHECKPOINT
 from tests.tiny_searches import (
@@ -84,6 +85,14 @@ def test_the_checkpoint_of_a_rollback_counts_when_it_goes_on(
     assert is_search(tmp_path / "b" / "run")
     carry_out(RANDOM, tmp_path / "b" / "run", task=Doctored({5: 1}))
     assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
+
+
+def test_what_killed_writers_left_goes_when_a_search_begins_or_goes_on(tmp_path: Path) -> None:
+    left = tmp_path / f".search.json.{'0f' * 16}.tmp"
+    for _ in range(2):
+        left.write_bytes(b"{")
+        open_search(tmp_path, RANDOM, {"fingerprint": ""})
+        assert not left.exists()
 
 
 def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
