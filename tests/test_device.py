@@ -168,6 +168,7 @@ def test_the_environment_names_versions_device_and_command(monkeypatch: pytest.M
     assert torch.__version__.startswith(versions["torch"].split("+")[0])
     assert (found["device"], found["command"]) == ("cpu", ["prune", "demo"])
     assert found["threads"] == torch.get_num_threads()
+    assert found["instructions"] == torch.backends.cpu.get_cpu_capability()
     assert found["precision"] == "bf16"
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from nas.search.records import ARCHITECTURES
+from tests.commands import lottery
+from tests.tiny_runs import TOML
+from tests.tiny_searches import RANDOM
+from training.configs import DataConfig
 from training.environments import ENVIRONMENT, note_environment, read_environments
 from training.errors import LotteryError
 from training.folders import Folder
+from training.plain import to_toml
 
 ONE: dict[str, Any] = {
     "versions": {"torch": "2.11.0", "scipy": "1.17"},
@@ -56,3 +65,54 @@ def test_another_form_is_damaged(tmp_path: Path, data: bytes) -> None:
     Folder(tmp_path).write(ENVIRONMENT, data)
     with pytest.raises(LotteryError, match="environment.json is damaged"):
         read_environments(Folder(tmp_path))
+
+
+def told(*words: str) -> list[str]:
+    """What a command that succeeds says of another environment, line ends aside."""
+    result = lottery(*words)
+    assert result.exit_code == 0, result.output
+    notes = " ".join(result.stderr.split()).split("Note: ")[1:]
+    return [note for note in notes if "environment" in note]
+
+
+def threads_of(folder: Path) -> list[int]:
+    return [held["threads"] for held in json.loads((folder / ENVIRONMENT).read_text())]
+
+
+def test_a_run_that_goes_on_says_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(TOML)
+    words = ("prune", "tiny.toml", "--seeds", "0", "--out", "run")
+    one = torch.get_num_threads()
+    assert told(*words, "--levels", "1") == []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: one + 6)
+    # Nothing is computed.
+    assert told(*words, "--levels", "1") == []
+    differs = (
+        f"run goes on in another environment (threads was {one} and is {one + 6}): from here on"
+    )
+    (note,) = told(*words, "--levels", "2")
+    assert note.startswith(differs)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: one)
+    (note,) = told("control", "run", "shuffled-mask")
+    assert f"threads was {one + 6} and is {one}" in note
+    assert threads_of(tmp_path / "run") == [one, one + 6, one]
+
+
+def test_a_search_that_goes_on_says_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = dataclasses.replace(RANDOM, data=DataConfig(name="digits"))
+    (tmp_path / "search.toml").write_text(to_toml(config))
+    words = ("search", "search.toml", "--out", "found")
+    one = torch.get_num_threads()
+    assert told(*words) == []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: one + 6)
+    assert told(*words) == []
+    Folder(tmp_path / "found").remove(ARCHITECTURES)
+    (note,) = told(*words)
+    assert f"another environment (threads was {one} and is {one + 6})" in note
+    assert threads_of(tmp_path / "found") == [one, one + 6]
