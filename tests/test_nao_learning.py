@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from nas.search.nao import Nao
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_training import quality, train_surrogate
 from nas.search.spaces import Choices, Space
-from tests.tiny_nao import CELLS, RECURRENT, third_operations, tiny
+from tests.tiny_nao import CELLS, RECURRENT, drawn, third_operations, tiny
 
 both = pytest.mark.parametrize("sharing", [True, False], ids=["shared", "alone"])
 
@@ -92,12 +93,42 @@ def test_at_least_two_are_trained_on() -> None:
         assert "held_out" not in figures
 
 
+def rewards(rows: Sequence[Choices]) -> list[float]:
+    """80 / perplexity of the perplexities 100, 200, 300 and 400."""
+    return [80.0 / (100.0, 200.0, 300.0, 400.0)[row[0]] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("target", "learned", "middle"),
+    [
+        ("reward", [0.0, 1 / 9, 1 / 3, 1.0], 0.5),  # (0.8 + 0.2) / 2
+        # Between the losses log 100 and log 400 lies log 200.
+        ("loss", [0.0, math.log(4 / 3) / math.log(4), 0.5, 1.0], 80 / 200),
+        ("perplexity", [0.0, 1 / 3, 2 / 3, 1.0], 80 / 250),
+    ],
+)
+def test_what_is_learned_of_a_language_model_is_the_target(
+    target: str, learned: list[float], middle: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[float]] = []
+
+    def trained(space: Space, config: NaoConfig, rows: Any, known: list[float], *rest: Any) -> Any:
+        seen.append(sorted({round(value, 9) for value in known}))
+        return train_surrogate(space, config, rows, known, *rest)
+
+    monkeypatch.setattr(nao, "train_surrogate", trained)
+    monkeypatch.setattr(nao, "predicted_performance", lambda _, rows: [0.5] * len(rows))
+    search = Nao(RECURRENT, tiny(target=target, epochs=1, hold_out=0.0), seed=0, sharing=True)
+    search.after_epoch(0, rewards)
+    search.after_epoch(1, rewards)
+    told = [one for one in search.predictions(drawn(RECURRENT, 40)) if one is not None]
+    assert len(seen) == 3
+    assert all(one == pytest.approx(learned) for one in seen)
+    assert told
+    assert told == pytest.approx([middle] * len(told))
+
+
 def test_predictions_of_a_language_model_are_rewards() -> None:
-    perplexities = [100.0, 200.0, 300.0, 400.0]
-
-    def rewards(rows: Sequence[Choices]) -> list[float]:
-        return [80.0 / perplexities[row[0]] for row in rows]
-
     for target in ("reward", "loss", "perplexity"):
         search = Nao(RECURRENT, tiny(target=target, epochs=20), seed=0, sharing=True)
         for epoch in range(2):
