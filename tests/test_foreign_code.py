@@ -104,8 +104,10 @@ def test_what_passes_through(error: BaseException) -> None:
 
 
 def test_what_the_catalogs_networks_raise_is_ours() -> None:
-    with pytest.raises(ValueError, match="ours"), code_of("resnet", "failed", "mend it"):
-        raise ValueError("ours")
+    with pytest.raises(ValueError, match="^ours$"), code_of("resnet", "failed", "mend it"):
+        Failing(ValueError("ours"))(torch.zeros(1, 64))
+    with pytest.raises(ValueError, match="^around$"), code_of("m:f", "failed", "mend it"):
+        raise ValueError("around")
     with (
         pytest.raises(
             LotteryError,

@@ -27,6 +27,16 @@ def process(
 ) -> CompletedProcess[bytes]:
     """Run a command as a process of its own, in which every warning is an error."""
     code = "from lottery.cli.main import cli; cli()"
+    return python(code, *words, encoding=encoding, out=out, err=err)
+
+
+def python(
+    code: str,
+    *words: str | Path,
+    encoding: str = "utf-8",
+    out: int | IO[str] = PIPE,
+    err: int | IO[str] = PIPE,
+) -> CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *map(str, words)],
         env={**os.environ, "PYTHONIOENCODING": encoding},
@@ -77,9 +87,10 @@ def test_a_full_output_is_4_in_one_sentence(words: tuple[str, ...]) -> None:
 
 
 def test_a_message_that_can_not_be_written_keeps_its_exit_code() -> None:
+    """Not 1, which Python ends with after an exception of any kind."""
     with FULL.open("w") as full:
-        assert process("show", "nowhere", err=full).returncode == ExitCode.ERROR
-        assert process("show", "nowhere", err=full, out=full).returncode == ExitCode.ERROR
+        assert process("prune", "no.toml", err=full).returncode == ExitCode.BAD_DATA
+        assert process("prune", "no.toml", err=full, out=full).returncode == ExitCode.BAD_DATA
 
 
 @pytest.mark.parametrize("words", [("--help",), ("recipes",), ("recipes", "--json")])
@@ -88,6 +99,18 @@ def test_a_reader_that_left_is_no_news(words: tuple[str, ...]) -> None:
     os.close(reading)
     try:
         found = process(*words, out=writing)
+    finally:
+        os.close(writing)
+    assert (found.returncode, found.stderr) == (ExitCode.ERROR, b"")
+
+
+def test_what_is_left_to_a_reader_that_left_is_dropped() -> None:
+    """Nothing of it is written before the end, when the interpreter would complain."""
+    code = "from lottery.cli.terminal import output\nwith output():\n    print('late')"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        found = python(code, out=writing)
     finally:
         os.close(writing)
     assert (found.returncode, found.stderr) == (ExitCode.ERROR, b"")
