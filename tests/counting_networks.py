@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import random
 import types
@@ -59,6 +60,11 @@ class Value:
 
     calls: int = 0
 
+    def add(self) -> int:
+        """Count one."""
+        self.calls += 1
+        return self.calls
+
 
 class Slots:
     """A count in an object without a dict."""
@@ -82,6 +88,11 @@ def _add_first(count: Any) -> int:
 def _append(count: Any) -> int:
     count.append(0)
     return len(count)
+
+
+def _join(count: Any) -> int:
+    count.seen |= {len(count.seen)}
+    return len(count.seen)
 
 
 def _everywhere(_: Any) -> int:
@@ -138,6 +149,15 @@ COUNTS: list[tuple[Callable[[], Any], Callable[[Any], int], str]] = [
         lambda draw: len(torch.rand(1, generator=draw)),
         "count",
     ),
+    (
+        lambda: np.random.RandomState(3),
+        lambda draw: int(draw.randint(9)),
+        "count['state']['key']",
+    ),
+    (lambda: types.SimpleNamespace(seen=set()), _join, "count.seen"),
+    (lambda: types.SimpleNamespace(seen=frozenset()), _join, "count.seen"),
+    (lambda: Value().add, lambda add: add(), "count[1].calls"),
+    (lambda: functools.partial(Value.add, Value()), lambda add: add(), "count[1][0].calls"),
 ]
 
 
@@ -178,6 +198,20 @@ class Tally:
 tally = Tally()
 
 
+class Once:
+    """An object that counts when it is first asked."""
+
+    @functools.cached_property
+    def first(self) -> int:
+        """Count one in the file."""
+        return _helper()
+
+
+def _in_place(_: Any) -> int:
+    other_file.calls += 1
+    return 0
+
+
 def _helper() -> int:
     global calls  # noqa: PLW0603
     calls += 1
@@ -198,6 +232,8 @@ BESIDE: list[tuple[Callable[[Any], int], str]] = [
     (lambda _: Tally.once(), "step.Tally.total"),
     (lambda _: _add(Tally.inner), "step.Tally.inner.calls"),
     (lambda _: tally.next, "step.tally.once.Tally.next._helper.calls"),
+    (lambda _: Once().first, "step.Once.first._helper.calls"),
+    (_in_place, "step.other_file.calls"),
     (lambda _: int(generator.integers(9)), "step.generator['state']['state']"),
     (lambda _: len(layer(torch.rand(3, 64))), "step.layer.running_mean"),
     (lambda _: other_file.count(), "step.other_file.count.calls"),

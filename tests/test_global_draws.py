@@ -122,6 +122,21 @@ def test_each_step_part_and_seed_has_its_own_draws() -> None:
     assert all(map(torch.equal, dropped(4, (5, 5))[::2], dropped(4, (5,))))
 
 
+def test_what_is_evaluated_draws_the_same_whichever_step_was_last() -> None:
+    replicates = Replicates([nn.Linear(1, 1)] * 2, (3, 4), "looped")
+
+    def drawn(draw: int) -> list[list[float]]:
+        replicates.advance(draw)
+        kept: Tensor = replicates(lambda network: torch.rand(4))
+        return kept.tolist()
+
+    trained_with = [drawn(draw) for draw in (0, 1)]
+    replicates.eval()
+    first, *others = [drawn(draw) for draw in (1, 0, 17)]
+    assert others == [first, first]
+    assert len({*map(tuple, [*first, *trained_with[0], *trained_with[1]])}) == 6
+
+
 def test_the_generator_is_set_and_restored() -> None:
     device = torch.device("cpu")
     before = torch.get_rng_state()

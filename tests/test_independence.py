@@ -270,11 +270,28 @@ def test_a_first_state_that_is_not_zeros(factory: Factory, told: str, batching: 
     )
 
 
-def test_weights_that_move_otherwise_are_told_from_rounding() -> None:
-    """Where losses and buffers are alike."""
-    seen = _Seen(torch.ones(()), torch.ones(()), {"w": torch.ones(3)}, {})
-    other = dataclasses.replace(seen, moved={"w": torch.zeros(3)})
-    assert not _differs([[seen]], [[seen]])
-    assert _differs([[seen]], [[other]])
-    rounded = dataclasses.replace(seen, moved={"w": torch.ones(3) + 1e-3})
-    assert not _differs([[seen]], [[rounded]])
+SEEN = _Seen(torch.ones(()), torch.ones(4), {"w": torch.ones(3)}, {"b": torch.ones(2)})
+
+
+@pytest.mark.parametrize(
+    ("other", "apart"),
+    [
+        (lambda by: {"loss": SEEN.loss + by}, (1.0, float("nan"), float("inf"))),
+        (
+            lambda by: {"evaluated": SEEN.evaluated + torch.tensor([0.0, 0.0, 0.0, by])},
+            (1.0, float("nan"), float("inf")),
+        ),
+        (lambda by: {"buffers": {"b": SEEN.buffers["b"] + torch.tensor([by, 0.0])}}, (1.0,)),
+        (lambda by: {"moved": {"w": SEEN.moved["w"] - by}}, (1.0,)),
+    ],
+    ids=["loss", "evaluated", "buffers", "moved"],
+)
+def test_what_differs_in_one_place_is_told_from_rounding(
+    other: Callable[[float], dict[str, Any]], apart: tuple[float, ...]
+) -> None:
+    assert not _differs([[SEEN, SEEN]], [[SEEN, SEEN]])
+    assert not _differs([[dataclasses.replace(SEEN, **other(1e-4))]], [[SEEN]])
+    for by in apart:
+        far = dataclasses.replace(SEEN, **other(by))
+        for one, another in ((SEEN, far), (far, SEEN)):
+            assert _differs([[SEEN, one], [SEEN, SEEN]], [[SEEN, another], [SEEN, SEEN]])

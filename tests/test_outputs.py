@@ -16,10 +16,13 @@ from lottery.experiments import NetworkConfig
 from nas.outside_networks import Factory
 from tests.own_runs import OWN, OWN_TEXT, refusal, setting
 from tests.tiny_runs import text
+from tests.tiny_tasks import image_task, text_task
 from training.errors import LotteryError
 from training.specs import Spec, TextSpec
 from training.tasks.catalog import load_task
+from training.tasks.language_modelling import LanguageModelling
 from training.tasks.outputs import check_words, classifiers, in_words
+from training.tasks.task import Task
 
 Named = namedtuple("Named", ["logits", "hidden"])
 
@@ -168,6 +171,49 @@ def test_logits_in_another_order_are_refused_by_unequal_sizes() -> None:
     assert "in evaluation mode for tokens [T, B] = [6, 2], but the task needs logits" in told
 
 
+class BatchFirstWhileTraining(Words):
+    """The same, while it trains."""
+
+    def forward(self, tokens: Tensor, state: tuple[Tensor]) -> tuple[Tensor, tuple[Tensor]]:
+        """Logits `[B, T, V]`, or as they should be."""
+        logits, after = super().forward(tokens, state)
+        return logits.transpose(0, 1) if self.training else logits, after
+
+
+def of_two_tokens() -> LanguageModelling:
+    """Windows that are as long as the trial's columns are many elsewhere."""
+    data = text()
+    assert isinstance(data, LanguageModelling)
+    return LanguageModelling(data.data, 4, 2, evaluation_columns=3)
+
+
+def test_windows_of_two_tokens_tell_the_orders_apart_too() -> None:
+    told = refusal(BatchFirst, OWN_TEXT, task=of_two_tokens())
+    assert "a tensor [3, 2, 10], a tuple" in told
+    check(OWN_TEXT, setting(Recurrent, of_two_tokens()))
+
+
+def test_logits_in_another_order_while_it_trains() -> None:
+    told = refusal(BatchFirstWhileTraining, OWN_TEXT, task=text())
+    assert "(a tensor [4, 6, 10], a tuple of 1 (a tensor [1, 4, 8])) while it trains" in told
+
+
+@pytest.mark.parametrize("task", [image_task(), text_task()], ids=["images", "text"])
+def test_all_that_is_trained_and_scored_is_checked(task: Task) -> None:
+    """Also a number of examples that the trial does not have."""
+
+    def turned(given: Tensor, state: object = None) -> object:
+        if isinstance(task, LanguageModelling):
+            return torch.zeros(given.shape[1], len(given), task.spec.vocabulary), state
+        return torch.zeros(3, len(given))
+
+    state = (torch.zeros(1, 3, 4),) if isinstance(task, LanguageModelling) else ()
+    batch = [tensor[0] for tensor in task.batches([0])(0)]
+    for step, when in ((task.loss, "while it trains"), (task.score, "in evaluation mode")):
+        with pytest.raises(LotteryError, match=f"^The network gives a .* {when} for "):
+            step(turned, state, *batch)
+
+
 class Recurrent(Words):
     """Reads from left to right."""
 
@@ -231,7 +277,26 @@ class Averaging(Words):
         return x - x.mean(0), state
 
 
-@pytest.mark.parametrize("factory", [Bidirectional, Attentive, Peeking, Averaging])
+class ButForTheLast(Words):
+    """The same, but no word sees the last one."""
+
+    def over_time(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Less the mean of the others."""
+        return x - x[:-1].mean(0), state
+
+
+class InThrees(Words):
+    """Sees the mean of three words, of which the middle of a window of six begins the second."""
+
+    def over_time(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Less the mean."""
+        threes = x.unflatten(0, (-1, 3)) if len(x) % 3 == 0 else x[:, None]
+        return (threes - threes.mean(1, keepdim=True)).flatten(0, 1), state
+
+
+@pytest.mark.parametrize(
+    "factory", [Bidirectional, Attentive, Peeking, Averaging, ButForTheLast, InThrees]
+)
 def test_a_language_model_that_sees_what_it_predicts(factory: Factory) -> None:
     told = refusal(factory, OWN_TEXT, task=text())
     assert told.startswith("The network sees the words that it is to predict: in a window of 6 ")

@@ -202,3 +202,39 @@ def test_buffers_without_a_fixed_shape() -> None:
         Growing
     )
     assert "makes its buffer rows only while it runs; give it its shape" in refusal(Unmade)
+
+
+class InTwoPlaces(Classifier):
+    """A buffer that stands in a layer too, and is assigned anew in one of both places."""
+
+    mean: Tensor
+    anew = "mean"
+
+    def prepare(self) -> None:
+        """One tensor."""
+        self.register_buffer("mean", torch.zeros(64))
+        self.also = nn.Module()
+        self.also.register_buffer("mean", self.mean)
+
+    def change(self, x: Tensor) -> Tensor:
+        """Subtract it."""
+        if self.training:
+            path, _, own = self.anew.rpartition(".")
+            setattr(self.get_submodule(path), own, x.detach().mean(0))
+        return x - self.get_buffer("also.mean")
+
+
+class InTheOther(InTwoPlaces):
+    """In the layer."""
+
+    anew = "also.mean"
+
+
+@pytest.mark.parametrize("batching", ["looped", "stacked"])
+@pytest.mark.parametrize("factory", [InTwoPlaces, InTheOther])
+def test_a_buffer_in_two_places_can_not_be_assigned_anew(
+    factory: type[InTwoPlaces], batching: Batching
+) -> None:
+    assert refusal(factory, batching=batching) == (
+        f"The network's forward assigns its {factory.anew} anew; only buffers may change there, each in one place."
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import re
 import subprocess
 import sys
@@ -14,8 +16,19 @@ import pytest
 from analysis.report import inline_svg, render_report
 from analysis.tables import read_table
 from analysis.text_tables import levels_table, results_table
+from lottery.records import (
+    DATA,
+    RECORDS,
+    Value,
+    read_facts,
+    records_from_json,
+    records_to_json,
+)
+from tests.commands import done
 from tests.fake_runs import perplexity_curve, write_run
+from training.folders import Folder
 from training.metrics import PERPLEXITY
+from training.storage import to_json
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
@@ -129,6 +142,25 @@ def test_the_levels_table_has_verdicts_of_tickets_only(tmp_path: Path) -> None:
         ("1", "reinitialised"): "–",
         ("1", "random-mask"): "–",
     }
+
+
+@pytest.mark.parametrize(("cut", "shown"), [("characters", 2), ("words", 0)])
+def test_pages_and_terminals_show_bits_where_tokens_are_characters(
+    tmp_path: Path, cut: str, shown: int
+) -> None:
+    """A loss of 1.25 ln 2 is 1.25 bits, beside the dense network's perplexity and in its row."""
+    run = write_run(tmp_path / "a", perplexity_curve, metric=PERPLEXITY, levels=0)
+    folder, name = Folder(run), f"level-00/{RECORDS}"
+    loss = Value(at="best", split="test", metric="loss", value=1.25 * math.log(2))
+    records = records_from_json(folder.read(name), folder.path(name))
+    with_loss = [dataclasses.replace(one, values=(*one.values, loss)) for one in records]
+    folder.write(name, records_to_json(with_loss))
+    folder.write(DATA, to_json({**read_facts(run)["data"], "cut into": cut}))
+    page = Page()
+    page.feed(render_report([run], "Letters"))
+    assert page.text.count("bits per character") == shown
+    assert page.text.count("1.25") == shown
+    assert done("show", run).count("1.25") == shown // 2
 
 
 def test_an_svg_file_becomes_an_element() -> None:

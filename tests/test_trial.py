@@ -141,9 +141,9 @@ def test_the_first_and_the_last_seed(seed: int) -> None:
 
 
 class Full(Classifier):
-    """An operation that does not take bf16, in training, or in evaluation alone."""
+    """An operation that does not take bf16."""
 
-    only_evaluated = False
+    in_training = in_evaluation = True
 
     def prepare(self) -> None:
         """A square matrix."""
@@ -153,19 +153,25 @@ class Full(Classifier):
     def change(self, x: Tensor) -> Tensor:
         """LU factors, which there are none of in bf16."""
         rows: Tensor = self.first(x).view(-1, 8, 8)
-        if self.only_evaluated and self.training:
+        if not (self.in_training if self.training else self.in_evaluation):
             return rows.flatten(1)
         factors: Tensor = torch.linalg.lu_factor(rows + 9 * self.square.to(rows))[0]
         return factors.flatten(1)
 
 
+class FullAtFirst(Full):
+    """In training alone."""
+
+    in_evaluation = False
+
+
 class FullAtLast(Full):
     """In evaluation alone."""
 
-    only_evaluated = True
+    in_training = False
 
 
-@pytest.mark.parametrize("factory", [Full, FullAtLast])
+@pytest.mark.parametrize("factory", [Full, FullAtFirst, FullAtLast])
 def test_the_precision_is_that_of_training(factory: Factory) -> None:
     check(OWN, setting(factory))
     half = dataclasses.replace(OWN, training=dataclasses.replace(OWN.training, precision="bf16"))
