@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -154,10 +155,14 @@ def test_a_contest_is_not_won_by_the_side_that_lost_more(
     tmp_path: Path, lost: tuple[int, int], better: str
 ) -> None:
     """By ranks b is ahead, p < 1e-3, unless more of it diverged."""
+
+    def value(gone: int, own: float, arm: str, level: int, seed: int) -> float | None:
+        return None if seed < gone else own + 0.1 * seed
+
     runs = [
         write_run(
             tmp_path / network,
-            lambda arm, level, seed, gone=gone, own=own: None if seed < gone else own + 0.1 * seed,
+            partial(value, gone, own),
             network=network,
             seeds=range(20),
             levels=0,

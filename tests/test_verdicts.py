@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -241,10 +242,13 @@ def test_whether_a_level_matches_is_said_with_what_was_lost(
 def test_a_contest_names_its_winner_and_what_was_lost(
     tmp_path: Path, lost: Sequence[int], sentence: str
 ) -> None:
+    def value(own: float, gone: Sequence[int], arm: str, level: int, seed: int) -> float | None:
+        return None if seed in gone else 90.0 + own
+
     runs = [
         write_run(
             tmp_path / network,
-            lambda arm, level, seed, own=own, gone=gone: None if seed in gone else 90.0 + own,
+            partial(value, own, gone),
             network=network,
             origin=origin,
             levels=0,
