@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,11 +50,12 @@ def prune(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -
             "lower the learning rate or clip gradients with training.optimizer.clip_norm."
         )
     if 0 < keep < len(ranked):
-        # Selecting the least score that stays takes a tenth of the time of sorting all.
-        least = torch.kthvalue(ranked, len(ranked) - keep + 1).values
+        # Selecting the least score that stays takes a fraction of the time of sorting all.
+        place = len(ranked) - keep
+        least = np.partition(ranked.numpy(), place)[place].item()
         chosen = alive & (flat > least)
         ties = (alive & (flat == least)).nonzero().flatten()
-        chosen[ties[: keep - int(chosen.sum())]] = True
+        chosen[ties[: keep - int(chosen.count_nonzero())]] = True
     else:
         chosen = alive if keep else torch.zeros_like(alive)
     pieces = torch.split(chosen, [m.numel() for m in mask.values()])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import training.differentiation
+import training.playing
 from tests.tiny_tasks import SIZES, config, half_masks, image_task, stack, task_for, trained
 from training.batching import Batching
 from training.playing import Recorded
@@ -76,14 +77,23 @@ def test_operations_of_every_kind_are_played() -> None:
     assert calls.count == 2
 
 
-def test_arguments_of_another_shape_are_never_played() -> None:
+def test_arguments_of_another_shape_are_played_by_themselves() -> None:
     calls = Calls(lambda x: x.sum() * len(x))
     played = recorded(calls)
     for _ in range(3):
-        played(torch.ones(2))
-    assert float(played(torch.ones(3))) == 9.0
-    assert float(played(torch.ones(2))) == 4.0
-    assert calls.count == 3
+        assert float(played(torch.ones(2))) == 4.0
+        assert float(played(torch.ones(3))) == 9.0
+    assert float(played(torch.ones(4).view(2, 2).t())) == 8.0
+    assert calls.count == 5
+
+
+def test_of_many_forms_the_first_are_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training.playing, "MOST_FORMS", 2)
+    calls = Calls(lambda x: x.sum() * len(x))
+    played = recorded(calls)
+    for _ in range(4):
+        assert [float(played(torch.ones(n))) for n in (1, 2, 3)] == [1.0, 4.0, 9.0]
+    assert calls.count == 2 + 2 + 4
 
 
 def test_gradients_are_played() -> None:
@@ -203,6 +213,22 @@ def test_a_played_training_equals_one_that_is_not_bit_for_bit(
     plain, seen = run()
     assert all(torch.equal(tensor, plain[key]) for key, tensor in tensors.items())
     assert looks == seen
+
+
+def test_a_training_on_text_calls_its_network_twice_for_every_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """24 steps of 5 epochs: the first window, whose state is zeros, those of 7 after it, and the last, of 1."""
+    calls: list[bool] = []
+    forward = Replicates.forward
+
+    def counted(self: Replicates, *inputs: Any) -> Any:
+        calls.append(self.training)
+        return forward(self, *inputs)
+
+    monkeypatch.setattr(Replicates, "forward", counted)
+    trained(stack("awd-lstm", (0, 1)), task_for("awd-lstm"), config(24, 24))
+    assert calls.count(True) == 6
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

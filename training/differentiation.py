@@ -72,9 +72,8 @@ def _of_part(
         others = (*replicates.stacked.values(), *tree_leaves((carry, part, after)))
         return loss.detach(), after, own_memory(left, others)
 
-    # What is carried from batch to batch, and a text's last window, have several forms; torch's own recurrent modules
-    # choose slower kernels while they are recorded.
-    if task.first_carry(replicates) != () or has_torch_recurrence(replicates):
+    # Torch's own recurrent modules choose slower kernels while they are recorded.
+    if has_torch_recurrence(replicates) or not task.few_shapes:
         return of_part
     return Recorded(of_part, lambda: _plain_state(replicates))
 

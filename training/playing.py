@@ -7,6 +7,7 @@ again at every step. A recording holds those alone, in their order, and playing 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,15 +16,29 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from training.recording import Observed, Operation, Recording, Variable, leaves_of, record, replaced
 
+# Each has its operations in memory, and takes two calls and their compilation.
+MOST_FORMS = 8
+
+
+@dataclass
+class _Form:
+    """What is known of a function with arguments of one form: its first recording, then how to play it."""
+
+    first: Recording | None = None
+    play: Callable[[Sequence[Tensor]], Any] | None = None
+
 
 class Recorded:
     """A function that is recorded at its first two calls, and played from then on if both recordings are the same.
 
     What it returns, tensors in tuples or lists of any depth, has to follow from its tensor arguments and from tensors
     that stand elsewhere and are only ever changed in place, such as weights. Where it also follows from something
-    else, such as a count of its calls, the two recordings differ, and it is called as ever; so it is with arguments of
-    other shapes than the first, and after anything that a recording can't hold, such as reading a tensor's values. What
-    it does besides, such as printing, is not played.
+    else, such as a count of its calls, the two recordings differ, and it is called as ever; so it is after anything
+    that a recording can't hold, such as reading a tensor's values. What it does besides, such as printing, is not
+    played.
+
+    Arguments of other shapes or strides are recorded and played by themselves, such as a text's last window, which is
+    shorter. Of many forms the first `MOST_FORMS` are.
 
     Args:
         function: what to record.
@@ -34,31 +49,30 @@ class Recorded:
         self._function = function
         self._state = state
         self._before = state()
-        self._form: object = None
-        self._first: Recording | None = None
-        self._play: Callable[[Sequence[Tensor]], Any] | None = None
+        self._forms: dict[object, _Form] = {}
         self._differs = False
 
     def __call__(self, *inputs: Any) -> Any:
         """What the function returns."""
         tensors, structure = tree_flatten(inputs)
-        form = structure, [(t.shape, t.stride(), t.dtype) for t in tensors]
-        if self._form is None:
-            self._form = form
-        if self._differs or form != self._form:
+        key = structure, tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        if key not in self._forms and len(self._forms) < MOST_FORMS:
+            self._forms[key] = _Form()
+        form = self._forms.get(key)
+        if self._differs or form is None:
             with Observed():
                 return self._function(*inputs)
-        if self._play is not None:
-            return self._play(tensors)
+        if form.play is not None:
+            return form.play(tensors)
         outputs, recording = record(self._function, inputs)
-        if self._first is None:
-            self._first = recording
+        if form.first is None:
+            form.first = recording
             return outputs
-        if recording.is_like(self._first) and self._state() == self._before:
-            self._play = _player(recording)
+        if recording.is_like(form.first) and self._state() == self._before:
+            form.play = _player(recording)
         else:
             self._differs = True
-        self._first = None
+        form.first = None
         return outputs
 
 
