@@ -172,7 +172,11 @@ def test_the_environment_names_versions_device_and_command(monkeypatch: pytest.M
     assert found["precision"] == "bf16"
 
 
-def test_the_environment_says_where_tf32_is_used() -> None:
+def test_the_environment_says_where_tf32_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What torch allows elsewhere is no matter.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    nowhere = {"matrix products": False, "convolutions": False}
+    assert environment(CPU, "fp32")["tf32"] == environment(CPU, "bf16")["tf32"] == nowhere
     assert environment(CPU, "tf32")["tf32"] == {"matrix products": True, "convolutions": True}
 
 

@@ -314,3 +314,28 @@ def test_the_users_files_come_first_while_they_are_imported_and_last_then(
     assert not (importlib.import_module("wave").__file__ or "").startswith(str(code))
     del sys.modules["wave"]
     assert str(import_factory("imports_of_a_test:make", code)(IMAGES)) == "theirs"
+
+
+class FailsOnTest(nn.Module):
+    """Raises on the test split, the only one of 500 images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From images to logits."""
+        if len(x) == 500:
+            raise ValueError("not these")
+        logits: Tensor = self.last(x.flatten(1))
+        return logits
+
+
+def test_a_forward_that_fails_while_it_is_scored_at_the_end(tmp_path: Path) -> None:
+    experiment = dataclasses.replace(OWN, levels=0)
+    made = setting(lambda spec: FailsOnTest())
+    run = open_run(tmp_path / "own", experiment, made.task.facts())
+    with pytest.raises(
+        LotteryError, match=r"^m:f failed while level 0 was trained \(ValueError: not these\)"
+    ):
+        find_tickets(experiment, run, made)

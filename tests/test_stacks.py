@@ -127,17 +127,19 @@ def execution(root: Path, place: str = "level-00") -> list[dict[str, object]]:
     return held
 
 
-def test_each_level_says_how_its_replicates_were_trained_together(tmp_path: Path) -> None:
+def test_each_level_says_how_its_replicates_were_trained_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     experiment = dataclasses.replace(IMAGES, seeds=(0, 1, 2))
     carry_out(experiment, tmp_path / "a", at_once=2)
-    threads = torch.get_num_threads()
     # Stacked by default, and one alone looped.
     how = [([0, 2], "stacked"), ([2, 3], "looped")]
     assert execution(tmp_path / "a") == [
         {
             "replicates": which,
             "batching": batching,
-            "threads": threads,
+            "threads": 7,
             "products": "mkl",
             "from_step": 0,
         }
@@ -164,6 +166,40 @@ def test_the_default_by_its_name_is_no_change(tmp_path: Path) -> None:
     told = Told()
     carry_out(IMAGES, tmp_path / "a", watcher=told, batching="stacked")
     assert told.notices == []
+    assert [one["from_step"] for one in execution(tmp_path / "a")] == [0]
+
+
+def test_a_resumed_level_says_with_how_many_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(LotteryError, match="Stopped at step 5"):
+        carry_out(IMAGES, tmp_path / "a", watcher=StopAfter(5))
+    before = torch.get_num_threads()
+    monkeypatch.setattr(torch, "get_num_threads", lambda: before + 1)
+    carry_out(IMAGES, tmp_path / "a")
+    entries = [(one["threads"], one["from_step"]) for one in execution(tmp_path / "a")]
+    assert entries == [(before, 0), (before + 1, 5)]
+
+
+class Killed(Watcher):
+    """Ends a run at a step, without a checkpoint of it."""
+
+    def stop_requested(self) -> bool:
+        """Never comes back."""
+        raise KeyboardInterrupt
+
+
+def test_what_came_to_nothing_is_no_part_of_a_level(tmp_path: Path) -> None:
+    with pytest.raises(LotteryError, match="Stopped at step 5"):
+        carry_out(IMAGES, tmp_path / "a", watcher=StopAfter(5), batching="stacked")
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(IMAGES, tmp_path / "a", watcher=Killed(), batching="looped")
+    assert [one["from_step"] for one in execution(tmp_path / "a")] == [0, 5]
+    told = Told()
+    carry_out(IMAGES, tmp_path / "a", watcher=told, batching="stacked")
+    assert told.notices == []
+    entries = [(one["batching"], one["from_step"]) for one in execution(tmp_path / "a")]
+    assert entries == [("stacked", 0)]
 
 
 def test_a_resumed_level_says_what_has_changed(tmp_path: Path) -> None:
