@@ -9,33 +9,25 @@ does a batch norm, of which CUDA then refuses the backward pass. The rules here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
-from training.convolutions import convolve
+from training.convolutions import Rerouted, convolve
 
 Dims = Sequence[int | None]
 Rule = Callable[[int, Dims, Sequence[Tensor]], tuple[Tensor, int]]
 Plain = Callable[..., Tensor]
 
 
-class BatchingRules(TorchFunctionMode):
+class BatchingRules(Rerouted):
     """While this is entered, the calls in `RULES` are batched by our rules."""
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Reroute a call that has a rule."""
-        return RULES.get(func, func)(*args, **(kwargs or {}))
+    def __init__(self) -> None:
+        super().__init__(RULES)
 
 
 class _Ruled(torch.autograd.Function):

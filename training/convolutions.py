@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
@@ -38,11 +39,15 @@ def convolve(
 def convolving(network: nn.Module) -> Callable[[], AbstractContextManager[object]]:
     """What to enter around a network's forward passes: nothing, unless it has a kernel that is concerned."""
     concerned = any(_is_concerned(parameter) for parameter in network.parameters())
-    return _Convolve if concerned else nullcontext
+    return partial(Rerouted, {F.conv2d: convolve}) if concerned else nullcontext
 
 
-class _Convolve(TorchFunctionMode):
-    """While this is entered, convolutions are those of `convolve`."""
+class Rerouted(TorchFunctionMode):
+    """While this is entered, the calls in a table are those of what stands there."""
+
+    def __init__(self, table: Mapping[Callable[..., Any], Callable[..., Any]]) -> None:
+        TorchFunctionMode.__init__(self)
+        self.table = table
 
     def __torch_function__(
         self,
@@ -51,8 +56,8 @@ class _Convolve(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Reroute a convolution."""
-        return (convolve if func is F.conv2d else func)(*args, **(kwargs or {}))
+        """Reroute a call that stands in the table."""
+        return self.table.get(func, func)(*args, **(kwargs or {}))
 
 
 def _is_concerned(weight: Tensor) -> bool:
