@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,11 +13,15 @@ from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_leaves
-from torch.utils.weak import WeakTensorKeyDictionary
+from torch.utils.weak import TensorWeakRef
 
 _aten = torch.ops.aten
 # Kinds of operations after which a recording does not hold all that was done.
-_ESCAPING = {torch.Tag.data_dependent_output, torch.Tag.inplace_view}
+_ESCAPING = {
+    torch.Tag.data_dependent_output,
+    torch.Tag.dynamic_output_shape,
+    torch.Tag.inplace_view,
+}
 # Views that often show the whole of a tensor as it is.
 _MERE_NAMES = (
     _aten.alias.default,
@@ -25,6 +30,9 @@ _MERE_NAMES = (
     _aten.permute.default,
     _aten.view.default,
 )
+# By these, values leave a tensor without an operation.
+_READING = {Tensor.tolist, Tensor.numpy, Tensor.__array__}
+_LISTS = (tuple, list)
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class Recording:
         constants: tensors that stood elsewhere.
         is_whole: whether it holds all that was done: no value or shape came out of a tensor, on which the function may
             have acted, no tensor got another shape in place, and nothing was drawn from a generator.
-        variables: of the tensors that are alive.
+        variables: of tensors, by their ids; what lives no more may have left its id to another one.
         count: of variables.
     """
 
@@ -66,7 +74,7 @@ class Recording:
     structure: Any = None
     constants: dict[Variable, Tensor] = field(default_factory=dict)
     is_whole: bool = True
-    variables: MutableMapping[Tensor, Variable] = field(default_factory=WeakTensorKeyDictionary)
+    variables: dict[int, tuple[TensorWeakRef, Variable]] = field(default_factory=dict)
     count: int = 0
 
     def is_like(self, other: Recording) -> bool:
@@ -83,16 +91,22 @@ class Recording:
 
     def new(self, tensor: Tensor) -> Variable:
         """A variable for a tensor."""
-        variable = self.variables[tensor] = Variable(self.count)
+        variable = Variable(self.count)
         self.count += 1
+        self.name(tensor, variable)
         return variable
+
+    def name(self, tensor: Tensor, variable: Variable) -> None:
+        """Let a tensor have a variable."""
+        self.variables[id(tensor)] = TensorWeakRef(tensor), variable
 
     def of(self, tensor: Tensor) -> Variable:
         """The variable of a tensor, a constant where no operation made it."""
-        variable = self.variables.get(tensor)
-        if variable is None:
-            variable = self.new(tensor)
-            self.constants[variable] = tensor
+        known = self.variables.get(id(tensor))
+        if known is not None and known[0]() is tensor:
+            return known[1]
+        variable = self.new(tensor)
+        self.constants[variable] = tensor
         return variable
 
     def note(self, target: OpOverload, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
@@ -101,19 +115,24 @@ class Recording:
         after = replaced(result, Tensor, self.new)
         self.operations.append(Operation(target, *before, after))
         tensors = all(leaf is None or isinstance(leaf, Variable) for leaf in leaves_of(after))
-        escapes = (
-            _ESCAPING & {*target.tags}
-            or _is_sized_by_values(target, args)
-            or _draws(target, args, kwargs)
+        self.is_whole &= tensors and not (
+            _escapes(target) or _indexes_by_values(target, args) or _draws(target, args, kwargs)
         )
-        self.is_whole &= tensors and not escapes
 
 
-def _is_sized_by_values(target: OpOverload, args: Any) -> bool:
+@functools.cache
+def _escapes(target: OpOverload) -> bool:
+    """Whether a recording never holds all that an operation did."""
+    # With an index of numbers it gives as many elements as there are numbers.
+    judged_by_arguments = target is _aten.index.Tensor
+    return not judged_by_arguments and bool(_ESCAPING & {*target.tags})
+
+
+def _indexes_by_values(target: OpOverload, args: Any) -> bool:
     """Whether the values of its arguments decide how many elements an operation gives."""
-    if target is _aten.index.Tensor:
-        return any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
-    return torch.Tag.dynamic_output_shape in target.tags
+    return target is _aten.index.Tensor and any(
+        i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1]
+    )
 
 
 def _draws(target: OpOverload, args: Any, kwargs: Mapping[str, Any]) -> bool:
@@ -130,7 +149,7 @@ def replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
     """Lists, tuples and dicts with what is of a kind replaced in them."""
     if isinstance(value, kind):
         return by(value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, _LISTS):
         return [replaced(item, kind, by) for item in value]
     if isinstance(value, dict):
         return {key: replaced(item, kind, by) for key, item in value.items()}
@@ -139,7 +158,7 @@ def replaced(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
 
 def leaves_of(value: Any) -> Iterator[Any]:
     """What stands in lists, tuples and the values of dicts, in order."""
-    if isinstance(value, tuple | list):
+    if isinstance(value, _LISTS):
         for item in value:
             yield from leaves_of(item)
     elif isinstance(value, dict):
@@ -174,7 +193,7 @@ class _Escapes(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call it, and note whether it is such a one."""
-        self.recording.is_whole &= func not in (Tensor.tolist, Tensor.numpy, Tensor.__array__)
+        self.recording.is_whole &= func not in _READING
         return func(*args, **(kwargs or {}))
 
 
@@ -217,7 +236,7 @@ class _Recorder(Observed):
         """Carry an operation out and write it down, unless it only gives another name to a tensor."""
         result = func(*args, **(kwargs or {}))
         if func in _MERE_NAMES and _is_alike(result, args[0]):
-            self.recording.variables[result] = self.recording.of(args[0])
+            self.recording.name(result, self.recording.of(args[0]))
         else:
             self.recording.note(func, args, kwargs or {}, result)
         return result
