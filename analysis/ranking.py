@@ -23,7 +23,8 @@ RESAMPLES = 999
 TOP = (1, 3, 5)
 NAN = float("nan")
 
-Statistic = Callable[[Values, Values], float]
+# Of scores and stand-alone scores `[..., n]`, one for each `[...]`: a bootstrap asks for all its samples at once.
+Statistic = Callable[[Values, Values], Values]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def ranking(scores: Values, alone: Values) -> Ranking:
     """
     n = len(scores)
     p = opposite = NAN
-    if n >= MINIMUM_ARCHITECTURES and _ordered(scores, alone):
+    if n >= MINIMUM_ARCHITECTURES and np.ptp(scores) > 0 and np.ptp(alone) > 0:
         p = float(stats.kendalltau(scores, alone, alternative="greater").pvalue)
         opposite = float(stats.kendalltau(scores, alone, alternative="less").pvalue)
     return Ranking(
@@ -106,32 +107,44 @@ def ranking(scores: Values, alone: Values) -> Ranking:
     )
 
 
-def kendall(scores: Values, alone: Values) -> float:
-    """Kendall's tau-b; 0 where one side has no order at all, NaN for fewer than 2 architectures.
+def kendall(scores: Values, alone: Values) -> Values:
+    """Kendall's tau-b (Kendall 1945) `[...]` of `[..., n]`; 0 where one side has no order at all, NaN for n < 2.
 
-    >>> round(kendall(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])), 4)
+    >>> kendall(np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])).round(4).item()
     0.3333
     """
-    if len(scores) < 2:
-        return NAN
-    return float(stats.kendalltau(scores, alone).statistic) if _ordered(scores, alone) else 0.0
+    n = scores.shape[-1]
+    if n < 2:
+        return np.full(scores.shape[:-1], NAN)
+    agreeing = untied_scores = untied_alone = np.zeros(scores.shape[:-1])
+    for i in range(n - 1):
+        one, other = (np.sign(x[..., i + 1 :] - x[..., i : i + 1]) for x in (scores, alone))
+        agreeing = agreeing + (one * other).sum(-1)
+        untied_scores = untied_scores + np.abs(one).sum(-1)
+        untied_alone = untied_alone + np.abs(other).sum(-1)
+    return _quotient(agreeing, np.sqrt(untied_scores * untied_alone))
 
 
-def spearman(scores: Values, alone: Values) -> float:
-    """Spearman's rho; 0 where one side has no order at all, NaN for fewer than 2 architectures."""
-    if len(scores) < 2:
-        return NAN
-    return float(stats.spearmanr(scores, alone).statistic) if _ordered(scores, alone) else 0.0
+def spearman(scores: Values, alone: Values) -> Values:
+    """Spearman's rho `[...]` of `[..., n]`; 0 where one side has no order at all, NaN for n < 2."""
+    if scores.shape[-1] < 2:
+        return np.full(scores.shape[:-1], NAN)
+    ranks = [stats.rankdata(side, axis=-1) for side in (scores, alone)]
+    one, other = (side - side.mean(-1, keepdims=True) for side in ranks)
+    size = np.sqrt((one**2).sum(-1) * (other**2).sum(-1))
+    return _quotient((one * other).sum(-1), size)
 
 
-def regret(scores: Values, alone: Values, k: int) -> float:
+def regret(scores: Values, alone: Values, k: int) -> Values:
     """Best stand-alone score of all less the best among the k of highest score; the first of equal scores count.
 
-    >>> regret(np.array([3.0, 2.0, 1.0]), np.array([0.5, 0.9, 0.7]), 1)
+    >>> regret(np.array([3.0, 2.0, 1.0]), np.array([0.5, 0.9, 0.7]), 1).item()
     0.4
     """
-    first = np.argsort(-scores, kind="stable")[:k]
-    return round(float(alone.max() - alone[first].max()), 12)
+    first = np.argsort(-scores, kind="stable", axis=-1)[..., :k]
+    best = np.take_along_axis(alone, first, -1).max(-1)
+    lost: Values = np.round(alone.max(-1) - best, 12)
+    return lost
 
 
 def chance_regret(alone: Values, k: int) -> float:
@@ -144,19 +157,24 @@ def chance_regret(alone: Values, k: int) -> float:
     return float(ordered[-1] - np.dot(ordered, shares))
 
 
-def _ordered(*sides: Values) -> bool:
-    return all(np.ptp(side) > 0 for side in sides)
+def _quotient(value: Values, by: Values) -> Values:
+    """0 where it is by 0."""
+    return np.divide(value, by, out=np.zeros(np.shape(value)), where=by > 0)
 
 
 def _estimate(statistic: Statistic, scores: Values, alone: Values) -> Estimate:
-    value = statistic(scores, alone)
+    value = float(statistic(scores, alone))
     if len(scores) < 3 or math.isnan(value):
         return Estimate(value=value, low=NAN, high=NAN)
+
+    def of_samples(scores: Values, alone: Values, axis: int) -> Values:
+        return statistic(np.moveaxis(scores, axis, -1), np.moveaxis(alone, axis, -1))
+
     found = stats.bootstrap(
         (scores, alone),
-        statistic,
+        of_samples,
         paired=True,
-        vectorized=False,
+        vectorized=True,
         n_resamples=RESAMPLES,
         confidence_level=CONFIDENCE,
         method="percentile",

@@ -135,7 +135,7 @@ def ranking_scatter(architectures: pd.DataFrame) -> Figure:
                 ):
                     ax.annotate(f"{rank:g}", (x, y), (2, 2), textcoords="offset points", fontsize=5)
             random = pairs[pairs["origin"] == RANDOM]
-            tau = kendall(random["score"].to_numpy(), random["standalone"].to_numpy())
+            tau = float(kendall(random["score"].to_numpy(), random["standalone"].to_numpy()))
             ax.set_title(
                 panel_title(str(search), f"Kendall's tau {number(tau)}, n = {len(random)}")
             )

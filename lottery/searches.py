@@ -23,6 +23,9 @@ Method = Literal["enas", "nao", "random"]
 METHODS: tuple[Method, ...] = ("enas", "nao", "random")
 SPACES: tuple[SpaceName, ...] = ("cell", "layers", "recurrent")
 DEMO_SEARCH = "demo-digits-search"
+# How the demo retrains what that found: few parameters take more steps, and cost no more for it; the place of weights
+# is asked of the published cell.
+DEMO_RETRAINING = ("training.steps=140it", "levels=3", 'arms=["reinitialised"]')
 SEARCHES: dict[str, Callable[[], SearchConfig]] = {**FULL_SEARCHES, **SMALL_SEARCHES}
 # The recipes that `lottery search METHOD --space SPACE` begins with.
 _USUAL: dict[tuple[Method, SpaceName], str] = {

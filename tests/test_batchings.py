@@ -60,12 +60,12 @@ CHAOTIC = ("enas-macro", "enas-macro-released")
 
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_every_network_trains_alike_alone_looped_and_stacked(name: str) -> None:
-    """Clipping, accumulation and masks at once, over five steps of which three are played."""
+    """Clipping, accumulation and masks at once, over three steps in two parts, of which two are played."""
     task = tiny_task(NETWORKS[name].task)
     how = TrainingConfig(
-        steps=Steps(iterations=5),
+        steps=Steps(iterations=3),
         batch_size=4,
-        eval_every=Steps(iterations=5),
+        eval_every=Steps(iterations=3),
         optimizer=OptimizerConfig(
             name="sgd", learning_rate=0.01, momentum=0.9, weight_decay=1e-3, clip_norm=0.1
         ),

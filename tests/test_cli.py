@@ -236,10 +236,13 @@ def tiny_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "DEMO", ("one", "two"))
     monkeypatch.setattr(searches, "SEARCHES", {"found": search})
     monkeypatch.setattr(searches, "DEMO_SEARCH", "found")
+    monkeypatch.setattr(searches, "DEMO_RETRAINING", ("training.steps=5it", "levels=1"))
 
 
 @pytest.mark.usefixtures("tiny_demo")
-def test_the_demo_ends_with_verdicts_and_a_report(here: Path) -> None:
+def test_the_demo_ends_with_verdicts_and_a_report(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = lottery("demo")
     assert result.exit_code == 0, result.output
     assert "1/4  A search." in result.stderr
@@ -253,6 +256,7 @@ def test_the_demo_ends_with_verdicts_and_a_report(here: Path) -> None:
     made = ("found", "found-rank-1", "one", "two")
     before = {name: files(here / "results/runs/demo" / name) for name in made}
     page.unlink()
+    monkeypatch.setattr("analysis.report.render_report", lambda runs, title: title)
     done("demo", "--quiet")
     assert page.exists()
     assert {name: files(here / "results/runs/demo" / name) for name in before} == before

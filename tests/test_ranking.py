@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from analysis.ranking import (
     MINIMUM_ARCHITECTURES,
@@ -38,6 +39,27 @@ def test_what_has_no_order_correlates_with_nothing() -> None:
     assert kendall(values(1, 1, 1), values(1, 2, 3)) == 0
     assert spearman(values(1, 2, 3), values(2, 2, 2)) == 0
     assert np.isnan(kendall(values(1), values(1)))
+
+
+few_numbers = st.integers(-2, 2).map(float)
+
+
+@given(st.lists(st.lists(st.tuples(few_numbers, few_numbers), min_size=6, max_size=6), min_size=1))
+def test_correlations_of_many_samples_at_once_are_those_of_scipy(
+    samples: list[list[tuple[float, float]]],
+) -> None:
+    pairs = np.array(samples)  # [samples, 6, 2], with ties
+    scores, alone = pairs[..., 0], pairs[..., 1]
+    found = zip(kendall(scores, alone), spearman(scores, alone), scores, alone, strict=True)
+    for tau, rho, one, other in found:
+        if np.ptp(one) == 0 or np.ptp(other) == 0:
+            assert tau == rho == 0
+        else:
+            assert tau == pytest.approx(stats.kendalltau(one, other).statistic, abs=1e-12)
+            assert rho == pytest.approx(stats.spearmanr(one, other).statistic, abs=1e-12)
+    for k in (1, 4):
+        alike = [regret(one, other, k) for one, other in zip(scores, alone, strict=True)]
+        assert regret(scores, alone, k).tolist() == alike
 
 
 def test_regret_by_hand() -> None:

@@ -71,8 +71,9 @@ def test_stacked_equals_looped(name: str) -> None:
     assert_near(stacked.tensors(), looped.tensors())
 
 
-@pytest.mark.parametrize("optimizer", [SGD, ADAM], ids=["sgd", "adam"])
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "optimizer"), [*((name, SGD) for name in NETWORKS), ("lenet-300-100", ADAM)]
+)
 def test_looped_a_replicate_is_itself_alone_bit_for_bit(
     name: str, optimizer: OptimizerConfig
 ) -> None:
@@ -88,7 +89,7 @@ def test_looped_a_replicate_is_itself_alone_bit_for_bit(
         return replicates, state, task.evaluate(replicates.eval(), "test")
 
     three, state, scored = run(0, 1, 2)
-    for r in range(3):
+    for r in (0, 2):
         alone, its_state, its_score = run(r)
         assert all(torch.equal(t[0], three.tensors()[n][r]) for n, t in alone.tensors().items())
         assert [one.loss[0] for one in its_state.looks] == [one.loss[r] for one in state.looks]

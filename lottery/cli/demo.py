@@ -14,6 +14,7 @@ from lottery.cli.search import carry_out_search
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
+from training.plain import override
 
 
 def thorough(experiment: Experiment) -> Experiment:
@@ -78,8 +79,13 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
 def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path, list[Path]]:
     """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
     from lottery.recipes import DEMO, RECIPES, recipe
-    from lottery.searches import DEMO_SEARCH, SEARCHES, retraining_experiment, search_recipe
-    from training.steps import Steps
+    from lottery.searches import (
+        DEMO_RETRAINING,
+        DEMO_SEARCH,
+        SEARCHES,
+        retraining_experiment,
+        search_recipe,
+    )
 
     stages = len(DEMO) + 2
     _say(machine, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
@@ -87,10 +93,7 @@ def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path
     names = ("device", "products", "data_root", "quiet")
     search = {name: getattr(machine, name) for name in names}
     carry_out_search(search_recipe(DEMO_SEARCH), found, search)
-    # Few parameters take more steps, and cost no more for it; the place of weights is asked of the published cell.
-    usual = retraining_experiment(found)
-    training = dataclasses.replace(usual.training, steps=Steps(iterations=140))
-    best = dataclasses.replace(usual, training=training, levels=3, arms=("reinitialised",))
+    best = override(retraining_experiment(found), *DEMO_RETRAINING)
     experiments = {"The cells that the search found.": best}
     experiments |= {str(RECIPES[name].__doc__): recipe(name) for name in DEMO}
     runs = []
