@@ -63,7 +63,8 @@ def _seconds(
 ) -> float:
     """The least time of a batch's gradients, or the first one's where that is too long."""
     replicates = Replicates([network] * count, range(count), batching).train()
-    differentiate = differentiator(replicates, task, config)
+    steps = config.steps.count(task.steps_per_epoch)
+    differentiate = differentiator(replicates, task, config, steps)
     batch, carry = task.batches(replicates.noise_seeds), task.first_carry(replicates)
     found = []
     for step in range(WARM + STEPS):

@@ -175,7 +175,7 @@ def _step(
     replicates.train()
     # What bf16 rounds would hide what this looks for.
     plain = dataclasses.replace(config, accumulation=1, precision="fp32")
-    losses, after = differentiator(replicates, task, plain)(carry, batch, step, 0.0)
+    losses, after = differentiator(replicates, task, plain, 1)(carry, batch, step, 0.0)
     with torch.no_grad():
         for parameter in replicates.parameters():
             if parameter.grad is not None:

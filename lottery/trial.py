@@ -120,7 +120,8 @@ def _train_part(
     carry, batch = task.first_carry(replicates), task.batches([0])(0)
     carry, batch = cut(carry, batch, task.example_dimension, config.accumulation)[0]
     alone = dataclasses.replace(config, accumulation=1)
-    differentiator(replicates, task, alone)(carry, batch, 0, 0.0)
+    steps = config.steps.count(task.steps_per_epoch)
+    differentiator(replicates, task, alone, steps)(carry, batch, 0, 0.0)
     with torch.no_grad(), matrix_precision(config.precision, task.device):
         replicates.eval()(task.score, carry, *batch)
 

@@ -144,10 +144,14 @@ def test_a_branch_that_switches_on_later_is_taken_by_the_recorded_step(
         return replicates.weights()["last.weight"].detach().clone()
 
     seen = weights()
-    monkeypatch.setattr(training.differentiation, "Recorded", lambda function, state: function)
+    monkeypatch.setattr(
+        training.differentiation, "Recorded", lambda function, state, calls: function
+    )
     assert torch.equal(seen, weights())
     monkeypatch.setattr(
-        training.differentiation, "Recorded", lambda function, state: Recorded(function, int)
+        training.differentiation,
+        "Recorded",
+        lambda function, state, calls: Recorded(function, int, calls),
     )
     # Where no count is looked at, the branch is missed; what reads a tensor is never played.
     assert torch.equal(seen, weights()) == isinstance(made(), Tensor)

@@ -58,14 +58,15 @@ TWO_BIASES: dict[str, dict[str, object]] = {
 CHAOTIC = ("enas-macro", "enas-macro-released")
 
 
+@pytest.mark.usefixtures("recorded_at_once")
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_every_network_trains_alike_alone_looped_and_stacked(name: str) -> None:
-    """Clipping, accumulation and masks at once, over three steps in two parts, of which two are played."""
+    """Clipping, accumulation and masks at once, over five steps in two parts, of which four are played."""
     task = tiny_task(NETWORKS[name].task)
     how = TrainingConfig(
-        steps=Steps(iterations=3),
+        steps=Steps(iterations=5),
         batch_size=4,
-        eval_every=Steps(iterations=3),
+        eval_every=Steps(iterations=5),
         optimizer=OptimizerConfig(
             name="sgd", learning_rate=0.01, momentum=0.9, weight_decay=1e-3, clip_norm=0.1
         ),

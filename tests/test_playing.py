@@ -14,7 +14,7 @@ import training.differentiation
 import training.playing
 from tests.tiny_tasks import SIZES, config, half_masks, image_task, stack, task_for, trained
 from training.batching import Batching
-from training.playing import Recorded
+from training.playing import FEWEST_CALLS, Recorded
 from training.replicates import Replicates
 
 
@@ -32,7 +32,7 @@ class Calls:
 
 
 def recorded(calls: Calls) -> Recorded:
-    return Recorded(calls, lambda: None)
+    return Recorded(calls, lambda: None, FEWEST_CALLS)
 
 
 def test_the_third_call_is_played_with_new_arguments_and_the_present_weights() -> None:
@@ -75,6 +75,16 @@ def test_operations_of_every_kind_are_played() -> None:
         assert all(torch.equal(a, b) for a, b in zip(others, rest, strict=True))
         assert torch.equal(mine, its)  # `low` is a view of the argument, which is changed in place
     assert calls.count == 2
+
+
+def test_few_calls_are_not_recorded() -> None:
+    for steps, count in ((FEWEST_CALLS - 1, FEWEST_CALLS - 1), (FEWEST_CALLS, 2)):
+        calls = Calls(lambda x: x + 1)
+        few = Recorded(calls, lambda: None, steps)
+        assert [float(few(torch.tensor(float(n)))) for n in range(steps)] == [
+            n + 1 for n in range(steps)
+        ]
+        assert calls.count == count
 
 
 def test_arguments_of_another_shape_are_played_by_themselves() -> None:
@@ -164,7 +174,7 @@ class Counting:
 def test_what_follows_from_something_else_is_never_played(name: str) -> None:
     mine, its = Counting(), Counting()
     calls = Calls(getattr(mine, name))
-    watched = Recorded(calls, lambda: mine.calls)
+    watched = Recorded(calls, lambda: mine.calls, FEWEST_CALLS)
     for x in (1.0, 2.0, 3.0, 4.0, 5.0):
         assert float(watched(torch.tensor(x))) == float(getattr(its, name)(torch.tensor(x)))
     assert calls.count == 5
@@ -192,9 +202,11 @@ def test_what_is_returned_as_it_was_given_is_never_played() -> None:
         assert calls.count == 4
 
 
-def unrecorded(function: Callable[..., Any], state: Callable[[], object]) -> Callable[..., Any]:
+def unrecorded(
+    function: Callable[..., Any], state: Callable[[], object], calls: int
+) -> Callable[..., Any]:
     """A recorder that records nothing."""
-    del state
+    del state, calls
     return function
 
 
@@ -247,5 +259,5 @@ def test_a_training_on_images_calls_its_network_twice(
 
     # Not by a hook: a network that counts its calls is never played.
     monkeypatch.setattr(Replicates, "forward", counted)
-    trained(replicates, image_task(), dataclasses.replace(config(8, 4), accumulation=accumulation))
+    trained(replicates, image_task(), dataclasses.replace(config(12, 4), accumulation=accumulation))
     assert calls.count(True) == 2

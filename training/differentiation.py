@@ -23,14 +23,26 @@ Part = Callable[[Carry, Batch], tuple[Tensor, Carry, Gradients]]
 Differentiate = Callable[[Carry, Batch, int, float], tuple[Tensor, Carry]]
 
 
-def differentiator(replicates: Replicates, task: Task, config: TrainingConfig) -> Differentiate:
+def differentiator(
+    replicates: Replicates, task: Task, config: TrainingConfig, steps: int
+) -> Differentiate:
     """The function that leaves a batch's gradients, the mean over its parts, where the optimizer finds them.
 
     It takes what is carried in, the batch, the number of the step (whose parts draw different noise), and the share of
     training that is done, which scheduled drop-path follows. It returns the losses `[R]` and what is carried on.
+
+    Args:
+        replicates: in training mode.
+        task: that they are trained on.
+        config: how.
+        steps: that are to come.
     """
     trained = [parameter for parameter in replicates.parameters() if parameter.requires_grad]
     of_part = _of_part(replicates, trained, task, config)
+    # Torch's own recurrent modules choose slower kernels while they are recorded.
+    if task.few_shapes and not has_torch_recurrence(replicates):
+        calls = steps * config.accumulation
+        of_part = Recorded(of_part, lambda: _plain_state(replicates), calls)
 
     def differentiate(
         carry: Carry, batch: Batch, step: int, progress: float
@@ -72,10 +84,7 @@ def _of_part(
         others = (*replicates.stacked.values(), *tree_leaves((carry, part, after)))
         return loss.detach(), after, own_memory(left, others)
 
-    # Torch's own recurrent modules choose slower kernels while they are recorded.
-    if has_torch_recurrence(replicates) or not task.few_shapes:
-        return of_part
-    return Recorded(of_part, lambda: _plain_state(replicates))
+    return of_part
 
 
 def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:

@@ -78,7 +78,7 @@ def train(
     every = config.eval_every.count(per_epoch)
     masked = gradient_masks(replicates, masks)
     replicates.train()
-    differentiate = differentiator(replicates, task, config)
+    differentiate = differentiator(replicates, task, config, last_step - state.step)
     trained = trained_parameters(replicates)
     while state.step < last_step and not all_held(state):
         place = schedule_step(state.step)

@@ -18,6 +18,8 @@ from training.recording import Observed, Operation, Recording, Variable, leaves_
 
 # Each has its operations in memory, and takes two calls and their compilation.
 MOST_FORMS = 8
+# Playing fewer calls does not win back what it costs to record two: the demo's networks break even at 5 to 14 calls.
+FEWEST_CALLS = 12
 
 
 @dataclass
@@ -43,14 +45,17 @@ class Recorded:
     Args:
         function: what to record.
         state: gives what else the function may follow from; if a call changes that, nothing is played.
+        calls: how many are to come; with fewer than `FEWEST_CALLS` none is recorded.
     """
 
-    def __init__(self, function: Callable[..., Any], state: Callable[[], object]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], state: Callable[[], object], calls: int
+    ) -> None:
         self._function = function
         self._state = state
         self._before = state()
         self._forms: dict[object, _Form] = {}
-        self._differs = False
+        self._is_called_as_ever = calls < FEWEST_CALLS
 
     def __call__(self, *inputs: Any) -> Any:
         """What the function returns."""
@@ -59,7 +64,7 @@ class Recorded:
         if key not in self._forms and len(self._forms) < MOST_FORMS:
             self._forms[key] = _Form()
         form = self._forms.get(key)
-        if self._differs or form is None:
+        if self._is_called_as_ever or form is None:
             with Observed():
                 return self._function(*inputs)
         if form.play is not None:
@@ -71,7 +76,7 @@ class Recorded:
         if recording.is_like(form.first) and self._state() == self._before:
             form.play = _player(recording)
         else:
-            self._differs = True
+            self._is_called_as_ever = True
         form.first = None
         return outputs
 
