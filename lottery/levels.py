@@ -23,7 +23,7 @@ from lottery.records import (
     Value,
     records_to_json,
 )
-from lottery.runs import Run, finish_history
+from lottery.runs import EXECUTION, Run, finish_history
 from nas.catalog import entry
 from nas.gates import Rows, gate_rows
 from training.batching import Batching
@@ -136,6 +136,13 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
     if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
         mine.append({**now, "from_step": step})
     run.folder.write(name, to_json([*others, *mine]))
+
+
+def noted_batching(run: Run) -> Batching | None:
+    """How a run's replicates were batched in its last level; None before any were trained."""
+    names = [name for name in run.folder.names() if name.endswith(f"/{EXECUTION}")]
+    noted = [one for name in names for one in parse_json(run.folder.read(name), run.root / name)]
+    return noted[-1]["batching"] if noted else None
 
 
 def _record(stack: Stack, outcome: Outcome) -> Record:

@@ -27,6 +27,7 @@ from training.reopening import require_free, require_same, require_same_data
 from training.storage import parse_json, to_json, write_file
 
 PROGRESS = "progress.json"
+EXECUTION = "execution.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Run:
 
     def execution(self, place: str) -> str:
         """The file of how a level's replicates were trained together: what rounding follows from."""
-        return f"{place}/execution.json"
+        return f"{place}/{EXECUTION}"
 
     def records(self, place: str) -> str:
         """The file that says that a level is done."""

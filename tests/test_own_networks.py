@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import re
 import sys
@@ -431,6 +432,29 @@ def test_the_command_line_names_own_code(here: Path) -> None:
     done("prune", RUN, "--network", NAME, "--levels", "1", "--quiet")
     assert stored_experiment(Run(here / RUN)) == stored
     assert "shuffled-mask" in done("control", RUN, "shuffled-mask", "--network", NAME, "--quiet")
+
+
+@pytest.mark.parametrize("began", ["looped", "stacked"])
+def test_a_run_goes_on_in_the_batching_that_was_found_to_be_faster_as_it_began(
+    here: Path, began: Batching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other: dict[Batching, Batching] = {"looped": "stacked", "stacked": "looped"}
+
+    def faster(batching: Batching) -> None:
+        monkeypatch.setattr("lottery.checks.faster_batching", lambda *of: batching)
+
+    def noted(level: int) -> list[str]:
+        entries = json.loads((here / RUN / f"level-0{level}/execution.json").read_text())
+        return [entry["batching"] for entry in entries]
+
+    words = ("prune", "tiny.toml", "--network", NAME, "--quiet")
+    faster(began)
+    done(*words, "--levels", "0")
+    faster(other[began])
+    done(*words, "--levels", "1")
+    assert noted(0) == noted(1) == [began]
+    done(*words, "--levels", "2", "--batching", other[began])
+    assert noted(2) == [other[began]]
 
 
 def test_a_file_never_imports_code(here: Path) -> None:

@@ -12,10 +12,21 @@ from torch import Tensor, nn
 
 import training.differentiation
 import training.playing
-from tests.tiny_tasks import SIZES, config, half_masks, image_task, stack, task_for, trained
+from tests.tiny_tasks import (
+    SIZES,
+    config,
+    half_masks,
+    image_task,
+    some_text,
+    stack,
+    task_for,
+    trained,
+)
 from training.batching import Batching
+from training.configs import TextTraining
 from training.playing import FEWEST_CALLS, Recorded
 from training.replicates import Replicates
+from training.tasks.language_modelling import LanguageModelling
 
 
 class Calls:
@@ -241,6 +252,18 @@ def test_a_training_on_text_calls_its_network_twice_for_every_form(
     monkeypatch.setattr(Replicates, "forward", counted)
     trained(stack("awd-lstm", (0, 1)), task_for("awd-lstm"), config(24, 24))
     assert calls.count(True) == 6
+
+
+def test_windows_of_varied_lengths_are_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: Any) -> None:
+        raise AssertionError("it was recorded")
+
+    monkeypatch.setattr(training.playing, "record", fail)
+    besides = TextTraining(varied_windows=True)
+    varied = LanguageModelling(some_text(), 3, 7, besides=besides)
+    trained(stack("awd-lstm", (0,)), varied, config(12, 12))
+    with pytest.raises(AssertionError, match="it was recorded"):
+        trained(stack("awd-lstm", (0,)), task_for("awd-lstm"), config(12, 12))
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])

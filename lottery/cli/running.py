@@ -221,11 +221,22 @@ def _opened(
     """Prepare an experiment, say what is to be known of its data, and open its run; inside, the run is locked."""
     from training.folders import locked
 
+    machine = _batching_as_before(experiment, root, machine)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
         facts = setting.task.facts()
         for text in facts["notices"]:
             watcher.notice(text)
         yield resolved, setting, open_run(root, resolved, facts)
+
+
+def _batching_as_before(experiment: Experiment, root: Path, machine: Machine) -> Machine:
+    """A network from outside is timed when its run begins, and goes on as it began, unless a batching is asked for."""
+    from lottery.levels import noted_batching
+    from nas.catalog import is_known
+
+    if machine.batching is not None or is_known(experiment.network.name) or not is_run(root):
+        return machine
+    return dataclasses.replace(machine, batching=noted_batching(Run(root)))
 
 
 def _tell_environment(
