@@ -184,7 +184,7 @@ def losses(task: LanguageModelling, name: str, precision: str, batching: Batchin
         seen.extend(recent[-1:])
 
     recent = state.recent
-    train(state, task, config, 6, {}, note)
+    train(state, task, config, 3, {}, note)
     return torch.stack(seen)
 
 

@@ -64,15 +64,8 @@ def test_a_replicate_of_five_is_the_one_that_is_trained_alone(name: str) -> None
         assert_near(rows(five, r), alone.tensors())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_stacked_equals_looped(name: str) -> None:
-    stacked = after_training(name, SEEDS[:2])
-    looped = after_training(name, SEEDS[:2], "looped")
-    assert_near(stacked.tensors(), looped.tensors())
-
-
 @pytest.mark.parametrize(
-    ("name", "optimizer"), [*((name, SGD) for name in NETWORKS), ("lenet-300-100", ADAM)]
+    ("name", "optimizer"), [("resnet", SGD), ("awd-lstm", SGD), ("lenet-300-100", ADAM)]
 )
 def test_looped_a_replicate_is_itself_alone_bit_for_bit(
     name: str, optimizer: OptimizerConfig

@@ -27,6 +27,7 @@ from tests.tiny_searches import (
     Doctored,
     Listener,
     carry_out,
+    finished,
     task_of,
 )
 from tests.tiny_tasks import image_data, text_task
@@ -36,10 +37,10 @@ from training.tasks.image_classification import ImageClassification
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_what_a_search_writes(name: str, tmp_path: Path) -> None:
+def test_what_a_search_writes(name: str) -> None:
     config = SEARCHES[name]
-    watcher = Listener()
-    records = carry_out(config, tmp_path / "run", watcher)
+    folder, watcher, records = finished(name)
+    root = Path(folder.name) / "run"
     found = [r for r in records if r.origin == "found"]
     sample = [r for r in records if r.origin == "random"]
     assert [r.rank for r in found] == [1, 2, 3]
@@ -52,10 +53,10 @@ def test_what_a_search_writes(name: str, tmp_path: Path) -> None:
     assert all(score is not None for score in scores)
     assert scores == sorted(scores, key=lambda score: -(score or 0.0))
     assert sum(r.standalone is not None for r in found) == 1
-    assert tuple(records) == read_result(tmp_path / "run").records
-    assert read_search_history(tmp_path / "run") == watcher.rows
+    assert tuple(records) == read_result(root).records
+    assert read_search_history(root) == watcher.rows
     task = task_of(config)
-    assert read_config(tmp_path / "run") == config.resolved(task.steps_per_epoch)
+    assert read_config(root) == config.resolved(task.steps_per_epoch)
     if config.sharing:
         ends = [5, 10] if config is TEXT else [4, 8, 10]
         assert [row.step for row in watcher.rows] == ends
@@ -98,8 +99,9 @@ def test_a_search_gives_up_with_one_sentence(tmp_path: Path) -> None:
 def test_the_test_split_is_never_read(config: SearchConfig, tmp_path: Path) -> None:
     empty = LabelledImages(torch.empty(0, 1, 8, 8), torch.empty(0, dtype=torch.int64))
     data = dataclasses.replace(image_data(), test=empty)
-    blind = carry_out(config, tmp_path / "a" / "run", task=ImageClassification(data, batch_size=6))
-    assert blind == carry_out(config, tmp_path / "b" / "run")
+    blind = carry_out(config, tmp_path / "run", task=ImageClassification(data, batch_size=6))
+    _, _, found = finished(config.name)
+    assert blind == found
 
 
 def test_a_finished_search_is_read_back(tmp_path: Path) -> None:

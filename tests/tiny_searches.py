@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nas.search.configs import SearchConfig
 from nas.search.controller_config import ControllerConfig
@@ -145,6 +147,13 @@ def carry_out(
     config = config.resolved(task.steps_per_epoch)
     folder = open_search(root, config, {"name": config.data.name, "fingerprint": ""})
     return search(config, folder, task, watcher or Listener())
+
+
+@functools.cache
+def finished(name: str) -> tuple[TemporaryDirectory[str], Listener, list[SearchRecord]]:
+    """A search of `SEARCHES` that was carried out in the folder `run`, who listened to it, and what it found."""
+    folder, listener = TemporaryDirectory(), Listener()
+    return folder, listener, carry_out(SEARCHES[name], Path(folder.name) / "run", listener)
 
 
 def carry_out_in_pieces(config: SearchConfig, root: Path, every: int) -> int:

@@ -38,7 +38,7 @@ AUTO = "auto"
 _SHAPE = (480, 784, 300)
 # The same for one replicate, as bf16 may be a hundred times slower than fp32.
 _SMALL_SHAPE = (60, 784, 300)
-_TIMES = 10
+_TIMES = 5
 _FEW_TIMES = 3
 # How much faster than torch's own the other one has to be, so that noise never decides.
 _FASTER = 1.3
