@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas.fused_lstm import fused_lstm, is_fused
 from nas.genotypes import RecurrentGenotype
 from nas.highway_cell import HighwayCell
-from nas.pointwise import sigmoid_back, tanh_back
-from nas.recurrent_loop import Cell, Multiply, MultiplyBack, Saved, State, unroll
+from nas.lstm_cell import LSTMCell
+from nas.recurrent_loop import State, unroll
 from training.noise import Dropout
-
-_aten = torch.ops.aten
 
 
 class RecurrentCore(nn.Module, abc.ABC):
@@ -75,50 +74,12 @@ class LSTMLayer(RecurrentCore):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See `RecurrentCore.forward`; the state is (h, c), each `[B, H]`."""
-        recurrent = for_matmul(self.dropconnect(self.weight_hidden))
+        recurrent = self.dropconnect(self.weight_hidden)
         bias = self.bias if self.bias_hidden is None else self.bias + self.bias_hidden
+        if is_fused(x):
+            return fused_lstm(x, self.weight_input, recurrent, bias, state)
         projected = F.linear(x, self.weight_input, bias)
-        return unroll(_LSTMCell(), projected, [recurrent], state)
-
-
-class _LSTMCell(Cell):
-    def step(
-        self, added: Tensor, state: State, constants: State, multiply: Multiply
-    ) -> tuple[State, Saved]:
-        h, c = state
-        gates = multiply(0, h, added)
-        sigmoids, g = _split_gates(gates)
-        sigmoids.sigmoid_()
-        g.tanh_()
-        i, f, o = sigmoids.chunk(3, -1)
-        after = torch.addcmul(f * c, i, g)
-        bounded = after.tanh()
-        return (o * bounded, after), (gates, c, bounded)
-
-    def step_back(
-        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
-    ) -> State:
-        into_h, into_c = grads
-        gates, c, bounded = saved
-        i, f, o, g = gates.chunk(4, -1)
-        into_c = into_c + _aten.tanh_backward(into_h * o, bounded)
-        into_gates = torch.empty_like(gates)
-        into_i, into_f, into_o, into_g = into_gates.chunk(4, -1)
-        torch.mul(into_c, g, out=into_i)
-        torch.mul(into_c, c, out=into_f)
-        torch.mul(into_h, bounded, out=into_o)
-        torch.mul(into_c, i, out=into_g)
-        for into, value, derivative in zip(
-            _split_gates(into_gates), _split_gates(gates), (sigmoid_back, tanh_back), strict=True
-        ):
-            derivative(into, value)
-        return multiply(0, into_gates), into_c * f
-
-
-def _split_gates(gates: Tensor) -> tuple[Tensor, Tensor]:
-    """The three sigmoids `[..., 3H]` and the candidate `[..., H]`."""
-    hidden = gates.shape[-1] // 4
-    return gates[..., : 3 * hidden], gates[..., 3 * hidden :]
+        return unroll(LSTMCell(), projected, [for_matmul(recurrent)], state)
 
 
 class SearchedRecurrentCell(RecurrentCore):

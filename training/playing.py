@@ -84,7 +84,7 @@ class Recorded:
 @torch.no_grad()
 def _player(recording: Recording) -> Callable[[Sequence[Tensor]], Any]:
     """The operations as a function of the flattened arguments; views of constants are taken once, here."""
-    known: dict[str, Any] = {_name(v): tensor for v, tensor in recording.constants.items()}
+    known: dict[str, Any] = {_name(v): t.detach() for v, t in recording.constants.items()}
     operations = []
     for operation in recording.operations:
         if operation.target.is_view and _names((operation.args, operation.kwargs)) <= known.keys():
@@ -94,7 +94,8 @@ def _player(recording: Recording) -> Callable[[Sequence[Tensor]], Any]:
     forward = _compiled(recording, operations, known)
 
     def play(tensors: Sequence[Tensor]) -> Any:
-        with torch.no_grad():
+        # As it was recorded: some operations keep what their derivatives need only then.
+        with torch.enable_grad():
             return tree_unflatten(forward(tensors), recording.structure)
 
     return play
