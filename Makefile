@@ -2,6 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# pip would compile one file after the other; some of the libraries' are for other versions of Python.
+define install
+$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -e '$(1)'
+$(BIN)/python -m compileall -qq --workers 0 .venv/lib || true
+endef
+
 .PHONY: demo test lint check benchmark clean
 
 demo: .venv/installed
@@ -27,11 +33,11 @@ benchmark: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; name one, such as: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(call install,.)
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(call install,.[dev])
 	@touch $@
 
 clean:

@@ -25,6 +25,7 @@ from tests.tiny_searches import (
     carry_out,
     carry_out_in_pieces,
     files,
+    finished,
 )
 from training import pace
 from training.configs import OptimizerConfig
@@ -35,12 +36,12 @@ from training.steps import Steps
 @pytest.mark.parametrize(("name", "every"), [(name, 17) for name in SEARCHES] + [("tiny-nao", 4)])
 def test_stopped_and_resumed_is_uninterrupted(name: str, every: int, tmp_path: Path) -> None:
     config = SEARCHES[name]
-    carry_out(config, tmp_path / "a" / "run")
+    at_once, _, _ = finished(name)
     # What has no checkpoint within it starts anew: the ranking, and each network that is trained alone.
     every += 9 if config.sharing else 0
-    stops = carry_out_in_pieces(config, tmp_path / "b" / "run", every)
+    stops = carry_out_in_pieces(config, tmp_path / "run", every)
     assert stops >= 1
-    assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
+    assert files(tmp_path / "run") == files(Path(at_once.name) / "run")
 
 
 def test_two_architectures_per_step_are_resumed_too(tmp_path: Path) -> None:
