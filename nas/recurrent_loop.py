@@ -16,6 +16,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from nas.packed_products import can_be_packed, packed, packed_product
+
 State = tuple[Tensor, ...]
 Saved = tuple[Tensor, ...]
 MultiplyBack = Callable[[int, Tensor], Tensor]
@@ -82,9 +84,13 @@ class _Products:
 
     def __post_init__(self) -> None:
         self.read = [[] for _ in self.matrices]
+        self._packed: dict[int, Tensor] = {}
 
     def forward(self, index: int, x: Tensor, added: Tensor | None = None) -> Tensor:
         matrix = self.matrices[index]
+        # Not in a forward pass alone, whose products are counted by their matrices.
+        if self.keep and can_be_packed(matrix):
+            return self._forward_packed(index, x, added)
         x = x.to(matrix.dtype)
         if self.keep:
             self.read[index].append(x)
@@ -94,6 +100,12 @@ class _Products:
             product = (torch.addmm if x.dim() == 2 else torch.baddbmm)(added, x, matrix.mT)
         return product.to(self.precision)
 
+    def _forward_packed(self, index: int, x: Tensor, added: Tensor | None) -> Tensor:
+        if index not in self._packed:
+            self._packed[index] = packed(self.matrices[index], len(x))
+        self.read[index].append(x)
+        return packed_product(x, self._packed[index], added)
+
 
 class _ProductsBack:
     """The derivatives of products, from the last time step to the first."""
@@ -101,9 +113,15 @@ class _ProductsBack:
     def __init__(self, products: _Products) -> None:
         self._products = products
         self._grads: list[list[Tensor]] = [[] for _ in products.matrices]
+        self._packed: dict[int, Tensor] = {}
 
     def backward(self, index: int, grad: Tensor) -> Tensor:
         matrix = self._products.matrices[index]
+        if can_be_packed(matrix):
+            if index not in self._packed:
+                self._packed[index] = packed(matrix.mT, len(grad))
+            self._grads[index].append(grad)
+            return packed_product(grad, self._packed[index])
         grad = grad.to(matrix.dtype)
         self._grads[index].append(grad)
         return (grad @ matrix).to(self._products.precision)
