@@ -30,6 +30,7 @@ from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
 from training.loop import begin, train
+from training.matrix_libraries import choose_library, library_in_use, multiplying
 from training.noise import generator
 from training.replicates import Replicates
 from training.specs import ImageSpec
@@ -227,6 +228,7 @@ def measure(seconds: float) -> dict[str, object]:
     return {
         "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
+        "products": library_in_use(),
         "matrix_gflops": round(max(rates) / 1e9),
         "plain_steps_per_second": round(plain),
         "stacks": rows,
@@ -239,7 +241,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="per figure")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     arguments = parser.parse_args()
-    text = json.dumps(measure(arguments.seconds), indent=1)
+    with multiplying(choose_library("auto", torch.device("cpu"))):
+        figures = measure(arguments.seconds)
+    text = json.dumps(figures, indent=1)
     print(text)
     if arguments.json is not None:
         write_file(arguments.json, f"{text}\n".encode())
