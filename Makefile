@@ -4,6 +4,9 @@ BIN := .venv/bin
 
 # pip would compile one file after the other; some of the libraries' are for other versions of Python.
 define install
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	{ echo "Python 3.11 or newer is needed; name one, such as: make PYTHON=python3.12"; exit 1; }
+$(PYTHON) -m venv .venv
 $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -e '$(1)'
 $(BIN)/python -m compileall -qq --workers 0 .venv/lib || true
 endef
@@ -30,15 +33,12 @@ benchmark: .venv/installed
 	$(BIN)/python benchmarks/search.py
 
 .venv/installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; name one, such as: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
 	$(call install,.)
 	@touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: pyproject.toml
 	$(call install,.[dev])
-	@touch $@
+	@touch .venv/installed $@
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -56,12 +56,11 @@ def after_training(name: str, seeds: tuple[int, ...], batching: Batching = "stac
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_replicate_of_five_is_the_one_that_is_trained_alone(name: str) -> None:
     five = after_training(name, SEEDS)
-    for r in (0, 3):
-        before = stack(name, [SEEDS[r]]).tensors()
-        alone = after_training(name, (SEEDS[r],))
-        moved = [bool((t != before[n]).any()) for n, t in alone.tensors().items()]
-        assert sum(moved) > len(moved) / 2
-        assert_near(rows(five, r), alone.tensors())
+    before = stack(name, [SEEDS[3]]).tensors()
+    alone = after_training(name, (SEEDS[3],))
+    moved = [bool((t != before[n]).any()) for n, t in alone.tensors().items()]
+    assert sum(moved) > len(moved) / 2
+    assert_near(rows(five, 3), alone.tensors())
 
 
 @pytest.mark.parametrize(
