@@ -70,7 +70,7 @@ def test_a_count_beside_what_a_network_names_is_found(
     assert path in what_changed(network, lambda: network(torch.zeros(1, 64)))
 
 
-l = [0]  # noqa: E741
+head = [0]
 
 
 class Named(nn.Module):
@@ -78,20 +78,20 @@ class Named(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.l = nn.Linear(64, 10)
+        self.head = nn.Linear(64, 10)
         self.calls = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """From images to logits, through a library's functions."""
         with torch.no_grad():
             shape = np.asarray(x.shape)
-        logits: Tensor = F.relu(self.calls(self.l(x.view(*shape))))
+        logits: Tensor = F.relu(self.calls(self.head(x.view(*shape))))
         return logits
 
 
 def test_an_attribute_is_no_global_and_libraries_are_not_looked_into() -> None:
     network = Named()
-    assert what_changed(network, lambda: l.__setitem__(0, l[0] + 1)) == []
+    assert what_changed(network, lambda: head.__setitem__(0, head[0] + 1)) == []
     assert not [path for path in attributes(network) if path.startswith("forward")]
 
 

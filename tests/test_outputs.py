@@ -307,16 +307,21 @@ def test_a_language_model_that_reads_from_left_to_right(factory: Factory) -> Non
     check(OWN_TEXT, setting(factory, text()))
 
 
-class OneWay(Words):
+class OneWay(nn.Module):
     """Its state is no tuple."""
 
     def __init__(self, spec: Spec, after: Callable[[Tensor], object]) -> None:
-        super().__init__(spec)
+        super().__init__()
+        self.words = Words(spec)
         self.after = after
 
-    def forward(self, tokens: Tensor, state: tuple[Tensor]) -> tuple[Tensor, object]:  # type: ignore[override]
+    def initial_state(self, batch: int) -> tuple[Tensor]:
+        """Of the words."""
+        return self.words.initial_state(batch)
+
+    def forward(self, tokens: Tensor, state: tuple[Tensor]) -> tuple[Tensor, object]:
         """From words and a state to logits and something else."""
-        logits, (after,) = super().forward(tokens, state)
+        logits, (after,) = self.words(tokens, state)
         return logits, self.after(after)
 
 

@@ -53,9 +53,9 @@ class Recorded:
     ) -> None:
         self._function = function
         self._state = state
-        self._before = state()
-        self._forms: dict[object, _Form] = {}
         self._is_called_as_ever = calls < FEWEST_CALLS
+        self._before = None if self._is_called_as_ever else state()
+        self._forms: dict[object, _Form] = {}
 
     def __call__(self, *inputs: Any) -> Any:
         """What the function returns."""
