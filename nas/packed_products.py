@@ -1,8 +1,12 @@
 """Products of few rows with one large matrix, over and over: oneDNN orders the matrix in memory once.
 
-Measured on two cores of an AMD EPYC with AVX2, best of 12, GFLOP/s by MKL and packed, of rows x H x G: 20 x 1150 x 4600, 43 and 69;
-its way back, 50 and 71; 64 x 850 x 1700, 110 and 134; 20 x 400 x 1600, 51 and 69; 64 x 300 x 600, 66 and 71; 20 x 200 x
-400, 68 and 53. Packing takes 5 ms for the first, and 35 ms for its transpose.
+Measured on two cores of an AMD EPYC with AVX2, best of 12, GFLOP/s by MKL and packed, of rows x H x G:
+
+| 20 x 1150 x 4600 | its way back | 64 x 850 x 1700 | 20 x 400 x 1600 | 64 x 300 x 600 | 20 x 200 x 400 |
+|---|---|---|---|---|---|
+| 43, 69 | 50, 71 | 110, 134 | 51, 69 | 66, 71 | 68, 53 |
+
+Packing takes 5 ms for the first, and 35 ms for its transpose.
 """
 
 from __future__ import annotations
