@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 from turns import Hook, Step, in_turns
 
-from nas.networks import build
+from nas.catalog.building import build
 from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages

@@ -30,7 +30,7 @@ from plain_language import plain_model
 from torch import nn
 from turns import WARM, Hook, Step, in_turns
 
-from nas.networks import build
+from nas.catalog.building import build
 from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.text import TextData

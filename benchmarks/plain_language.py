@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nas.published import ENAS_RNN
+from nas.genotypes.published import ENAS_RNN
 
 State = list[tuple[Tensor, ...]]
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {

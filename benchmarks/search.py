@@ -27,10 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.conv_cells import CellNetwork
-from nas.conv_layers import LayerNetwork
-from nas.genotypes import Genotype
-from nas.networks import searched_language_model
+from nas.catalog.building import searched_language_model
+from nas.convolutional.cells import CellNetwork
+from nas.convolutional.layers import LayerNetwork
+from nas.genotypes.values import Genotype
 from nas.search.controller_config import CONTROLLERS, SpaceName
 from nas.search.enas import Enas
 from nas.search.shared import SharedNetwork, shared_network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from nas.catalog import is_known
+from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
 from training.device import now

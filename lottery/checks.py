@@ -9,13 +9,13 @@ from torch import nn
 
 from lottery.batching import choose_batching, faster_batching
 from lottery.controls import REDRAWN, check_control
-from lottery.criteria import criterion
 from lottery.cycle import Setting, forward_pass, new_network
 from lottery.experiments import Experiment
-from lottery.prunable import prunable_names
-from lottery.pruning import LayerKinds
-from lottery.trial import try_network
-from nas.catalog import is_known
+from lottery.outside_checks import try_network
+from lottery.pruning.criteria import criterion
+from lottery.pruning.prunable import prunable_names
+from lottery.pruning.selection import LayerKinds
+from nas.catalog.catalog import is_known
 from training.batching import Batching
 from training.errors import LotteryError
 

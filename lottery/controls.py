@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lottery.experiments import Experiment
-from lottery.masks import Mask, Tensors, apply_mask, dense_mask
+from lottery.pruning.masks import Mask, Tensors, apply_mask, dense_mask
 from training.errors import LotteryError, unknown
 
 

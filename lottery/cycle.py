@@ -13,16 +13,16 @@ from lottery.disk_use import KeepWeights, drop_weights, what_to_keep
 from lottery.experiments import Experiment
 from lottery.forward_pass import ForwardPass, trace
 from lottery.levels import Replicate, Stack
-from lottery.masks import Mask, Tensors, apply_mask, dense_mask
 from lottery.progress import Watcher
-from lottery.prunable import left_whole, prunable_names
-from lottery.pruning import LayerKinds, unpruned
+from lottery.pruning.masks import Mask, Tensors, apply_mask, dense_mask
+from lottery.pruning.prunable import left_whole, prunable_names
+from lottery.pruning.selection import LayerKinds, unpruned
 from lottery.records import TICKET, Record, read_records
 from lottery.runs import Run, end_level
 from lottery.stacks import train_stack
 from lottery.starts import pruned_tickets, tensors_of
-from nas.networks import build, counted_parameters
-from nas.outside_networks import Factory
+from nas.catalog.building import build, counted_parameters
+from nas.catalog.outside_networks import Factory
 from training.batching import Batching
 from training.errors import LotteryError
 from training.noise import generator

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from lottery.experiments import Experiment
-from lottery.prunable import prunable_names
+from lottery.pruning.prunable import prunable_names
 from lottery.runs import Run
 from lottery.starts import tensors_of
 

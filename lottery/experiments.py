@@ -54,7 +54,7 @@ class PruningConfig:
     """What is pruned between two levels.
 
     Attributes:
-        criterion: the score that decides what goes, see `lottery.criteria`.
+        criterion: the score that decides what goes, see `lottery.pruning.criteria`.
         scope: whether weights are ranked over the whole network or within each parameter.
         rate: share of the kept weights that goes at each level.
         output_rate: the same for the layer that gives the logits, layerwise; None for `rate`. Globally it can only be

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lottery.masks import Tensors, row, stack_tensors
+from lottery.pruning.masks import Tensors, row, stack_tensors
 from lottery.starts import tensors_of
 from training.attributes import LENGTH, attributes
 from training.batching import Batching

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from lottery.experiments import Experiment
 from lottery.forward_pass import effective
 from lottery.mask_files import pack_masks, unpack_masks
-from lottery.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.progress import Watcher
+from lottery.pruning.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.records import (
     GateCount,
     HistoryRow,
@@ -24,8 +24,8 @@ from lottery.records import (
     records_to_json,
 )
 from lottery.runs import EXECUTION, Run, finish_history
-from nas.catalog import entry
-from nas.gates import Rows, gate_rows
+from nas.catalog.catalog import entry
+from nas.recurrent.gates import Rows, gate_rows
 from training.batching import Batching
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError

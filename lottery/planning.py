@@ -10,10 +10,10 @@ from lottery.batching import choose_batching
 from lottery.cycle import Setting, dense_tickets, forward_pass, level_steps, new_network
 from lottery.disk_use import KeepWeights, run_bytes, what_to_keep
 from lottery.experiments import Experiment
-from lottery.masks import count
-from lottery.prunable import left_whole
-from lottery.pruning import count_at
-from nas.outside_networks import code_of
+from lottery.pruning.masks import count
+from lottery.pruning.prunable import left_whole
+from lottery.pruning.selection import count_at
+from nas.catalog.outside_networks import code_of
 from training.device import now
 from training.errors import ExitCode, LotteryError
 from training.loop import begin, train

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lottery.experiments import RewindingConfig
-from lottery.masks import Tensors
+from lottery.pruning.masks import Tensors
 
 
 def rewind(start: Tensors, final: Tensors, config: RewindingConfig) -> Tensors:

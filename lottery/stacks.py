@@ -9,12 +9,12 @@ import torch
 
 from lottery.batching import choose_batching
 from lottery.levels import Outcome, Stack, note_execution, write_level
-from lottery.masks import Tensors, row, stack_tensors
+from lottery.pruning.masks import Tensors, row, stack_tensors
 from lottery.records import HISTORY, HistoryRow, Value, history_to_lines
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
-from nas.outside_networks import code_of
+from nas.catalog.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision, physical_memory

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
-from lottery.criteria import Evidence, criterion
 from lottery.experiments import Experiment
 from lottery.levels import read_masks, read_weights
-from lottery.masks import Mask, Tensors
-from lottery.pruning import LayerKinds, prune_level
+from lottery.pruning.criteria import Evidence, criterion
+from lottery.pruning.masks import Mask, Tensors
+from lottery.pruning.selection import LayerKinds, prune_level
 from lottery.records import TICKET
 from lottery.rewinding import rewind
 from lottery.runs import Run

@@ -14,11 +14,11 @@ from torch import nn
 
 from lottery.experiments import NetworkConfig
 from lottery.mask_files import pack_masks, unpack_masks
-from lottery.masks import Mask, Tensors, apply_mask
+from lottery.pruning.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run, stored_experiment
 from lottery.starts import finished_tickets
-from nas.networks import build
-from nas.outside_networks import Factory
+from nas.catalog.building import build
+from nas.catalog.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.plain import from_plain, to_plain
@@ -108,7 +108,7 @@ def build_ticket(ticket: Ticket, spec: Spec, factory: Factory | None = None) -> 
     Args:
         ticket: of any network.
         spec: of the task.
-        factory: makes the network, where that is the user's own, as `nas.networks.build` takes it.
+        factory: makes the network, where that is the user's own, as `nas.catalog.building.build` takes it.
 
     Raises:
         LotteryError: the network of that task has other parameters.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from lottery.searches import search_recipe
-from nas.genotype_texts import ENCODINGS
+from lottery.recipes.search_catalog import search_recipe
+from nas.genotypes.encodings import ENCODINGS
 from nas.search.configs import SearchConfig, encoding_of, space_of
 from nas.search.records import (
     ARCHITECTURES,

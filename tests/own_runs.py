@@ -13,7 +13,7 @@ from lottery.checks import check
 from lottery.cycle import Setting, find_tickets
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.runs import open_run
-from nas.outside_networks import Factory
+from nas.catalog.outside_networks import Factory
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, digits, files
 from training.batching import Batching
 from training.errors import ExitCode, LotteryError

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from nas.encodings import ENAS_MACRO_OPERATIONS
-from nas.genotypes import (
+from nas.genotypes.convolutional_encodings import ENAS_MACRO_OPERATIONS
+from nas.genotypes.values import (
     ACTIVATIONS,
     CellGraph,
     ConvCellGenotype,

@@ -24,9 +24,14 @@ MAY_IMPORT = {
     ),
 }
 TORCH_FREE = (
-    *("lottery.records", "lottery.mask_files", "lottery.experiments", "lottery.recipes"),
+    *("lottery.records", "lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
-    *("lottery.searches", "nas.catalog", "nas.genotypes", "nas.search.spaces"),
+    *(
+        "lottery.recipes.search_catalog",
+        "nas.catalog.catalog",
+        "nas.genotypes.values",
+        "nas.search.spaces",
+    ),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
     *("training.configs", "training.storage", "training.folders", "training.errors"),
     *("training.metrics",),

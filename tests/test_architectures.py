@@ -15,15 +15,15 @@ from lottery.cli.architectures import (
     operations,
     save_drawing,
 )
-from nas.catalog import NETWORKS, entry
-from nas.encodings import parse_enas_macro
-from nas.entry import genotype_of
-from nas.genotype_texts import ENCODINGS, genotype_texts, parse_genotype
-from nas.genotypes import RecurrentGenotype
-from nas.given_entries import GIVEN
-from nas.published import ENAS_MICRO
-from nas.random_genotypes import random_layers, random_recurrent
-from nas.recurrent_encodings import parse_enas_rnn
+from nas.catalog.catalog import NETWORKS, entry
+from nas.catalog.entry import genotype_of
+from nas.catalog.given_genotypes import GIVEN
+from nas.genotypes.convolutional_encodings import parse_enas_macro
+from nas.genotypes.encodings import ENCODINGS, genotype_texts, parse_genotype
+from nas.genotypes.published import ENAS_MICRO
+from nas.genotypes.random_genotypes import random_layers, random_recurrent
+from nas.genotypes.recurrent_encodings import parse_enas_rnn
+from nas.genotypes.values import RecurrentGenotype
 from training.errors import LotteryError
 
 SEARCHED = sorted(

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import training.differentiation
-from nas.networks import build
+from nas.catalog.building import build
 from tests import counting_networks
 from tests.counting_networks import BESIDE, COUNTS, Counting
 from tests.tiny_tasks import IMAGES, config, image_task, trained

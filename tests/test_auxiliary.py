@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nas.auxiliary import AuxiliaryHead
+from nas.convolutional.auxiliary import AuxiliaryHead
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (4, 9), (7, 7), (8, 8), (13, 14)])

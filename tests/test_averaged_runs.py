@@ -10,7 +10,7 @@ import torch
 
 from lottery.experiments import Experiment
 from lottery.levels import read_masks, read_weights
-from lottery.masks import kept
+from lottery.pruning.masks import kept
 from lottery.records import read_history, read_records
 from lottery.runs import Run
 from tests.tiny_runs import (

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.awd_lstm import awd_lstm, lstm_yu
-from nas.catalog import entry
-from nas.entry import check_size
-from nas.language_model import LanguageModel
-from nas.networks import BUILDERS, build
-from nas.recurrent_cells import LSTMLayer
+from nas.catalog.building import BUILDERS, build
+from nas.catalog.catalog import entry
+from nas.catalog.entry import check_size
+from nas.recurrent.awd_lstm import awd_lstm, lstm_yu
+from nas.recurrent.cells import LSTMLayer
+from nas.recurrent.language_model import LanguageModel
 from training.noise import Dropout, set_noise
 from training.specs import TextSpec
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas.catalog import NETWORKS
-from nas.networks import build
+from nas.catalog.building import build
+from nas.catalog.catalog import NETWORKS
 from tests.test_networks import IMAGES, SMALL
 from tests.tiny_tasks import trained, zero_pruned
 from training.batching import Batching

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from nas.catalog import NETWORKS, entry, is_own
-from nas.designed_entries import DESIGNED
-from nas.entry import MAX_SIZE, check_size, genotype_of
-from nas.lstm_entries import LSTMS
-from nas.published import ENAS_MICRO
-from nas.random_genotypes import random_cells
-from nas.searched_entries import SEARCHED
-from nas.text_entries import TEXT
+from nas.catalog.catalog import NETWORKS, entry, is_own
+from nas.catalog.designed_images import DESIGNED
+from nas.catalog.designed_text import LSTMS
+from nas.catalog.entry import MAX_SIZE, check_size, genotype_of
+from nas.catalog.searched_images import SEARCHED
+from nas.catalog.searched_text import TEXT
+from nas.genotypes.published import ENAS_MICRO
+from nas.genotypes.random_genotypes import random_cells
 from training.errors import LotteryError
 from training.specs import ImageSpec, TextSpec
 
@@ -114,7 +114,7 @@ def test_impossible_sizes(name: str, given: dict[str, object], message: str) -> 
 
 
 def test_the_catalog_is_torch_free() -> None:
-    code = "import sys, nas.catalog, training.specs; assert 'torch' not in sys.modules"
+    code = "import sys, nas.catalog.catalog, training.specs; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -17,18 +17,19 @@ import pytest
 import torch
 
 from analysis.plots import FIGURES
-from lottery import recipes, searches
 from lottery.cli.main import cli
 from lottery.controls import CONTROLS
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.progress import Watcher
-from lottery.recipes import RECIPES, recipe
+from lottery.recipes import catalog as recipes
+from lottery.recipes import search_catalog as searches
+from lottery.recipes.catalog import RECIPES, recipe
 from lottery.runs import Run, stored_experiment
-from nas.catalog import NETWORKS
-from nas.darts_encoding import print_darts
-from nas.encodings import print_enas_micro
-from nas.given_entries import GIVEN
-from nas.published import ENAS_MICRO
+from nas.catalog.catalog import NETWORKS
+from nas.catalog.given_genotypes import GIVEN
+from nas.genotypes.convolutional_encodings import print_enas_micro
+from nas.genotypes.darts_encoding import print_darts
+from nas.genotypes.published import ENAS_MICRO
 from nas.search.configs import SearchConfig
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lottery.cli.running import changed
-from lottery.recipes import recipe
+from lottery.recipes.catalog import recipe
 from tests.commands import done, lottery, refused
 from tests.fake_searches import write_search
 from tests.tiny_runs import TOML, files

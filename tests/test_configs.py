@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lottery.experiments import Experiment
-from lottery.recipes import RECIPES
+from lottery.recipes.catalog import RECIPES
 from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.errors import LotteryError
 from training.plain import from_plain, from_toml, override, to_plain, to_toml

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lottery.controls import CONTROLS, Draw, contestant, control
-from lottery.masks import Mask, Tensors, dense_mask, kept
+from lottery.pruning.masks import Mask, Tensors, dense_mask, kept
 from training.errors import LotteryError
 
 SHAPES = {"a": (20, 10), "b": (10, 5)}

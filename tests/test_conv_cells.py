@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas import published
-from nas.conv_cells import Cell, CellNetwork
-from nas.genotypes import CellGraph, ConvCellGenotype
-from nas.wirings import WIRINGS, Source
+from nas.convolutional.cells import Cell, CellNetwork
+from nas.convolutional.wirings import WIRINGS, Source
+from nas.genotypes import published
+from nas.genotypes.values import CellGraph, ConvCellGenotype
 from tests.tiny_tasks import gradients_by_name
 from training.batching import Batching
 from training.errors import LotteryError

@@ -6,14 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas.conv_layers import (
+from nas.convolutional.layers import (
     RELEASED_OPERATIONS,
     SEPARABLE_OPERATIONS,
     LayerNetwork,
     SearchedLayer,
 )
-from nas.genotypes import LAYER_OPERATIONS, Layer, LayerwiseGenotype
-from nas.published import ENAS_MACRO
+from nas.genotypes.published import ENAS_MACRO
+from nas.genotypes.values import LAYER_OPERATIONS, Layer, LayerwiseGenotype
 from tests.tiny_tasks import gradients_by_name
 from training.batching import Batching
 from training.errors import LotteryError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lottery.criteria import CRITERIA, Evidence, criterion
+from lottery.pruning.criteria import CRITERIA, Evidence, criterion
 from training.errors import LotteryError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.darts_encoding import (
+from nas.genotypes.darts_encoding import (
     DARTS_WORDS,
     MAX_CHARACTERS,
     parse_darts,
@@ -16,7 +16,7 @@ from nas.darts_encoding import (
     print_darts,
     print_darts_recurrent,
 )
-from nas.genotypes import (
+from nas.genotypes.values import (
     CONV_OPERATIONS,
     MAX_NODES,
     CellGraph,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.encodings import (
+from nas.genotypes.convolutional_encodings import (
     ENAS_MICRO_OPERATIONS,
     NAO_OPERATIONS,
     parse_enas_macro,
@@ -18,7 +18,8 @@ from nas.encodings import (
     print_enas_micro,
     print_nao,
 )
-from nas.genotypes import (
+from nas.genotypes.integer_rows import MAX_CHARACTERS
+from nas.genotypes.values import (
     CONV_OPERATIONS,
     LAYER_OPERATIONS,
     MAX_LAYERS,
@@ -28,7 +29,6 @@ from nas.genotypes import (
     Layer,
     LayerwiseGenotype,
 )
-from nas.integer_rows import MAX_CHARACTERS
 from tests.random_texts import layerwise_genotypes, pairs_of_cells, rows
 from training.errors import LotteryError
 

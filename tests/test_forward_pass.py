@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from lottery.forward_pass import effective, trace
-from nas.networks import build
+from nas.catalog.building import build
 from nas.normalised_weights import bear_zeros
 from tests.test_normalised_weights import NORMALISED
 from tests.test_products import B, E, T, counts_of, tokens

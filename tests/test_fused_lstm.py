@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas import fused_lstm, recurrent_cells
-from nas.recurrent_cells import LSTMLayer
+from nas.recurrent import cells as recurrent_cells
+from nas.recurrent import fused_lstm
+from nas.recurrent.cells import LSTMLayer
 from training.batching import Batching
 from training.noise import generator
 from training.replicates import Replicates

@@ -11,11 +11,11 @@ from torch.nn.utils import parametrizations
 
 from lottery.levels import count_layer
 from lottery.records import GateCount, LayerCount
-from nas.gates import gate_rows
-from nas.genotypes import RecurrentGenotype
-from nas.gru import GRULayer
-from nas.on_lstm import OrderedLSTMLayer
-from nas.recurrent_cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
+from nas.genotypes.values import RecurrentGenotype
+from nas.recurrent.cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
+from nas.recurrent.gates import gate_rows
+from nas.recurrent.gru import GRULayer
+from nas.recurrent.on_lstm import OrderedLSTMLayer
 from tests.test_normalised_weights import old_form
 from tests.tiny_tasks import network
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from nas.genotypes import (
+from nas.genotypes.values import (
     MAX_LAYERS,
     CellGraph,
     ConvCellGenotype,

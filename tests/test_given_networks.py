@@ -11,14 +11,13 @@ import torch
 from lottery.experiments import FoundBy, NetworkConfig
 from lottery.runs import Run, stored_experiment
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
-from nas.catalog import entry
-from nas.darts_encoding import print_darts, print_darts_recurrent
-from nas.encodings import print_enas_macro, print_enas_micro, print_nao
-from nas.genotype_texts import ENCODINGS, PARSERS, parse_genotype
-from nas.given_entries import GIVEN
-from nas.language_model import LanguageModel
-from nas.networks import build
-from nas.published import (
+from nas.catalog.building import build
+from nas.catalog.catalog import entry
+from nas.catalog.given_genotypes import GIVEN
+from nas.genotypes.convolutional_encodings import print_enas_macro, print_enas_micro, print_nao
+from nas.genotypes.darts_encoding import print_darts, print_darts_recurrent
+from nas.genotypes.encodings import ENCODINGS, PARSERS, parse_genotype
+from nas.genotypes.published import (
     DARTS_RNN_V1,
     DARTS_V2,
     ENAS_MACRO,
@@ -27,8 +26,9 @@ from nas.published import (
     NAO_RNN,
     NAONET_A,
 )
-from nas.recurrent_cells import SearchedRecurrentCell
-from nas.recurrent_encodings import print_enas_rnn, print_nao_rnn
+from nas.genotypes.recurrent_encodings import print_enas_rnn, print_nao_rnn
+from nas.recurrent.cells import SearchedRecurrentCell
+from nas.recurrent.language_model import LanguageModel
 from tests.commands import done, refused
 from tests.tiny_runs import TOML, digits
 from training.errors import LotteryError

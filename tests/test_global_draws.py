@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lottery.checks import check
-from nas.outside_networks import Factory
+from nas.catalog.outside_networks import Factory
 from tests.own_runs import OWN, OWN_TEXT, carried_out, in_pieces, refusal, results, setting
 from tests.tiny_runs import text
 from tests.tiny_tasks import config, image_task, trained

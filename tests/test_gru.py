@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nas.gru import GRULayer, gru
+from nas.recurrent.gru import GRULayer, gru
 from training.specs import TextSpec
 
 T, B, E, H = 5, 3, 4, 6

@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from lottery.checks import check
 from lottery.independence import _differs, _Seen
-from nas.outside_networks import Factory
+from nas.catalog.outside_networks import Factory
 from tests import counting_networks
 from tests.counting_networks import BESIDE, COUNTS, Counting
 from tests.own_runs import (

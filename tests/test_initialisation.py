@@ -9,13 +9,13 @@ import torch
 from scipy import stats
 from torch import Tensor, nn
 
-from nas.conv_cells import CellNetwork
-from nas.conv_layers import LayerNetwork
-from nas.initialisation import Initialisation, initialise
-from nas.published import ENAS_MACRO, ENAS_MICRO
+from nas.convolutional.cells import CellNetwork
+from nas.convolutional.initialisation import Initialisation, initialise
+from nas.convolutional.layers import LayerNetwork
+from nas.convolutional.wirings import Source
+from nas.genotypes.published import ENAS_MACRO, ENAS_MICRO
 from nas.search.shared import shared_network
 from nas.search.spaces import CellSpace, LayerSpace, Space
-from nas.wirings import Source
 from training.specs import ImageSpec
 
 SPEC = ImageSpec(channels=3, height=8, width=8, classes=300)

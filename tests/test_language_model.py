@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas.awd_lstm import awd_lstm
-from nas.language_model import LanguageModel
-from nas.recurrent_cells import LSTMLayer, RecurrentCore
+from nas.recurrent.awd_lstm import awd_lstm
+from nas.recurrent.cells import LSTMLayer, RecurrentCore
+from nas.recurrent.language_model import LanguageModel
 from training.noise import Dropout, set_noise
 from training.specs import TextSpec
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.language_model import LanguageModel
+from nas.recurrent.language_model import LanguageModel
 from tests.tiny_tasks import network, some_text, stack
 from training.datasets.text import text_data
 from training.datasets.vocabulary import Cutting

@@ -7,18 +7,18 @@ import dataclasses
 import pytest
 import torch
 
-from lottery.awd_ablations import ABLATIONS
 from lottery.experiments import Experiment
-from lottery.language_recipes import LANGUAGE_RECIPES
-from lottery.prunable import prunable_names
-from lottery.pruning import keep_count
-from lottery.recipes import RECIPES, recipe
-from lottery.searched_language_recipes import SEARCHED_LANGUAGE_RECIPES
-from lottery.small_language_recipes import MOST_NOISE, SMALL_LANGUAGE_RECIPES
-from nas.catalog import entry
-from nas.entry import check_size
-from nas.language_model import LanguageModel
-from nas.networks import build, counted_parameters
+from lottery.pruning.prunable import prunable_names
+from lottery.pruning.selection import keep_count
+from lottery.recipes.awd_ablations import ABLATIONS
+from lottery.recipes.catalog import RECIPES, recipe
+from lottery.recipes.language import LANGUAGE_RECIPES
+from lottery.recipes.searched_language import SEARCHED_LANGUAGE_RECIPES
+from lottery.recipes.small_language import MOST_NOISE, SMALL_LANGUAGE_RECIPES
+from nas.catalog.building import build, counted_parameters
+from nas.catalog.catalog import entry
+from nas.catalog.entry import check_size
+from nas.recurrent.language_model import LanguageModel
 from training.configs import AveragingConfig, TextTraining
 from training.specs import TextSpec
 from training.steps import Steps

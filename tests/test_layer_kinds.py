@@ -18,7 +18,7 @@ from lottery.forward_pass import trace
 from lottery.levels import read_masks
 from lottery.records import TICKET
 from lottery.runs import Run, open_run
-from nas.networks import build
+from nas.catalog.building import build
 from tests.tiny_runs import TINY, TINY_TEXT, digits, text
 from training.errors import LotteryError
 from training.specs import ImageSpec, Spec

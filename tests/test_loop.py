@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas.networks import build
+from nas.catalog.building import build
 from tests.tiny_tasks import (
     config,
     half_masks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from lottery.masks import apply_mask, count, dense_mask, kept, row, stack_tensors
+from lottery.pruning.masks import apply_mask, count, dense_mask, kept, row, stack_tensors
 
 MASK = {"a": torch.tensor([[True, False], [False, True]]), "b": torch.tensor([True, True, False])}
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from nas.catalog import NETWORKS
-from nas.conv_cells import Cell, CellNetwork
-from nas.given_entries import GIVEN
-from nas.language_model import LanguageModel
-from nas.networks import BUILDERS, build
-from nas.random_genotypes import random_cells
-from nas.recurrent_loop import State
+from nas.catalog.building import BUILDERS, build
+from nas.catalog.catalog import NETWORKS
+from nas.catalog.given_genotypes import GIVEN
+from nas.convolutional.cells import Cell, CellNetwork
+from nas.genotypes.random_genotypes import random_cells
+from nas.recurrent.language_model import LanguageModel
+from nas.recurrent.loop import State
 from training.errors import LotteryError
 from training.noise import Dropout, noise_sites
 from training.specs import ImageSpec, Spec, TextSpec

@@ -20,7 +20,7 @@ from lottery.experiments import NetworkConfig, PruningConfig
 from lottery.records import Record
 from lottery.runs import Run, open_run
 from lottery.tickets import build_ticket, ticket_of
-from nas.networks import build
+from nas.catalog.building import build
 from nas.normalised_weights import bear_zeros, gains
 from tests.tiny_runs import TINY, digits
 from training.specs import ImageSpec, Spec

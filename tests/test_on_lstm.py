@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from nas.awd_lstm import awd_lstm
-from nas.catalog import entry
-from nas.language_model import LanguageModel
-from nas.networks import BUILDERS, build
-from nas.on_lstm import OrderedLSTMLayer, gate_distances, on_lstm
+from nas.catalog.building import BUILDERS, build
+from nas.catalog.catalog import entry
+from nas.recurrent.awd_lstm import awd_lstm
+from nas.recurrent.language_model import LanguageModel
+from nas.recurrent.on_lstm import OrderedLSTMLayer, gate_distances, on_lstm
 from training.errors import LotteryError
 from training.noise import set_noise
 from training.specs import TextSpec

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nas.genotypes import CONV_OPERATIONS
-from nas.operations import (
+from nas.convolutional.operations import (
     DARTS_OPERATIONS,
     ENAS_OPERATIONS,
     OPERATIONS,
     Constructor,
     FactorizedReduction,
 )
+from nas.genotypes.values import CONV_OPERATIONS
 
 # Weights at 4 channels: 16 for a pointwise, 8 for a norm, 4 k for a depthwise kernel of k pixels
 # and 16 k for a full one. With stride 2 identities are factorized reductions, of 16 + 8.

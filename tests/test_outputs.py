@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lottery.checks import check
 from lottery.experiments import NetworkConfig
-from nas.outside_networks import Factory
+from nas.catalog.outside_networks import Factory
 from tests.own_runs import OWN, OWN_TEXT, refusal, setting
 from tests.tiny_runs import text
 from tests.tiny_tasks import image_task, text_task

@@ -12,9 +12,14 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from nas.catalog import entry
-from nas.networks import build
-from nas.outside_networks import Factory, import_factory, own_network, replace_stochastic_depth
+from nas.catalog.building import build
+from nas.catalog.catalog import entry
+from nas.catalog.outside_networks import (
+    Factory,
+    import_factory,
+    own_network,
+    replace_stochastic_depth,
+)
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.noise import Dropout

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lottery.cycle import new_network
-from nas.outside_networks import Factory
+from nas.catalog.outside_networks import Factory
 from tests.own_runs import OWN, Classifier, carried_out, in_pieces, refusal, results, setting
 from tests.tiny_runs import digits
 from training.batching import Batching

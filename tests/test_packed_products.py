@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas import packed_products, recurrent_cells
-from nas.packed_products import SMALLEST, can_be_packed, packed, packed_product
+from nas.recurrent import cells as recurrent_cells
+from nas.recurrent import packed_products
+from nas.recurrent.packed_products import SMALLEST, can_be_packed, packed, packed_product
 from tests.tiny_tasks import config, half_masks, stack, task_for, trained
 
 
@@ -57,7 +58,7 @@ def test_a_loop_with_packed_matrices_trains_as_one_without(
 
     plain = ends()
     monkeypatch.setattr(packed_products, "SMALLEST", 1)
-    monkeypatch.setattr("nas.recurrent_loop.packed_product", noted)
+    monkeypatch.setattr("nas.recurrent.loop.packed_product", noted)
     for key, tensor in ends().items():
         torch.testing.assert_close(tensor, plain[key], rtol=1e-4, atol=1e-5)
     assert products

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lottery.experiments import Experiment
-from lottery.recipes import recipe
+from lottery.recipes.catalog import recipe
 from nas.search.configs import SearchConfig
 from tests.commands import refused
 from training.errors import LotteryError

@@ -17,7 +17,7 @@ from lottery.measurements import continuous_cache, pointer
 from lottery.measurements.continuous_cache import Cache, cached_losses
 from lottery.measurements.pointer import measure_pointer
 from lottery.runs import Run
-from nas.language_model import LanguageModel
+from nas.recurrent.language_model import LanguageModel
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, text
 from tests.tiny_tasks import network, some_text, stack
 from training.batching import Batching

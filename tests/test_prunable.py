@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
-from lottery.prunable import left_whole, prunable_names
-from nas.auxiliary import AuxiliaryHead
-from nas.networks import build, counted_parameters
+from lottery.pruning.prunable import left_whole, prunable_names
+from nas.catalog.building import build, counted_parameters
+from nas.convolutional.auxiliary import AuxiliaryHead
 from nas.normalised_weights import bear_zeros
 from tests.test_normalised_weights import NORMALISED
 from training.errors import LotteryError

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lottery.experiments import PruningConfig
-from lottery.masks import Mask, Tensors, dense_mask, kept
-from lottery.pruning import (
+from lottery.pruning.masks import Mask, Tensors, dense_mask, kept
+from lottery.pruning.selection import (
     SCOPES,
     LayerKinds,
     count_at,

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
-from nas.encodings import NAO_OPERATIONS, print_nao
-from nas.entry import check_size
-from nas.genotypes import ConvCellGenotype, LayerwiseGenotype, RecurrentGenotype
-from nas.published import (
+from nas.catalog.entry import check_size
+from nas.catalog.searched_images import SEARCHED
+from nas.catalog.searched_text import TEXT
+from nas.genotypes.convolutional_encodings import NAO_OPERATIONS, print_nao
+from nas.genotypes.published import (
     AMOEBANET_A,
     DARTS_RNN_V1,
     DARTS_RNN_V2,
@@ -29,15 +30,14 @@ from nas.published import (
     NASNET_A,
     PNASNET_5,
 )
-from nas.recurrent_encodings import (
+from nas.genotypes.recurrent_encodings import (
     parse_enas_lm,
     print_enas_lm,
     print_enas_rnn,
     print_nao_rnn,
     print_nao_ws_rnn,
 )
-from nas.searched_entries import SEARCHED
-from nas.text_entries import TEXT
+from nas.genotypes.values import ConvCellGenotype, LayerwiseGenotype, RecurrentGenotype
 from training.specs import ImageSpec
 
 

@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
-from nas.encodings import print_enas_macro, print_enas_micro
-from nas.genotypes import LAYER_OPERATIONS, MAX_LAYERS, MAX_NODES
-from nas.random_genotypes import random_cells, random_layers, random_recurrent
-from nas.recurrent_encodings import print_enas_rnn
+from nas.genotypes.convolutional_encodings import print_enas_macro, print_enas_micro
+from nas.genotypes.random_genotypes import random_cells, random_layers, random_recurrent
+from nas.genotypes.recurrent_encodings import print_enas_rnn
+from nas.genotypes.values import LAYER_OPERATIONS, MAX_LAYERS, MAX_NODES
 from training.errors import LotteryError
 
 
@@ -85,7 +85,7 @@ def test_limits() -> None:
 
 def test_genotypes_need_no_torch() -> None:
     code = (
-        "import sys, nas.random_genotypes, nas.searched_entries, nas.text_entries; "
+        "import sys, nas.genotypes.random_genotypes, nas.catalog.searched_images, nas.catalog.searched_text; "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,8 +12,8 @@ import pytest
 from analysis.plots import FIGURES, FORMATS
 from analysis.search_plots import SEARCH_FIGURES
 from lottery.cli.main import cli
-from lottery.recipes import RECIPES
-from lottery.searches import METHODS, SEARCHES
+from lottery.recipes.catalog import RECIPES
+from lottery.recipes.search_catalog import METHODS, SEARCHES
 from training.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
@@ -36,17 +36,15 @@ def mapped() -> dict[str, set[str]]:
     for line in MAP.splitlines():
         if not line.startswith(" "):
             package = line.split("/")[0]
-        names = re.findall(r"(?<=\s\s)([\w]+(?:\.py|/))(?=\s|$)", line)
+        names = re.findall(r"^  (\w+)/", line)
         found.setdefault(package, set()).update(names)
     return found
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_file_map_is_what_is_there(package: str) -> None:
-    folder = ROOT / package
-    modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.name}/" for path in folder.iterdir() if path.is_dir()} - {"__pycache__/"}
-    assert mapped()[package] == modules | folders
+    folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+    assert mapped()[package] == folders
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

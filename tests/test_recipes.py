@@ -9,18 +9,18 @@ import pytest
 import torch
 
 from lottery.controls import CONTROLS
-from lottery.criteria import CRITERIA
-from lottery.deep_recipes import DEEP_RECIPES
 from lottery.experiments import Experiment, PruningConfig
-from lottery.lth_recipes import LTH_RECIPES
-from lottery.prunable import prunable_names
-from lottery.pruning import keep_count
-from lottery.recipes import DEMO, RECIPES, recipe
-from lottery.searched_recipes import SEARCHED_RECIPES
-from lottery.small_recipes import SMALL_RECIPES
-from nas.catalog import entry
-from nas.entry import check_size
-from nas.networks import build
+from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.prunable import prunable_names
+from lottery.pruning.selection import keep_count
+from lottery.recipes.catalog import DEMO, RECIPES, recipe
+from lottery.recipes.deep import DEEP_RECIPES
+from lottery.recipes.lth import LTH_RECIPES
+from lottery.recipes.searched_images import SEARCHED_RECIPES
+from lottery.recipes.small_images import SMALL_RECIPES
+from nas.catalog.building import build
+from nas.catalog.catalog import entry
+from nas.catalog.entry import check_size
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
 from training.optimizers import schedule_factor

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from nas.genotypes import ACTIVATIONS as ACTIVATION_WORDS
-from nas.genotypes import RecurrentGenotype
-from nas.pointwise import ACTIVATIONS
-from nas.published import ENAS_LM, ENAS_RNN
-from nas.recurrent_cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
+from nas.genotypes.published import ENAS_LM, ENAS_RNN
+from nas.genotypes.values import ACTIVATIONS as ACTIVATION_WORDS
+from nas.genotypes.values import RecurrentGenotype
+from nas.recurrent.cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
+from nas.recurrent.pointwise import ACTIVATIONS
 from training.noise import set_noise
 
 T, B, E, H = 5, 3, 4, 6

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.genotypes import ACTIVATIONS, MAX_NODES, RecurrentGenotype, recurrent_loose_ends
-from nas.integer_rows import MAX_CHARACTERS
-from nas.recurrent_encodings import (
+from nas.genotypes.integer_rows import MAX_CHARACTERS
+from nas.genotypes.recurrent_encodings import (
     ENAS_LM_ACTIVATIONS,
     ENAS_RNN_ACTIVATIONS,
     NAO_RNN_ACTIVATIONS,
@@ -24,6 +23,7 @@ from nas.recurrent_encodings import (
     print_nao_rnn,
     print_nao_ws_rnn,
 )
+from nas.genotypes.values import ACTIVATIONS, MAX_NODES, RecurrentGenotype, recurrent_loose_ends
 from tests.random_texts import recurrent_nodes, rows
 from training.errors import LotteryError
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from nas.genotypes import RecurrentGenotype
-from nas.language_model import LanguageModel
-from nas.on_lstm import OrderedLSTMLayer
-from nas.pointwise import ACTIVATIONS
-from nas.published import ENAS_RNN, NAO_RNN
-from nas.recurrent_cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
-from nas.recurrent_loop import Cell, Multiply, MultiplyBack, Saved, State, unroll
+from nas.genotypes.published import ENAS_RNN, NAO_RNN
+from nas.genotypes.values import RecurrentGenotype
+from nas.recurrent.cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
+from nas.recurrent.language_model import LanguageModel
+from nas.recurrent.loop import Cell, Multiply, MultiplyBack, Saved, State, unroll
+from nas.recurrent.on_lstm import OrderedLSTMLayer
+from nas.recurrent.pointwise import ACTIVATIONS
 from tests.tiny_tasks import text_task
 from training.batching import Batching
 from training.configs import OptimizerConfig, TrainingConfig

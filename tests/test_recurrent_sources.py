@@ -13,8 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas.genotypes import RecurrentGenotype
-from nas.published import (
+from nas.genotypes.published import (
     DARTS_RNN_V1,
     DARTS_RNN_V2,
     ENAS_LM,
@@ -22,7 +21,8 @@ from nas.published import (
     NAO_RNN,
     NAO_WS_RNN,
 )
-from nas.recurrent_cells import SearchedRecurrentCell
+from nas.genotypes.values import RecurrentGenotype
+from nas.recurrent.cells import SearchedRecurrentCell
 from training.noise import set_noise
 
 T, B, E, H = 4, 3, 5, 6

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas.networks import build
-from nas.resnet import Block, PaddedShortcut, ResNet
+from nas.catalog.building import build
+from nas.convolutional.resnet import Block, PaddedShortcut, ResNet
 from training.errors import LotteryError
 from training.specs import ImageSpec
 

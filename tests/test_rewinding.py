@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lottery.masks import apply_mask
+from lottery.pruning.masks import apply_mask
 from lottery.rewinding import rewind, schedule_step
 from tests.tiny_runs import rewinding_to
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from nas.conv_cells import CellNetwork
-from nas.operations import ENAS_OPERATIONS, OPERATIONS
-from nas.published import ENAS_MICRO
-from nas.same_padding import SameConvolution, SamePool, same_padding
-from nas.wirings import Source
+from nas.convolutional.cells import CellNetwork
+from nas.convolutional.operations import ENAS_OPERATIONS, OPERATIONS
+from nas.convolutional.same_padding import SameConvolution, SamePool, same_padding
+from nas.convolutional.wirings import Source
+from nas.genotypes.published import ENAS_MICRO
 from training.specs import ImageSpec
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from lottery.cli.search_watching import TerminalSearchWatcher, figures
 from lottery.cli.watching import TerminalWatcher
+from lottery.recipes.search_catalog import search_recipe
 from lottery.runs import Run, stored_experiment
-from lottery.searches import search_recipe
 from nas.search.configs import SearchConfig
 from nas.search.records import SearchHistoryRow, read_config
 from nas.search.watching import SearchWatcher

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.genotype_texts import PARSERS
+from nas.genotypes.encodings import PARSERS
 from nas.search.alone import genotype_text
 from nas.search.configs import SearchConfig, encoding_of, space_of
 from nas.search.controller_config import CONTROLLERS

@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from lottery.experiments import FoundBy
-from lottery.recipes import RECIPES, recipe
-from lottery.search_recipes import FULL_SEARCHES
-from lottery.searches import (
+from lottery.recipes.catalog import RECIPES, recipe
+from lottery.recipes.search_catalog import (
     DEMO_SEARCH,
     METHODS,
     SEARCHES,
@@ -23,8 +22,9 @@ from lottery.searches import (
     search_recipe,
     usual_search,
 )
-from lottery.small_strategies import nao_changes
-from nas.networks import RELEASES, build
+from lottery.recipes.searches import FULL_SEARCHES
+from lottery.recipes.small_strategies import nao_changes
+from nas.catalog.building import RELEASES, build
 from nas.search.alone import alone_network
 from nas.search.configs import SearchConfig, network_of, space_of
 from nas.search.records import SEARCH, read_config, read_result

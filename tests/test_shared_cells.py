@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from nas.conv_cells import CellNetwork
-from nas.genotypes import CellGraph, ConvCellGenotype
+from nas.convolutional.cells import CellNetwork
+from nas.genotypes.values import CellGraph, ConvCellGenotype
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.shared_weights import Columns
 from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, random_choices

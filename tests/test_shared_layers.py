@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas.conv_layers import LayerNetwork
-from nas.genotypes import Layer, LayerwiseGenotype
+from nas.convolutional.layers import LayerNetwork
+from nas.genotypes.values import Layer, LayerwiseGenotype
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.spaces import LayerSpace, random_choices
 from tests.shared_checks import assert_as_alone, gradients, live

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.recipes import recipe
-from nas.language_model import LanguageModel, Output
-from nas.networks import build
+from lottery.recipes.catalog import recipe
+from nas.catalog.building import build
+from nas.recurrent.language_model import LanguageModel, Output
 from tests.tiny_tasks import config, image_task, some_text, stack, trained
 from training.checkpoints import checkpoint_to_bytes
 from training.configs import AveragingConfig, DataConfig, OptimizerConfig, TextTraining

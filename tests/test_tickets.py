@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from lottery.mask_files import pack_masks
-from lottery.masks import kept
+from lottery.pruning.masks import kept
 from lottery.runs import Run
 from lottery.starts import read_start
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of

@@ -16,7 +16,7 @@ from lottery.checks import check
 from lottery.cycle import Setting, find_tickets
 from lottery.planning import plan
 from lottery.runs import open_run
-from nas.outside_networks import Factory
+from nas.catalog.outside_networks import Factory
 from tests.own_runs import OWN, Classifier, refusal, setting
 from tests.tiny_runs import digits
 from training.batching import Batching

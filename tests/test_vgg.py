@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas.networks import build
+from nas.catalog.building import build
 from training.errors import LotteryError
 from training.specs import ImageSpec
 

@@ -16,7 +16,7 @@ from analysis.search_tables import read_searches
 from analysis.tables import LAYERS, read_study
 from lottery.cli.architectures import draw_genotype
 from lottery.cli.showing import print_table
-from nas.genotype_texts import PARSERS
+from nas.genotypes.encodings import PARSERS
 from tests.commands import done, lottery, refused
 from tests.fake_runs import perplexity_curve, write_run
 from tests.fake_searches import write_search

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.entry import NetworkEntry, genotype_of
-from nas.genotype_texts import genotype_texts, missing_genotype
-from nas.genotypes import (
+from nas.catalog.entry import NetworkEntry, genotype_of
+from nas.genotypes.encodings import genotype_texts, missing_genotype
+from nas.genotypes.values import (
     CellGraph,
     ConvCellGenotype,
     Genotype,
@@ -99,7 +99,7 @@ def count_parameters(entry: NetworkEntry, given: str = "") -> int:
     """
     import torch
 
-    from nas.networks import build, counted_parameters
+    from nas.catalog.building import build, counted_parameters
 
     spec, generator = published_spec(entry), torch.Generator("cpu")
     try:

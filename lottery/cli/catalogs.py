@@ -15,7 +15,7 @@ from lottery.records import data_in_words
 from training.errors import LotteryError
 
 if TYPE_CHECKING:
-    from nas.entry import NetworkEntry
+    from nas.catalog.entry import NetworkEntry
 
 SMALL = "-small"
 
@@ -32,8 +32,8 @@ def recipes(name: str | None, as_json: bool) -> None:
       lottery recipes lth-lenet > mine.toml
       lottery recipes enas-micro-search-small > mine.toml
     """
-    from lottery.recipes import recipe
-    from lottery.searches import SEARCHES, search_recipe
+    from lottery.recipes.catalog import recipe
+    from lottery.recipes.search_catalog import SEARCHES, search_recipe
     from training.plain import to_plain, to_toml
 
     if name is None and as_json:
@@ -54,8 +54,8 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 
 def _recipe_rows() -> list[dict[str, str]]:
-    from lottery.recipes import RECIPES
-    from nas.catalog import entry
+    from lottery.recipes.catalog import RECIPES
+    from nas.catalog.catalog import entry
 
     rows = []
     for name, make in RECIPES.items():
@@ -109,7 +109,7 @@ def networks(
       lottery networks searched-cells --genotype '0 2 0 0 0 4 0 1 1 0 1 0 0 3 0 2' --draw
     """
     from lottery.cli.architectures import save_drawing
-    from nas.catalog import entry
+    from nas.catalog.catalog import entry
 
     if draw and name is None:
         raise LotteryError("--draw draws one network; name it, as in networks enas-micro --draw.")
@@ -133,8 +133,8 @@ def networks(
 
 
 def _list_networks(as_json: bool) -> None:
-    from nas.catalog import NETWORKS
-    from nas.given_entries import GIVEN
+    from nas.catalog.catalog import NETWORKS
+    from nas.catalog.given_genotypes import GIVEN
 
     listed = [*NETWORKS.values(), *GIVEN.values()]
     if as_json:
@@ -158,8 +158,8 @@ def _list_networks(as_json: bool) -> None:
 
 def _show_network(found: NetworkEntry, given: str, as_json: bool) -> None:
     from lottery.cli.architectures import network_facts, network_rows
-    from nas.entry import genotype_of
-    from nas.genotype_texts import genotype_texts
+    from nas.catalog.entry import genotype_of
+    from nas.genotypes.encodings import genotype_texts
 
     if as_json:
         print_json(network_facts(found, given))

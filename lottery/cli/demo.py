@@ -78,8 +78,8 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
 
 def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path, list[Path]]:
     """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
-    from lottery.recipes import DEMO, RECIPES, recipe
-    from lottery.searches import (
+    from lottery.recipes.catalog import DEMO, RECIPES, recipe
+    from lottery.recipes.search_catalog import (
         DEMO_RETRAINING,
         DEMO_SEARCH,
         SEARCHES,

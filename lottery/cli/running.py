@@ -16,10 +16,10 @@ import click
 
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.progress import Watcher
-from lottery.recipes import RECIPES, recipe
+from lottery.recipes.catalog import RECIPES, recipe
+from lottery.recipes.search_catalog import SEARCHES, retraining_experiment
 from lottery.records import Record, is_run
 from lottery.runs import Run, open_run, stored_experiment
-from lottery.searches import SEARCHES, retraining_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
@@ -28,7 +28,7 @@ from training.storage import to_json
 
 if TYPE_CHECKING:
     from lottery.cycle import Setting
-    from nas.outside_networks import Factory
+    from nas.catalog.outside_networks import Factory
 
 RUNS = Path("results/runs")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -115,7 +115,7 @@ def changed(
 
 def with_network(experiment: Experiment, network: str) -> Experiment:
     """The experiment with another network in its default sizes, and named after it; the same one if it is the same."""
-    from nas.catalog import entry
+    from nas.catalog.catalog import entry
 
     entry(network)
     if network == experiment.network.name:
@@ -136,11 +136,11 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
     Raises:
         LotteryError: it can't be imported.
     """
-    from nas.catalog import is_own
+    from nas.catalog.catalog import is_own
 
     if network is None or network != experiment.network.name or not is_own(network):
         return None
-    from nas.outside_networks import import_factory
+    from nas.catalog.outside_networks import import_factory
 
     return import_factory(network, Path.cwd())
 
@@ -232,7 +232,7 @@ def _opened(
 def _batching_as_before(experiment: Experiment, root: Path, machine: Machine) -> Machine:
     """A network from outside is timed when its run begins, and goes on as it began, unless a batching is asked for."""
     from lottery.levels import noted_batching
-    from nas.catalog import is_known
+    from nas.catalog.catalog import is_known
 
     if machine.batching is not None or is_known(experiment.network.name) or not is_run(root):
         return machine

@@ -20,7 +20,7 @@ from lottery.cli.options import (
 from lottery.cli.running import check_folder, print_json, stopping
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
-from lottery.searches import METHODS, random_rivals, search_recipe, usual_search
+from lottery.recipes.search_catalog import METHODS, random_rivals, search_recipe, usual_search
 from nas.search.configs import SearchConfig
 from nas.search.records import ARCHITECTURES, SearchRecord, is_search, read_config
 from training.errors import LotteryError

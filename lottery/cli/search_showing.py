@@ -8,8 +8,8 @@ from pathlib import Path
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
+from lottery.recipes.search_catalog import SEARCHES, architectures_alone
 from lottery.records import data_in_words
-from lottery.searches import SEARCHES, architectures_alone
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, visible
@@ -116,7 +116,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
     """Draw the best architectures into the search's folder, unless they are there."""
     from analysis.plots import render
     from lottery.cli.architectures import draw_genotype
-    from nas.genotype_texts import PARSERS
+    from nas.genotypes.encodings import PARSERS
     from training.folders import Folder
 
     folder = Folder(root)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.language_model import LanguageModel
+from nas.recurrent.language_model import LanguageModel
 from training.configs import require
 from training.datasets.vocabulary import END
 from training.device import matrix_precision

@@ -10,8 +10,8 @@ from lottery.batching import choose_batching
 from lottery.cycle import Setting, new_network
 from lottery.experiments import Experiment
 from lottery.levels import read_weights
-from lottery.masks import Tensors, stack_tensors
 from lottery.measurements.continuous_cache import Cache, cached_losses
+from lottery.pruning.masks import Tensors, stack_tensors
 from lottery.records import read_records
 from lottery.runs import Run
 from training.datasets.text import MOST_NATS

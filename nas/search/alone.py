@@ -10,8 +10,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from nas.genotype_texts import ENCODINGS
-from nas.networks import build, counted_parameters
+from nas.catalog.building import build, counted_parameters
+from nas.genotypes.encodings import ENCODINGS
 from nas.search.configs import SearchConfig, encoding_of, network_of, space_of
 from nas.search.spaces import Choices
 from nas.search.watching import SearchWatcher

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nas.recurrent_encodings import ENAS_LM_ACTIVATIONS
+from nas.genotypes.recurrent_encodings import ENAS_LM_ACTIVATIONS
 from nas.search.controller_config import CONTROLLERS, ControllerConfig, SpaceName
 from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
@@ -226,7 +226,7 @@ def network_of(config: SearchConfig) -> str:
 
 
 def encoding_of(config: SearchConfig) -> str:
-    """In which of `nas.genotype_texts.ENCODINGS` a search writes its genotypes."""
+    """In which of `nas.genotypes.encodings.ENCODINGS` a search writes its genotypes."""
     nao = config.words == "nao"
     if config.space == "cell":
         return "NAO" if nao else "ENAS micro"

@@ -45,7 +45,7 @@ class SearchRecord:
         rank: among the found, by score or, without shared weights, standalone; 1 is the best. None for the random ones.
         choices: the architecture in `nas.search.spaces`.
         genotype: the same as text.
-        encoding: of that text, in `nas.genotype_texts.ENCODINGS`.
+        encoding: of that text, in `nas.genotypes.encodings.ENCODINGS`.
         parameters: of its stand-alone network.
         round: in which it first came up: for ENAS and random search the epoch.
         score: with the shared weights, on the whole validation split; None in a search without shared weights.

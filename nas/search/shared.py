@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.func import replace_all_batch_norm_modules_
 
-from nas.catalog import entry
-from nas.entry import check_size
+from nas.catalog.catalog import entry
+from nas.catalog.entry import check_size
 from nas.search.shared_cells import SharedCells
 from nas.search.shared_layers import SharedLayers
 from nas.search.shared_recurrent import SharedLanguageModel

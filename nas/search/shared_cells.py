@@ -6,21 +6,21 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nas.assembled_cells import AssembledCell, AssembledCellNetwork
-from nas.auxiliary import AuxiliaryHead
-from nas.conv_cells import (
+from nas.convolutional.assembled_cells import AssembledCell, AssembledCellNetwork
+from nas.convolutional.auxiliary import AuxiliaryHead
+from nas.convolutional.cells import (
     auxiliary_head,
     auxiliary_place,
     cell_stem,
     cell_strides,
     check_cell_sizes,
 )
-from nas.genotypes import CellGraph, ConvCellGenotype
-from nas.initialisation import initialise
-from nas.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
+from nas.convolutional.initialisation import initialise
+from nas.convolutional.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
+from nas.convolutional.wirings import WIRINGS
+from nas.genotypes.values import CellGraph, ConvCellGenotype
 from nas.search.shared_weights import Columns, Selection, SharedNetwork, prefixed
 from nas.search.spaces import CellSpace
-from nas.wirings import WIRINGS
 from training.noise import Dropout
 from training.specs import ImageSpec
 

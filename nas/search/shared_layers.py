@@ -6,7 +6,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from nas.conv_layers import (
+from nas.convolutional.image_sizes import check_halvings
+from nas.convolutional.initialisation import initialise
+from nas.convolutional.layers import (
     SEPARABLE_OPERATIONS,
     AssembledLayer,
     AssembledLayerNetwork,
@@ -14,10 +16,8 @@ from nas.conv_layers import (
     layer_stem,
     read_after,
 )
-from nas.genotypes import Layer, LayerwiseGenotype
-from nas.image_sizes import check_halvings
-from nas.initialisation import initialise
-from nas.operations import FactorizedReduction, relu_conv_norm
+from nas.convolutional.operations import FactorizedReduction, relu_conv_norm
+from nas.genotypes.values import Layer, LayerwiseGenotype
 from nas.search.shared_weights import Columns, Selection, SharedNetwork
 from nas.search.spaces import LayerSpace
 from training.noise import Dropout

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from nas.encodings import ENAS_MACRO_OPERATIONS, ENAS_MICRO_OPERATIONS, NAO_OPERATIONS
-from nas.genotypes import (
+from nas.genotypes.convolutional_encodings import (
+    ENAS_MACRO_OPERATIONS,
+    ENAS_MICRO_OPERATIONS,
+    NAO_OPERATIONS,
+)
+from nas.genotypes.random_genotypes import SKIP_PROBABILITY
+from nas.genotypes.recurrent_encodings import ENAS_RNN_ACTIVATIONS
+from nas.genotypes.values import (
     CellGraph,
     ConvCellGenotype,
     Genotype,
@@ -23,8 +29,6 @@ from nas.genotypes import (
     loose_ends,
     recurrent_loose_ends,
 )
-from nas.random_genotypes import SKIP_PROBABILITY
-from nas.recurrent_encodings import ENAS_RNN_ACTIVATIONS
 
 Choices = tuple[int, ...]
 
@@ -55,7 +59,7 @@ class CellSpace:
 
     Attributes:
         nodes: of each cell.
-        operations: words of `nas.genotypes.CONV_OPERATIONS`, in the order of their numbers.
+        operations: words of `nas.genotypes.values.CONV_OPERATIONS`, in the order of their numbers.
     """
 
     nodes: int = 5
@@ -100,7 +104,7 @@ class LayerSpace:
 
     Attributes:
         layers: how many.
-        operations: words of `nas.genotypes.LAYER_OPERATIONS`, in the order of their numbers.
+        operations: words of `nas.genotypes.values.LAYER_OPERATIONS`, in the order of their numbers.
     """
 
     layers: int = 12
@@ -141,7 +145,7 @@ class RecurrentSpace:
 
     Attributes:
         nodes: states, the first, which reads the input, among them.
-        activations: words of `nas.genotypes.ACTIVATIONS`, in the order of their numbers.
+        activations: words of `nas.genotypes.values.ACTIVATIONS`, in the order of their numbers.
         first: the activation of the first state, where it is not searched (NAO and enas_lm: tanh).
         output: whether the loose ends are averaged (ENAS), or all nodes but the first (NAO and enas_lm).
     """

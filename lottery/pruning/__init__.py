@@ -1,0 +1,1 @@
+"""What is pruned: criteria, scopes, schedules, and the selection to an exact count."""

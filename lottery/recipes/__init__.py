@@ -1,0 +1,1 @@
+"""Experiments and searches by name; torch-free."""

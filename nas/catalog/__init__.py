@@ -1,0 +1,1 @@
+"""Networks by name: what is known of each, and how it is built."""

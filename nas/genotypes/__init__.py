@@ -1,0 +1,1 @@
+"""Searched architectures as values: checked, parsed, printed, published, drawn; torch-free."""
