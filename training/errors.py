@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # Characters of another library's message that are shown; torch's say what is wrong within so many.
 _LONGEST_TEXT = 400
@@ -72,6 +75,23 @@ def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> L
     if many and command:
         message += f" `{command}` lists all {len(names)}."
     return LotteryError(message)
+
+
+def chosen(kind: str, name: str, table: Mapping[str, T], command: str = "") -> T:
+    """The entry of a name in a table of what can be chosen: every registry is looked up by this.
+
+    Args:
+        kind: of what it is the name, in words.
+        name: that a user gave.
+        table: every entry by its name.
+        command: that lists them, where there is one.
+
+    Raises:
+        LotteryError: there is none of that name, see `unknown`.
+    """
+    if name not in table:
+        raise unknown(kind, name, table, command)
+    return table[name]
 
 
 def shown(value: object) -> str:
