@@ -1,17 +1,26 @@
-"""How a run's replicates are batched, wherever that is decided: tried, timed, trained and measured alike."""
+"""How a session's replicates are batched, wherever that is decided: tried, timed, trained and measured alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+import torch
 from torch import nn
 
+from lottery.pruning.masks import Tensors, stack_tensors
+from lottery.records import ReplicateId
+from lottery.session import Session
 from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
-from training.device import now
-from training.differentiation import differentiator
+from training.device import now, physical_memory
+from training.differentiation import differentiator, saved_bytes
 from training.replicates import Replicates
 from training.tasks.task import Task
 
+# Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
+COPIES_IN_MEMORY = 6
+SHARE_OF_MEMORY = 0.25
 # Replicates that are timed, steps before (the first two are recorded), and steps of which the fastest counts.
 TIMED, WARM, STEPS = 4, 3, 3
 # Seconds of one replicate's step from which on timing takes too long, and stacking has nothing more to give.
@@ -20,25 +29,54 @@ SLOW = 0.25
 GAIN = 1.2
 
 
-def choose_batching(
-    asked: Batching | None, name: str, network: nn.Module, task: Task, count: int
-) -> Batching:
+def choose_batching(session: Session, count: int) -> Batching:
     """What the user asked for, or else the default: measured for our networks, looped for those from outside.
 
     Not every network of others can be mapped by `vmap`; `lottery.checks.check` tries it.
 
     Args:
-        asked: stacked, looped, or None for the default.
-        name: of the network, as an experiment has it.
-        network: one of the replicates.
-        task: that they are trained on.
+        session: whose replicates they are.
         count: of replicates that are together.
     """
-    if asked is not None:
-        return asked
-    if not is_known(name):
+    if session.batching is not None:
+        return session.batching
+    if not is_known(session.experiment.network.name):
         return "looped"
-    return default_batching(network, task.spec, task.device, count)
+    return default_batching(session.network, session.task.spec, session.task.device, count)
+
+
+def chunks(session: Session, count: int) -> list[range]:
+    """Which of so many replicates are together, where not all are."""
+    size = session.at_once or fitting(session)
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def fitting(session: Session) -> int:
+    """How many replicates fit into a quarter of the device's memory, at least 1; what they save to go back counts."""
+    device = session.task.device
+    memory = physical_memory()
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    saved = saved_bytes(session.network, session.task, session.experiment.training)
+    each = COPIES_IN_MEMORY * 4 * session.parameters + saved
+    return max(1, int(memory * SHARE_OF_MEMORY / each))
+
+
+def new_replicates(
+    session: Session, ids: Sequence[ReplicateId], tensors: Iterable[Tensors]
+) -> Replicates:
+    """Some of a session's replicates, together on the device.
+
+    Args:
+        session: whose they are.
+        ids: give the noise seeds.
+        tensors: parameters and buffers of each.
+    """
+    batching = choose_batching(session, len(ids))
+    noise_seeds = [one.noise_seed for one in ids]
+    replicates = Replicates([session.network] * len(ids), noise_seeds, batching)
+    replicates.load(stack_tensors(tensors))
+    return replicates
 
 
 def faster_batching(network: nn.Module, task: Task, config: TrainingConfig, count: int) -> Batching:

@@ -2,80 +2,97 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 
 from torch import nn
 
 from lottery.batching import choose_batching, faster_batching
-from lottery.controls import REDRAWN, check_control
-from lottery.cycle import Setting, forward_pass, new_network
+from lottery.controls import CONTROLS, check_control
 from lottery.experiments import Experiment
 from lottery.outside_checks import try_network
-from lottery.pruning.criteria import criterion
+from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.selection import LayerKinds
+from lottery.pruning.schedules import SCHEDULES
+from lottery.pruning.scopes import SCOPES, LayerKinds
+from lottery.session import Session, new_network
 from nas.catalog.catalog import is_known
 from training.batching import Batching
-from training.errors import LotteryError
+from training.errors import LotteryError, chosen
 
 
-def check(experiment: Experiment, setting: Setting) -> Setting:
+def check(session: Session) -> Session:
     """Refuse an experiment that could not be carried out to its end, before anything is written.
 
     Returns:
-        The setting, in which the batching of a network from outside is what was found to be faster.
+        The session, in which the batching of a network from outside is what was found to be faster.
 
     Raises:
-        LotteryError: an unknown control, criterion, network or size, nothing to prune, or a network from outside that
-            can't be trained on the task.
+        LotteryError: an unknown control, criterion, scope, schedule, network or size, nothing to prune, or a network
+            from outside that can't be trained on the task.
     """
-    criterion(experiment.pruning.criterion)
+    experiment = session.experiment
+    check_pruning(experiment)
     for arm in experiment.arms:
         check_control(experiment, arm)
-    network = new_network(experiment, setting, experiment.seeds[0])
+    network = session.network
     names = prunable_names(network, experiment.pruning.embeddings)
     training, outside = experiment.training, not is_known(experiment.network.name)
     # Normalisation over one image alone is impossible.
     alone = training.batch_size == training.accumulation and _normalises(network)
     if alone or outside:
-        setting = dataclasses.replace(setting, batching=_tried(experiment, setting, network))
+        session = replace(session, batching=_tried(session))
     if experiment.pruning.output_rate is not None:
-        _check_output_layer(experiment, forward_pass(experiment, setting).kinds, names)
-    return setting
+        _check_output_layer(experiment, session.forward_pass.kinds, names)
+    return session
 
 
-def _tried(experiment: Experiment, setting: Setting, network: nn.Module) -> Batching | None:
+def check_pruning(experiment: Experiment) -> None:
+    """Refuse a criterion, scope or schedule that there is not, or settings that these can't follow.
+
+    Raises:
+        LotteryError: one of these.
+    """
+    config = experiment.pruning
+    chosen("criterion", config.criterion, CRITERIA)
+    chosen("scope", config.scope, SCOPES).check(config)
+    chosen("schedule", config.schedule, SCHEDULES).check(config, experiment.levels)
+
+
+def _tried(session: Session) -> Batching | None:
     """Try a network; how it is to be batched, where that was found out and not asked for."""
-    name, task, config = experiment.network.name, setting.task, experiment.training
-    seed, count = experiment.seeds[0], _largest_stack(experiment, setting)
+    experiment, task = session.experiment, session.task
+    name, config, seed = experiment.network.name, experiment.training, experiment.seeds[0]
+    count = _largest_stack(session)
+    redrawn = any(CONTROLS[arm].draws_weights for arm in experiment.arms)
 
     def attempt(batching: Batching) -> None:
         try_network(
-            network,
-            lambda seed: new_network(experiment, setting, seed),
+            # What it is tried with is not what is trained.
+            new_network(session, seed),
+            lambda seed: new_network(session, seed),
             name,
             task,
             batching,
             config,
             seed=seed,
-            may_start_alike=len(experiment.seeds) == 1 and not REDRAWN & {*experiment.arms},
+            may_start_alike=len(experiment.seeds) == 1 and not redrawn,
         )
 
-    attempt(choose_batching(setting.batching, name, network, task, count))
-    if setting.batching is not None or is_known(name) or count == 1:
-        return setting.batching
+    attempt(choose_batching(session, count))
+    if session.batching is not None or is_known(name) or count == 1:
+        return session.batching
     try:
         attempt("stacked")
     except LotteryError:
         # Looped it can be trained, as was tried before.
         return "looped"
-    return faster_batching(network, task, config, count)
+    return faster_batching(session.network, task, config, count)
 
 
-def _largest_stack(experiment: Experiment, setting: Setting) -> int:
-    count = len(experiment.seeds) * (1 + len(experiment.arms) * (experiment.levels > 0))
-    return min(count, setting.at_once or count)
+def _largest_stack(session: Session) -> int:
+    count = session.experiment.replicates_at(session.experiment.levels)
+    return min(count, session.at_once or count)
 
 
 def _check_output_layer(experiment: Experiment, kinds: LayerKinds, names: Sequence[str]) -> None:

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
 from lottery.experiments import Experiment
+from lottery.machine import StoreWeights
+from lottery.pruning.masks import tensors_of
 from lottery.pruning.prunable import prunable_names
-from lottery.runs import Run
-from lottery.starts import tensors_of
+from lottery.runs import LevelFiles
 
-KeepWeights = Literal["all", "newest"]
 # Bytes beyond which only the newest level's trained weights stay, unless the user says otherwise.
 MUCH = 2 * 10**9
 
 
-def run_bytes(experiment: Experiment, network: nn.Module, keep: KeepWeights) -> int:
-    """Bytes of a finished run's tensors: masks of all levels, starting weights, and the trained weights that stay.
+def run_bytes(experiment: Experiment, network: nn.Module, store: StoreWeights) -> int:
+    """Bytes of a finished run's tensors: tickets, masks, starting weights, and the trained weights that stay.
 
     Args:
         experiment: with its steps resolved.
         network: one of its networks.
-        keep: whether every level's trained weights stay, or the newest one's.
+        store: whether every level's trained weights stay, or the newest one's.
     """
     tensors = tensors_of(network)
     each = sum(tensor.nbytes for tensor in tensors.values())
     names = prunable_names(network, experiment.pruning.embeddings)
     mask = -(-sum(tensors[name].numel() for name in names) // 8)
-    seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
-    levels = [seeds, *[seeds * arms] * experiment.levels]
-    trained = sum(levels if keep == "all" else levels[-1:])
-    starts = seeds * (1 + _rewound_momenta(experiment))
-    return sum(levels) * mask + (starts + trained) * each
+    tickets = len(experiment.tickets)
+    levels = [experiment.replicates_at(level) for level in range(experiment.levels + 1)]
+    trained = sum(levels if store == "all" else levels[-1:])
+    starts = tickets * (1 + _rewound_momenta(experiment))
+    # Where weights are not rewound, each level's tickets hold those that they start from.
+    not_rewound = experiment.rewinding.weights == "keep"
+    ticket = mask + (each if not_rewound else 0)
+    masks = sum(levels) * mask + experiment.levels * tickets * ticket
+    return masks + (starts + trained) * each
 
 
 def _rewound_momenta(experiment: Experiment) -> int:
@@ -43,15 +45,15 @@ def _rewound_momenta(experiment: Experiment) -> int:
     return int(optimizer.momentum > 0) if optimizer.name == "sgd" else 2
 
 
-def what_to_keep(
-    experiment: Experiment, network: nn.Module, keep: KeepWeights | None
-) -> KeepWeights:
+def stored_weights(
+    experiment: Experiment, network: nn.Module, asked: StoreWeights | None
+) -> StoreWeights:
     """Whose trained weights stay: as the user says, or all of them unless that is `MUCH`."""
-    if keep is not None:
-        return keep
+    if asked is not None:
+        return asked
     return "all" if run_bytes(experiment, network, "all") <= MUCH else "newest"
 
 
-def drop_weights(run: Run, place: str) -> None:
+def drop_weights(files: LevelFiles) -> None:
     """Remove the trained weights of a finished level, or of an arm that was added to one."""
-    run.folder.remove(run.weights(place))
+    files.run.folder.remove(files.weights)

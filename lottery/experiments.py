@@ -7,12 +7,15 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lottery.pruning.config import PruningConfig
+from lottery.records import TICKET, ReplicateId
 from training.configs import DataConfig, TrainingConfig, require
 from training.errors import LotteryError
 from training.steps import Steps
 
 # Far more than leave a weight of any network, at any rate that is worth a training.
 MOST_LEVELS = 1000
+MOST_COPIES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,46 +53,6 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PruningConfig:
-    """What is pruned between two levels.
-
-    Attributes:
-        criterion: the score that decides what goes, see `lottery.pruning.criteria`.
-        scope: whether weights are ranked over the whole network or within each parameter.
-        rate: share of the kept weights that goes at each level.
-        output_rate: the same for the layer that gives the logits, layerwise; None for `rate`. Globally it can only be
-            0: that layer stays whole and is not ranked.
-        convolution_rate: the same for convolutions of any kind; layerwise only; None for `rate`.
-        embeddings: whether embeddings are pruned.
-    """
-
-    criterion: str = "magnitude"
-    scope: Literal["global", "layerwise"] = "global"
-    rate: float = 0.2
-    output_rate: float | None = None
-    convolution_rate: float | None = None
-    embeddings: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("rate", "output_rate", "convolution_rate"):
-            rate = getattr(self, name)
-            require(rate is None or 0 <= rate < 1, name, rate, "from 0 to below 1")
-        layerwise = self.scope == "layerwise"
-        require(
-            layerwise or self.convolution_rate is None,
-            "convolution_rate",
-            self.convolution_rate,
-            "left out unless scope is layerwise",
-        )
-        require(
-            layerwise or self.output_rate in (None, 0),
-            "output_rate",
-            self.output_rate,
-            "0, which leaves the output layer whole, or left out unless scope is layerwise",
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class RewindingConfig:
     """What the survivors of a pruning start from.
 
@@ -122,6 +85,7 @@ class Experiment:
         name: of the recipe or file.
         source: where its values come from.
         seeds: one ticket each; everything random is a function of the seed.
+        copies: tickets of each seed that begin alike and differ in noise alone: data order, augmentation, dropout.
         levels: how often is pruned.
         arms: controls that are trained beside the ticket at each level above 0, see `lottery control --help`.
         margin: how much worse than dense still counts as matching, in the metric's own terms; None for its default.
@@ -135,6 +99,7 @@ class Experiment:
     name: str
     source: str = ""
     seeds: tuple[int, ...]
+    copies: int = 1
     levels: int
     arms: tuple[str, ...] = ()
     margin: float | None = None
@@ -149,12 +114,32 @@ class Experiment:
         require(plain is not None, "name", repr(self.name), "letters, digits, '.', '_' and '-'")
         require(0 <= self.levels <= MOST_LEVELS, "levels", self.levels, f"0 to {MOST_LEVELS:,}")
         require(bool(self.seeds), "seeds", "none", "at least one")
+        require(1 <= self.copies <= MOST_COPIES, "copies", self.copies, f"1 to {MOST_COPIES:,}")
         distinct = len(set(self.seeds)) == len(self.seeds) and len(set(self.arms)) == len(self.arms)
         if not distinct:
             raise LotteryError("A seed or an arm is named twice; name each once.")
         in_range = all(-(2**31) <= seed < 2**31 for seed in self.seeds)
         require(in_range, "seeds", list(self.seeds), "within 32 bits")
         require(self.margin is None or self.margin >= 0, "margin", self.margin, "0 or more")
+
+    @property
+    def tickets(self) -> tuple[ReplicateId, ...]:
+        """The tickets of every level."""
+        return tuple(
+            ReplicateId(TICKET, seed, copy) for seed in self.seeds for copy in range(self.copies)
+        )
+
+    def first_step(self, level: int) -> int:
+        """The step that a level's training begins at: the dense network's at 0, the others' at the rewind step."""
+        return self.rewinding.step.iterations if level > 0 else 0
+
+    def level_steps(self, level: int) -> int:
+        """Steps of each training at a level."""
+        return self.training.steps.iterations - self.first_step(level)
+
+    def replicates_at(self, level: int) -> int:
+        """How many networks are trained at a level."""
+        return len(self.tickets) * (1 + len(self.arms) * (level > 0))
 
     def resolved(self, steps_per_epoch: int) -> Experiment:
         """The same experiment with every number of steps in iterations, so that equal meanings compare equal."""

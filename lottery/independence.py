@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lottery.pruning.masks import Tensors, row, stack_tensors
-from lottery.starts import tensors_of
+from lottery.pruning.masks import Tensors, row, stack_tensors, tensors_of
 from training.attributes import LENGTH, attributes
 from training.batching import Batching
 from training.configs import TrainingConfig

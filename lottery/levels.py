@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lottery.experiments import Experiment
 from lottery.forward_pass import effective
+from lottery.history import HistoryRow
 from lottery.mask_files import pack_masks, unpack_masks
-from lottery.progress import Watcher
 from lottery.pruning.masks import Mask, Tensors, count, kept, row, stack_tensors
-from lottery.records import (
-    GateCount,
-    HistoryRow,
-    LayerCount,
-    Record,
-    Value,
-    records_to_json,
-)
-from lottery.runs import EXECUTION, Run, finish_history
+from lottery.records import GateCount, LayerCount, Record, ReplicateId, Value, records_to_json
+from lottery.runs import EXECUTION, LevelFiles, Run, finish_history
+from lottery.session import Session
 from nas.catalog.catalog import entry
 from nas.recurrent.gates import Rows, gate_rows
 from training.batching import Batching
@@ -32,50 +25,36 @@ from training.errors import LotteryError
 from training.matrix_libraries import library_in_use
 from training.metrics import Metric
 from training.storage import parse_json, to_json
-from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replicate:
-    """One network of one arm with one seed, before its training."""
+    """One network of a level, before its training.
 
-    arm: str
-    seed: int
+    Attributes:
+        id: arm, seed and copy.
+        mask: which weights are kept.
+        start: parameters and buffers that it starts from; pruned weights are 0.
+    """
+
+    id: ReplicateId
     mask: Mask
     start: Tensors
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """The replicates that a level trains, and all that this takes.
+    """The replicates of a level that are trained side by side.
 
     Attributes:
-        experiment: with its steps resolved.
-        run: where the files go.
-        task: what is learned.
-        watcher: is told how it goes.
-        batching: stacked, looped or None for the default.
-        at_once: how many are trained together, or None for as many as fit.
-        level: of pruning.
-        place: the level's folder in the run.
+        session: that they are trained in.
+        files: of the level.
         replicates: in the order of the files.
-        network: one network, on the device; gives the structure, not the weights.
-        multiply_adds: per example, dense, by parameter.
-        parameters: of the dense network.
     """
 
-    experiment: Experiment
-    run: Run
-    task: Task
-    watcher: Watcher
-    batching: Batching | None
-    at_once: int | None
-    level: int
-    place: str
+    session: Session
+    files: LevelFiles
     replicates: tuple[Replicate, ...]
-    network: nn.Module
-    multiply_adds: Mapping[str, int]
-    parameters: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,22 +71,22 @@ class Outcome:
 
 def write_level(stack: Stack, outcomes: Sequence[Outcome], history: Sequence[HistoryRow]) -> None:
     """Write masks, trained tensors, predictions and the history, and the records last."""
-    run, place = stack.run, stack.place
-    order = [[o.replicate.arm, o.replicate.seed] for o in outcomes]
+    files, folder = stack.files, stack.session.run.folder
+    order = [list(astuple(o.replicate.id)) for o in outcomes]
     masks = {
-        f"{o.replicate.arm}/{o.replicate.seed}/{name}": np.asarray(mask)
+        "/".join(map(str, [*astuple(o.replicate.id), name])): np.asarray(mask)
         for o in outcomes
         for name, mask in o.replicate.mask.items()
     }
     finals = stack_tensors(o.final for o in outcomes)
     scores = {"scores": torch.stack([o.scores for o in outcomes])}
-    run.folder.write(run.masks(place), pack_masks(masks))
-    run.folder.write(run.weights(place), tensors_to_bytes(finals, {"replicates": order}))
-    run.folder.write(run.predictions(place), tensors_to_bytes(scores, {"replicates": order}))
+    folder.write(files.masks, pack_masks(masks))
+    folder.write(files.weights, tensors_to_bytes(finals, {"replicates": order}))
+    folder.write(files.predictions, tensors_to_bytes(scores, {"replicates": order}))
     records = [_record(stack, outcome) for outcome in outcomes]
-    finish_history(run, history)
-    run.folder.write(run.records(place), records_to_json(records))
-    stack.watcher.records(records)
+    finish_history(stack.session.run, history)
+    folder.write(files.records, records_to_json(records))
+    stack.session.watcher.records(records)
 
 
 def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) -> None:
@@ -115,8 +94,8 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
 
     The watcher is told where it goes on stacked that was looped, or the other way round.
     """
-    run, name = stack.run, stack.run.execution(stack.place)
-    held = parse_json(run.folder.read(name), run.root / name) if run.folder.holds(name) else []
+    run, name = stack.session.run, stack.files.execution
+    noted = parse_json(run.folder.read(name), run.root / name) if run.folder.holds(name) else []
     now = {
         "replicates": [chunk.start, chunk.stop],
         "batching": batching,
@@ -125,14 +104,15 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
     }
     # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
     mine = [
-        one for one in held if one["replicates"] == now["replicates"] and one["from_step"] < step
+        one for one in noted if one["replicates"] == now["replicates"] and one["from_step"] < step
     ]
     if mine and mine[-1]["batching"] != batching:
-        stack.watcher.notice(
-            f"Level {stack.level} goes on {batching} from step {step}, and was {mine[-1]['batching']} before: its "
-            "numbers may differ in rounding, and by what training makes of that, from those of an uninterrupted run."
+        stack.session.watcher.notice(
+            f"Level {stack.files.number} goes on {batching} from step {step}, and was {mine[-1]['batching']} before: "
+            "its numbers may differ in rounding, and by what training makes of that, from those of an uninterrupted "
+            "run."
         )
-    others = [one for one in held if not {*range(*one["replicates"])} & {*chunk}]
+    others = [one for one in noted if not {*range(*one["replicates"])} & {*chunk}]
     if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
         mine.append({**now, "from_step": step})
     run.folder.write(name, to_json([*others, *mine]))
@@ -146,30 +126,32 @@ def noted_batching(run: Run) -> Batching | None:
 
 
 def _record(stack: Stack, outcome: Outcome) -> Record:
-    experiment, mask = stack.experiment, outcome.replicate.mask
+    session, level, replicate = stack.session, stack.files.number, outcome.replicate
+    experiment, mask, parameters = session.experiment, replicate.mask, session.parameters
     left, total = kept(mask), count(mask)
-    gates = gate_rows(stack.network)
+    gates = gate_rows(session.network)
     layers = tuple(count_layer(name, m, gates.get(name, {})) for name, m in mask.items())
     density = {layer.name: layer.kept / layer.total for layer in layers}
-    first = experiment.rewinding.step.iterations if stack.level > 0 else 0
     return Record(
-        run=stack.run.name,
+        run=session.run.name,
         network=experiment.network.name,
         origin=entry(experiment.network.name).origin,
         recipe=experiment.name,
         data=experiment.data.name,
-        arm=outcome.replicate.arm,
-        seed=outcome.replicate.seed,
-        level=stack.level,
+        arm=replicate.id.arm,
+        seed=replicate.id.seed,
+        copy=replicate.id.copy,
+        noise_seed=replicate.id.noise_seed,
+        level=level,
         kept=left,
         prunable=total,
-        parameters=stack.parameters,
-        multiply_adds=effective(stack.multiply_adds, density),
-        bytes=4 * (stack.parameters - total + left) + (-(-total // 8) if left < total else 0),
-        steps=experiment.training.steps.iterations - first,
+        parameters=parameters,
+        multiply_adds=effective(session.forward_pass.multiply_adds, density),
+        bytes=4 * (parameters - total + left) + (-(-total // 8) if left < total else 0),
+        steps=experiment.level_steps(level),
         best_step=outcome.best_step,
         diverged_at=outcome.diverged_at,
-        metric=_judged_by(stack),
+        metric=_judged_by(session),
         values=outcome.values,
         layers=layers,
         embeddings=experiment.pruning.embeddings,
@@ -189,32 +171,32 @@ def count_layer(name: str, mask: Tensor, gates: Rows) -> LayerCount:
     )
 
 
-def _judged_by(stack: Stack) -> Metric:
-    metric, margin = stack.task.metric, stack.experiment.margin
+def _judged_by(session: Session) -> Metric:
+    metric, margin = session.task.metric, session.experiment.margin
     return metric if margin is None else dataclasses.replace(metric, margin=margin)
 
 
-def read_masks(run: Run, place: str) -> dict[tuple[str, int], Mask]:
-    """A level's masks by (arm, seed)."""
-    name = run.masks(place)
-    masks: dict[tuple[str, int], Mask] = {}
-    for key, bits in unpack_masks(run.folder.read(name), run.root / name).items():
-        arm, seed, parameter = key.split("/", 2)
-        masks.setdefault((arm, int(seed)), {})[parameter] = torch.from_numpy(bits)
+def read_masks(files: LevelFiles) -> dict[ReplicateId, Mask]:
+    """A level's masks."""
+    run, masks = files.run, dict[ReplicateId, Mask]()
+    for key, bits in unpack_masks(run.folder.read(files.masks), run.root / files.masks).items():
+        arm, seed, copy, parameter = key.split("/", 3)
+        one = ReplicateId(arm, int(seed), int(copy))
+        masks.setdefault(one, {})[parameter] = torch.from_numpy(bits)
     return masks
 
 
-def read_weights(run: Run, place: str) -> dict[tuple[str, int], Tensors]:
-    """A level's trained tensors by (arm, seed).
+def read_weights(files: LevelFiles) -> dict[ReplicateId, Tensors]:
+    """A level's trained tensors.
 
     Raises:
         LotteryError: they were removed since a newer level was done, or the file is damaged.
     """
-    name = run.weights(place)
-    if run.is_done(place) and name not in run.folder.names():
+    run, name = files.run, files.weights
+    if files.is_done() and name not in run.folder.names():
         raise LotteryError(
             f"{run.root / name} was removed, as only the newest level's trained weights were to be kept; "
-            "a run with --keep-weights all keeps those of every level."
+            "a run with --store-weights all keeps those of every level."
         )
-    tensors, facts = tensors_from_bytes(run.folder.read(name), run.root / name)
-    return {(arm, seed): row(tensors, r) for r, (arm, seed) in enumerate(facts["replicates"])}
+    tensors, metadata = tensors_from_bytes(run.folder.read(name), run.root / name)
+    return {ReplicateId(*one): row(tensors, r) for r, one in enumerate(metadata["replicates"])}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
 from lottery.batching import choose_batching
-from lottery.cycle import Setting, dense_tickets, forward_pass, level_steps, new_network
-from lottery.disk_use import KeepWeights, run_bytes, what_to_keep
-from lottery.experiments import Experiment
-from lottery.pruning.masks import count
-from lottery.pruning.prunable import left_whole
-from lottery.pruning.selection import count_at
+from lottery.disk_use import run_bytes, stored_weights
+from lottery.machine import StoreWeights
+from lottery.pruning.prunable import left_whole, prunable_names
+from lottery.pruning.scopes import kept_at
+from lottery.session import Session
 from nas.catalog.outside_networks import code_of
 from training.device import now
 from training.errors import ExitCode, LotteryError
@@ -50,76 +49,68 @@ class Plan:
 
     Attributes:
         levels: from the dense one on.
-        keep_weights: whether every level's trained weights will stay on disk, or the newest one's.
+        store_weights: whether every level's trained weights will stay on disk, or the newest one's.
         bytes: that it will take on disk in the end.
         bytes_with_all: that it would take if every level's trained weights stayed.
         notice: which weights are never pruned though they may be matrices, as a sentence; or "".
     """
 
     levels: tuple[LevelPlan, ...]
-    keep_weights: KeepWeights
+    store_weights: StoreWeights
     bytes: int
     bytes_with_all: int
     notice: str
 
 
-def plan(experiment: Experiment, setting: Setting) -> Plan:
-    """Time a few steps of a stack as large as a pruned level's, and count.
-
-    Args:
-        experiment: with its steps resolved.
-        setting: task and device; nothing is written.
-    """
-    seeds, arms = len(experiment.seeds), 1 + len(experiment.arms)
-    # One seed's networks are as large as another's.
-    first, *_ = experiment.seeds
-    mask, _ = dense_tickets(dataclasses.replace(experiment, seeds=(first,)), setting)[first]
-    kinds = forward_pass(experiment, setting).kinds
-    each = _seconds_per_replicate_step(experiment, setting, seeds * arms)
+def plan(session: Session) -> Plan:
+    """Time a few steps of a stack as large as a pruned level's, and count; nothing is written."""
+    experiment, network = session.experiment, session.network
+    weights = dict(network.named_parameters())
+    names = prunable_names(network, experiment.pruning.embeddings)
+    shapes = {name: tuple(weights[name].shape) for name in names}
+    total = sum(math.prod(shape) for shape in shapes.values())
+    kinds = session.forward_pass.kinds
+    each = _seconds_per_replicate_step(session, experiment.replicates_at(1))
     levels = []
     for level in range(experiment.levels + 1):
-        replicates = seeds * (arms if level else 1)
-        steps = level_steps(experiment, level)
+        replicates, steps = experiment.replicates_at(level), experiment.level_steps(level)
         levels.append(
             LevelPlan(
                 level=level,
-                density=count_at(mask, level, experiment.pruning, kinds) / count(mask),
+                density=kept_at(shapes, level, experiment.pruning, kinds) / total,
                 replicates=replicates,
                 steps=steps,
                 seconds=each * replicates * steps,
             )
         )
-    network = new_network(experiment, setting, experiment.seeds[0])
-    keep = what_to_keep(experiment, network, setting.keep_weights)
+    store = stored_weights(experiment, network, session.store_weights)
     return Plan(
         levels=tuple(levels),
-        keep_weights=keep,
-        bytes=run_bytes(experiment, network, keep),
+        store_weights=store,
+        bytes=run_bytes(experiment, network, store),
         bytes_with_all=run_bytes(experiment, network, "all"),
         notice=left_whole(network, experiment.pruning.embeddings),
     )
 
 
-def _seconds_per_replicate_step(experiment: Experiment, setting: Setting, count: int) -> float:
+def _seconds_per_replicate_step(session: Session, count: int) -> float:
     """The time of a training step with its share of a look at the validation split, per replicate."""
-    count = min(count, setting.at_once or count, MOST_TIMED)
-    task = setting.task
-    network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
-    name = experiment.network.name
-    batching = choose_batching(setting.batching, name, network, task, count)
+    count = min(count, session.at_once or count, MOST_TIMED)
+    experiment, task = session.experiment, session.task
+    batching = choose_batching(session, count)
     # Looped, they are trained one after the other.
     count = 1 if batching == "looped" else count
-    replicates = Replicates([network] * count, [0] * count, batching)
+    replicates = Replicates([session.network] * count, [0] * count, batching)
     state = begin(replicates, task, experiment.training, 0)
     moments: list[float] = []
 
     def note(_: TrainingState) -> None:
         moments.append(now(task.device))
-        if setting.watcher.stop_requested():
+        if session.watcher.stop_requested():
             raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
 
     with code_of(
-        name,
+        experiment.network.name,
         "failed while it was timed",
         "mend it; nothing was begun or written",
     ):

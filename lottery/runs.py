@@ -9,17 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lottery.experiments import Experiment
-from lottery.records import (
-    DATA,
-    EXPERIMENT,
-    HISTORY,
-    RECORDS,
-    HistoryRow,
-    history_to_lines,
-    is_run,
-    read_history,
-    require_run,
-)
+from lottery.history import HistoryRow, history_to_lines, read_history
+from lottery.records import ReplicateId
+from lottery.run_folder import DATA, EXPERIMENT, HISTORY, RECORDS, is_run, require_run
 from training.errors import LotteryError
 from training.folders import Folder
 from training.plain import from_plain, to_plain
@@ -50,66 +42,95 @@ class Run:
         """What tables call it."""
         return self.root.resolve().name
 
-    def start(self, seed: int) -> str:
-        """The file of a seed's tensors at the rewind step."""
-        return f"start/seed-{seed}.safetensors"
+    def start(self, ticket: ReplicateId) -> str:
+        """The file of a ticket's tensors at the rewind step."""
+        return f"start/{_named(ticket)}.safetensors"
 
-    def start_optimizer(self, seed: int) -> str:
-        """The file of what a seed's optimizer remembers at the rewind step, where that is rewound too."""
-        return f"start/seed-{seed}-optimizer.safetensors"
+    def start_optimizer(self, ticket: ReplicateId) -> str:
+        """The file of what a ticket's optimizer remembers at the rewind step, where that is rewound too."""
+        return f"start/{_named(ticket)}-optimizer.safetensors"
 
-    def level(self, level: int, added: str = "") -> str:
-        """The folder of a level, or of an arm that was added to it later."""
-        return f"level-{level:02d}/{added}".rstrip("/")
+    def level(self, number: int, added_arm: str = "") -> LevelFiles:
+        """The files of a level, or of an arm that was added to it later."""
+        return LevelFiles(run=self, number=number, added_arm=added_arm)
 
-    def masks(self, place: str) -> str:
-        """The file of a level's masks."""
-        return f"{place}/masks.safetensors"
+    def finished(self, number: int) -> list[LevelFiles]:
+        """What of a level is done: its own files, then those of arms that were added to it."""
+        start = f"{self.level(number).name}/"
+        inside = [n.removeprefix(start) for n in self.folder.names() if n.startswith(start)]
+        arms = sorted(n.removesuffix(RECORDS).rstrip("/") for n in inside if n.endswith(RECORDS))
+        return [files for arm in arms if (files := self.level(number, arm)).is_done()]
 
-    def weights(self, place: str) -> str:
-        """The file of a level's trained tensors."""
-        return f"{place}/weights.safetensors"
 
-    def predictions(self, place: str) -> str:
+def _named(ticket: ReplicateId) -> str:
+    return f"seed-{ticket.seed}" + (f"-copy-{ticket.copy}" if ticket.copy else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LevelFiles:
+    """The files of a level, by their names in the run.
+
+    Attributes:
+        run: that they are in.
+        number: of the level.
+        added_arm: the arm whose they are, where it was added to the level later; "" for the level's own.
+    """
+
+    run: Run
+    number: int
+    added_arm: str = ""
+
+    @property
+    def name(self) -> str:
+        """Their folder."""
+        return f"level-{self.number:02d}/{self.added_arm}".rstrip("/")
+
+    @property
+    def tickets(self) -> str:
+        """The file of the tickets, written before they are trained."""
+        return f"{self.name}/tickets.safetensors"
+
+    @property
+    def masks(self) -> str:
+        """The file of the masks of all arms."""
+        return f"{self.name}/masks.safetensors"
+
+    @property
+    def weights(self) -> str:
+        """The file of the trained tensors."""
+        return f"{self.name}/weights.safetensors"
+
+    @property
+    def predictions(self) -> str:
         """The file of what each replicate gets right on the test split."""
-        return f"{place}/predictions.safetensors"
+        return f"{self.name}/predictions.safetensors"
 
-    def execution(self, place: str) -> str:
-        """The file of how a level's replicates were trained together: what rounding follows from."""
-        return f"{place}/{EXECUTION}"
+    @property
+    def execution(self) -> str:
+        """The file of how the replicates were trained together: what rounding follows from."""
+        return f"{self.name}/{EXECUTION}"
 
-    def records(self, place: str) -> str:
-        """The file that says that a level is done."""
-        return f"{place}/{RECORDS}"
+    @property
+    def records(self) -> str:
+        """The file that says that the level is done."""
+        return f"{self.name}/{RECORDS}"
 
-    def measurement(self, kind: str, level: int) -> str:
-        """The file of what was measured on a finished level's networks."""
-        return f"measurements/{kind}-level-{level:02d}.json"
-
-    def checkpoint(self, place: str, chunk: range, step: int) -> str:
-        """The file of a training in progress; `chunk` are the places of its replicates in the level.
+    def checkpoint(self, chunk: range, step: int) -> str:
+        """The file of a training in progress; `chunk` says which of the level's replicates.
 
         The name tells apart what was cut otherwise, so that a run may go on with other chunks.
         """
-        return f"{place}/checkpoint-{chunk.start}-{chunk.stop}-{step:09d}.safetensors"
+        return f"{self.name}/checkpoint-{chunk.start}-{chunk.stop}-{step:09d}.safetensors"
 
-    def checkpoints(self, place: str, chunk: range | None = None) -> list[str]:
-        """A level's complete checkpoints, oldest first."""
+    def checkpoints(self, chunk: range | None = None) -> list[str]:
+        """The complete checkpoints, oldest first."""
         which = "" if chunk is None else f"{chunk.start}-{chunk.stop}-"
-        start = f"{place}/checkpoint-{which}"
-        return [name for name in self.folder.names() if name.startswith(start)]
+        start = f"{self.name}/checkpoint-{which}"
+        return [name for name in self.run.folder.names() if name.startswith(start)]
 
-    def is_done(self, place: str) -> bool:
-        """Whether a level's records exist."""
-        return self.folder.holds(self.records(place))
-
-    def finished(self, level: int) -> list[str]:
-        """The folders of a level that are done: its own, then those of arms that were added to it."""
-        names = [name for name in self.folder.names() if name.startswith(f"{self.level(level)}/")]
-        places = [
-            name.removesuffix(f"/{RECORDS}") for name in names if name.endswith(f"/{RECORDS}")
-        ]
-        return sorted(filter(self.is_done, places))
+    def is_done(self) -> bool:
+        """Whether the records exist."""
+        return self.run.folder.holds(self.records)
 
 
 def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> Run:
@@ -161,16 +182,16 @@ def stored_experiment(run: Run) -> Experiment:
         raise LotteryError(f"{path}: {error}", error.exit_code) from None
 
 
-def write_progress(run: Run, **facts: Any) -> None:
+def write_progress(run: Run, **progress: Any) -> None:
     """Say in `progress.json` how far the run is; it is for watching, nothing reads it back."""
-    write_file(run.root / PROGRESS, to_json(facts))
+    write_file(run.root / PROGRESS, to_json(progress))
 
 
-def end_level(run: Run, level: int, place: str) -> None:
+def end_level(files: LevelFiles) -> None:
     """Remove what only a level in progress needs, once its records are there, and say that it is finished."""
-    for name in run.checkpoints(place):
-        run.folder.remove(name)
-    write_progress(run, level=level, finished=True)
+    for name in files.checkpoints():
+        files.run.folder.remove(name)
+    write_progress(files.run, level=files.number, finished=True)
 
 
 def begin_history(run: Run) -> None:
@@ -185,6 +206,6 @@ def begin_history(run: Run) -> None:
 
 def finish_history(run: Run, rows: Sequence[HistoryRow]) -> None:
     """Write the history with a level's rows, from where they can be read and are checked."""
-    new = {(row.level, row.arm, row.seed) for row in rows}
-    before = [row for row in read_history(run.root) if (row.level, row.arm, row.seed) not in new]
+    new = {(row.level, row.replicate) for row in rows}
+    before = [row for row in read_history(run.root) if (row.level, row.replicate) not in new]
     run.folder.write(HISTORY, history_to_lines([*before, *rows]))

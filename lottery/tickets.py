@@ -1,136 +1,229 @@
-"""The portable ticket: one file with a mask, the weights that it starts from, and the network that they are for."""
+"""Tickets: what pruning leaves of each network, and the weights that it starts from again."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import nn
 
-from lottery.experiments import NetworkConfig
+from lottery.batching import chunks, new_replicates
+from lottery.experiments import Experiment
+from lottery.levels import read_masks, read_weights
 from lottery.mask_files import pack_masks, unpack_masks
-from lottery.pruning.masks import Mask, Tensors, apply_mask
-from lottery.runs import Run, stored_experiment
-from lottery.starts import finished_tickets
-from nas.catalog.building import build
-from nas.catalog.outside_networks import Factory
+from lottery.pruning.criteria import CRITERIA, Evidence
+from lottery.pruning.gradients import mean_gradients
+from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
+from lottery.pruning.prunable import prunable_names
+from lottery.pruning.scopes import groups_at
+from lottery.pruning.selection import select
+from lottery.records import TICKET, ReplicateId
+from lottery.rewinding import rewind
+from lottery.runs import LevelFiles, Run
+from lottery.session import Session, new_network
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
-from training.errors import LotteryError
-from training.plain import from_plain, to_plain
-from training.specs import Spec
-from training.storage import damaged, read_file, write_file
+from training.errors import chosen
+from training.noise import generator
+from training.storage import damaged
 
+T = TypeVar("T")
 # No parameter has a name with nothing before a dot.
 _MASKS = ".masks"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """A sparse network before its training.
+    """A network before a level's training.
 
     Attributes:
-        network: name and sizes.
+        id: of the replicate that trains it.
         mask: which weights are kept.
-        start: parameters and buffers that it starts from; pruned weights are 0.
-        origin: where it comes from, in words.
+        whole: the network that it is taken from, with values for what the mask prunes too.
     """
 
-    network: NetworkConfig
+    id: ReplicateId
     mask: Mask
-    start: Tensors
-    origin: str
+    whole: Tensors
 
 
-def ticket_of(run: Run, level: int, seed: int) -> Ticket:
-    """A ticket that a run found.
-
-    Raises:
-        LotteryError: the run has no such finished level or no such seed, or a file of it is damaged.
-    """
-    experiment = stored_experiment(run)
-    if not 1 <= level <= experiment.levels or not run.is_done(run.level(level)):
-        raise LotteryError(
-            f"{run.root} has no finished level {level} with a ticket; levels count from 1."
-        )
-    if seed not in experiment.seeds:
-        raise LotteryError(f"{run.root} has no seed {seed}; it has {list(experiment.seeds)}.")
-    mask, whole = finished_tickets(experiment, run, level)[seed]
-    origin = f"{experiment.name}, level {level}, seed {seed}"
-    start = apply_mask(mask, whole)
-    return Ticket(network=experiment.network, mask=mask, start=start, origin=origin)
+def dense_tickets(session: Session) -> list[Ticket]:
+    """Level 0: networks with their initial weights, and masks that keep all of them."""
+    found = []
+    for one in session.experiment.tickets:
+        network = new_network(session, one.seed)
+        weights = dict(network.named_parameters())
+        names = prunable_names(network, session.experiment.pruning.embeddings)
+        mask = dense_mask({name: weights[name] for name in names})
+        found.append(Ticket(id=one, mask=mask, whole=tensors_of(network)))
+    return found
 
 
-def save_ticket(ticket: Ticket, path: Path) -> None:
-    """Write a ticket to a file, whole or not at all.
+def prune_and_rewind(session: Session, level: int) -> list[Ticket]:
+    """A level above 0: the networks that the level before it trained lose weights, and the rest is rewound.
+
+    The tickets are written before they are trained, and taken from disk where they are there.
 
     Raises:
-        LotteryError: the disk is full, or the folder may not be written to.
+        LotteryError: a file of the run is damaged, or the trained weights that this needs were removed.
     """
-    packed = pack_masks({name: np.asarray(mask) for name, mask in ticket.mask.items()})
-    tensors = {**ticket.start, _MASKS: torch.frombuffer(bytearray(packed), dtype=torch.uint8)}
-    facts = {"network": to_plain(ticket.network), "origin": ticket.origin}
-    digest = _digest(tensors, facts)
-    write_file(path, tensors_to_bytes(tensors, {"ticket": facts, "sha256": digest}))
+    experiment, run = session.experiment, session.run
+    files = run.level(level)
+    if not run.folder.holds(files.tickets):
+        masks = pruned_masks(session, level)
+        # Rewound tickets start from what the run has of the rewind step, whatever the level.
+        from_final = experiment.rewinding.weights == "keep"
+        finals = _finals(experiment, run.level(level - 1)) if from_final else {}
+        run.folder.write(files.tickets, _tickets_to_bytes(masks, finals))
+    return read_tickets(experiment, run, level)
 
 
-def load_ticket(path: Path) -> Ticket:
-    """Read a ticket back.
+def pruned_masks(session: Session, level: int) -> dict[ReplicateId, Mask]:
+    """The masks of a level above 0, from those of the level before and what criterion, scope and schedule say."""
+    experiment, before = session.experiment, session.run.level(level - 1)
+    needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
+    masks = _of_tickets(read_masks(before), experiment, before)
+    finals = _finals(experiment, before) if "final" in needs else {one: {} for one in masks}
+    found: dict[ReplicateId, Mask] = {}
+    for chunk in chunks(session, len(experiment.tickets)):
+        ids = experiment.tickets[chunk.start : chunk.stop]
+        evidence = _evidence(session, ids, level, masks, finals)
+        found |= zip(ids, _pruned(session, level, evidence), strict=True)
+    return found
 
-    Raises:
-        LotteryError: the file is missing, damaged, or not a ticket.
-    """
-    tensors, held = tensors_from_bytes(read_file(path), path)
-    facts = held.get("ticket")
-    if not isinstance(facts, dict) or not isinstance(facts.get("origin"), str):
-        raise damaged(path, "it is not a ticket")
-    if _MASKS not in tensors or held.get("sha256") != _digest(tensors, facts):
-        raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
-    bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
-    for name, mask in bits.items():
-        if name not in tensors or tensors[name].shape != mask.shape:
-            raise damaged(path, f"its mask of {name} is of no weights")
-    return Ticket(
-        network=from_plain(NetworkConfig, facts.get("network"), "network"),
-        mask={name: torch.from_numpy(mask) for name, mask in bits.items()},
-        start=tensors,
-        origin=facts["origin"],
+
+def _evidence(
+    session: Session,
+    ids: Sequence[ReplicateId],
+    level: int,
+    masks: Mapping[ReplicateId, Mask],
+    finals: Mapping[ReplicateId, Tensors],
+) -> Evidence:
+    """What a criterion may look at, of some replicates."""
+    task, config = session.task, session.experiment.training
+    starts = [read_start(session.run, one) for one in ids]
+
+    def gradients(weights: Mapping[str, torch.Tensor], batches: int) -> Tensors:
+        replicates = new_replicates(session, ids, starts)
+        return mean_gradients(replicates, task, config, weights, batches)
+
+    def stacked(tensors: Sequence[Tensors]) -> Tensors:
+        return {name: t.to(task.device) for name, t in stack_tensors(tensors).items()}
+
+    return Evidence(
+        start=stacked(starts),
+        final=stacked([finals[one] for one in ids]),
+        mask=stacked([masks[one] for one in ids]),
+        generators=[generator(one.seed, "criterion", level) for one in ids],
+        gradients=gradients,
     )
 
 
-def build_ticket(ticket: Ticket, spec: Spec, factory: Factory | None = None) -> nn.Module:
-    """The ticket's network with its starting weights, for a task of the given shape.
+def _pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
+    """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
+    config, kinds = session.experiment.pruning, session.forward_pass.kinds
+    criterion = chosen("criterion", config.criterion, CRITERIA)
+    shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
+    masks = [_on_cpu(row(evidence.mask, r)) for r in range(len(evidence.generators))]
+    for done in range(1, criterion.rounds + 1):
+        ends = done == criterion.rounds
+        groups = groups_at(
+            shapes, level if ends else level - 1 + done / criterion.rounds, config, kinds
+        )
+        scores = _on_cpu(criterion.scores(evidence))
+        masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
+        if not ends:
+            stacked = stack_tensors(masks)
+            device = session.task.device
+            evidence = replace(evidence, mask={n: m.to(device) for n, m in stacked.items()})
+    return masks
 
-    Args:
-        ticket: of any network.
-        spec: of the task.
-        factory: makes the network, where that is the user's own, as `nas.catalog.building.build` takes it.
+
+def _on_cpu(tensors: Tensors) -> Tensors:
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+
+def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:
+    """The tickets of a level above 0 that has begun.
 
     Raises:
-        LotteryError: the network of that task has other parameters.
+        LotteryError: a file of the run is damaged.
     """
-    config = ticket.network
-    network = build(config.name, config.size, spec, torch.Generator(), factory, config.genotype)
-    held = dict(network.named_parameters()) | dict(network.named_buffers())
-    for name, tensor in ticket.start.items():
-        if name not in held or held[name].shape != tensor.shape:
-            shape = tuple(held[name].shape) if name in held else "missing"
-            raise LotteryError(
-                f"The ticket does not fit: its {name} is {tuple(tensor.shape)} and the network's "
-                f"is {shape}; build it for data of the shape that it was found on."
-            )
-        held[name].data.copy_(tensor)
-    return network
+    name, ids = run.level(level).tickets, experiment.tickets
+    path = run.root / name
+    masks, finals = _tickets_from_bytes(run.folder.read(name), path)
+    missing = [one for one in ids if one not in masks]
+    if missing:
+        raise damaged(path, f"it has no ticket of seed {missing[0].seed}")
+    return [
+        Ticket(
+            id=one,
+            mask=masks[one],
+            whole=rewind(read_start(run, one), finals.get(one, {}), experiment.rewinding),
+        )
+        for one in ids
+    ]
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], facts: object) -> str:
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name in sorted(tensors):
-        tensor = tensors[name].contiguous()
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def _tickets_to_bytes(
+    masks: Mapping[ReplicateId, Mask], finals: Mapping[ReplicateId, Tensors]
+) -> bytes:
+    """Masks, one bit a weight, and the trained tensors that tickets start from where they are not rewound."""
+    bits = {f"{_key(one)}/{n}": np.asarray(m) for one in masks for n, m in masks[one].items()}
+    tensors = {f"{_key(one)}/{n}": t for one in finals for n, t in finals[one].items()}
+    packed = torch.frombuffer(bytearray(pack_masks(bits)), dtype=torch.uint8)
+    return tensors_to_bytes({**tensors, _MASKS: packed})
+
+
+def _tickets_from_bytes(
+    data: bytes, path: Path
+) -> tuple[dict[ReplicateId, Mask], dict[ReplicateId, Tensors]]:
+    tensors, _ = tensors_from_bytes(data, path)
+    if _MASKS not in tensors:
+        raise damaged(path, "it holds no masks")
+    bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
+    masks = {key: torch.from_numpy(mask) for key, mask in bits.items()}
+    return _by_ticket(masks), _by_ticket(tensors)
+
+
+def _key(one: ReplicateId) -> str:
+    return f"{one.seed}/{one.copy}"
+
+
+def _by_ticket(tensors: Mapping[str, torch.Tensor]) -> dict[ReplicateId, Tensors]:
+    found: dict[ReplicateId, Tensors] = {}
+    for key, tensor in tensors.items():
+        seed, copy, name = key.split("/", 2)
+        one = ReplicateId(TICKET, int(seed), int(copy))
+        found.setdefault(one, {})[name] = tensor
+    return found
+
+
+def _finals(experiment: Experiment, files: LevelFiles) -> dict[ReplicateId, Tensors]:
+    """What a level trained its tickets to."""
+    return _of_tickets(read_weights(files), experiment, files)
+
+
+def _of_tickets(
+    tensors: Mapping[ReplicateId, T], experiment: Experiment, files: LevelFiles
+) -> dict[ReplicateId, T]:
+    """The tickets' part of what a level has of each replicate."""
+    missing = [one for one in experiment.tickets if one not in tensors]
+    if missing:
+        path = files.run.root / files.name
+        raise damaged(path, f"it has no ticket of seed {missing[0].seed}")
+    return {one: tensors[one] for one in experiment.tickets}
+
+
+def read_start(run: Run, ticket: ReplicateId) -> Tensors:
+    """A ticket's tensors at the rewind step."""
+    name = run.start(ticket)
+    return tensors_from_bytes(run.folder.read(name), run.root / name)[0]
+
+
+def read_start_optimizer(run: Run, ticket: ReplicateId) -> Tensors:
+    """What a ticket's optimizer remembered at the rewind step."""
+    name = run.start_optimizer(ticket)
+    return tensors_from_bytes(run.folder.read(name), run.root / name)[0]

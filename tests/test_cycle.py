@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lottery.starts import pruned_tickets, read_start, tensors_of
 
 from lottery.checks import check
 from lottery.cycle import Setting, add_control, new_network, replicate
@@ -16,10 +17,9 @@ from lottery.experiments import Experiment, NetworkConfig, PruningConfig
 from lottery.levels import read_masks, read_weights
 from lottery.progress import Watcher
 from lottery.pruning.masks import kept
-from lottery.pruning.selection import LayerKinds
+from lottery.pruning.scopes import LayerKinds
 from lottery.records import Record, read_history, read_records
 from lottery.runs import Run
-from lottery.starts import pruned_tickets, read_start, tensors_of
 from tests.tiny_runs import (
     PRUNABLE,
     STEPS,

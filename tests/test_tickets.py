@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lottery.starts import read_start
 from safetensors.torch import save
 
 from lottery.mask_files import pack_masks
 from lottery.pruning.masks import kept
 from lottery.runs import Run
-from lottery.starts import read_start
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from tests.tiny_runs import TINY, carry_out, digits
 from training.checkpoints import tensors_to_bytes

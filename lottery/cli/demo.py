@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lottery.cli.options import machine_options
-from lottery.cli.running import RUNS, Machine, carry_out
-from lottery.cli.runs import machine_of
+from lottery.cli.running import RUNS, commanded, machine_of
 from lottery.cli.search import carry_out_search
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
@@ -39,7 +40,7 @@ def thorough(experiment: Experiment) -> Experiment:
     help="Where runs and report go; results/runs/demo by default.",
 )
 @machine_options
-def demo(in_full: bool, out: Path | None, **options: object) -> None:
+def demo(in_full: bool, out: Path | None, **options: Any) -> None:
     """A whole study in minutes: a search, searched and designed networks, images and text, tickets and controls.
 
     Searches for cells that tell handwritten digits apart. Trains these, the ENAS micro cell and a residual network on
@@ -60,9 +61,8 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     from lottery.cli.showing import print_text_table, say_answer
     from training.storage import write_file
 
-    machine = machine_of(options)
     root = out or RUNS / ("demo-thorough" if in_full else "demo")
-    found, runs = _search_and_prune(root, machine, in_full)
+    found, runs = _search_and_prune(root, options, in_full)
     study = read_study(runs)
     pages = {"report.html": render_report(runs, "Lottery-ticket demo")}
     pages["search.html"] = render_search_report([found], "The demo's search")
@@ -76,7 +76,9 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
     say("", f"Reports: {', '.join(str((root / name).resolve()) for name in pages)}")
 
 
-def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path, list[Path]]:
+def _search_and_prune(
+    root: Path, options: Mapping[str, Any], in_full: bool
+) -> tuple[Path, list[Path]]:
     """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
     from lottery.recipes.catalog import DEMO, RECIPES, recipe
     from lottery.recipes.search_catalog import (
@@ -86,29 +88,26 @@ def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path
         retraining_experiment,
         search_recipe,
     )
+    from lottery.sessions import carry_out
 
     stages = len(DEMO) + 2
-    _say(machine, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
+    _say(options, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
     found = root / DEMO_SEARCH
-    names = ("device", "products", "data_root", "quiet")
-    search = {name: getattr(machine, name) for name in names}
-    carry_out_search(search_recipe(DEMO_SEARCH), found, search)
+    carry_out_search(search_recipe(DEMO_SEARCH), found, options)
     best = override(retraining_experiment(found), *DEMO_RETRAINING)
     experiments = {"The cells that the search found.": best}
     experiments |= {str(RECIPES[name].__doc__): recipe(name) for name in DEMO}
     runs = []
     for number, (summary, small) in enumerate(experiments.items(), 2):
         experiment = thorough(small) if in_full else small
-        watcher = watcher_for(machine.quiet)
-        _say(machine, f"{number}/{stages}  {summary}")
-        try:
-            carry_out(experiment, root / experiment.name, machine, watcher)
-        finally:
-            watcher.end()
+        watcher = watcher_for(options["quiet"])
+        _say(options, f"{number}/{stages}  {summary}")
+        with commanded(watcher):
+            carry_out(experiment, root / experiment.name, machine_of(options), watcher)
         runs.append(root / experiment.name)
     return found, runs
 
 
-def _say(machine: Machine, text: str) -> None:
-    if not machine.quiet:
+def _say(options: Mapping[str, Any], text: str) -> None:
+    if not options["quiet"]:
         say(text, err=True)

@@ -1,157 +1,164 @@
-"""Commands that measure trained networks: `measure pointer`."""
+"""The command `measure`: what is read off the trained networks of a run."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.cli.options import as_json, machine_options, network_option, run_argument
-from lottery.cli.running import print_json
-from lottery.cli.runs import check_same_network, machine_of
+from lottery.cli.options import (
+    WholeNumbers,
+    as_json,
+    machine_options,
+    network_option,
+    set_option,
+)
+from lottery.cli.running import commanded, factory_of, machine_of, print_json
+from lottery.cli.runs import check_same_network
 from lottery.cli.showing import print_table
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
-from lottery.records import read_facts, read_records
-from training.errors import LotteryError
-from training.metrics import PERPLEXITY
+from lottery.records import read_records
+from lottery.run_folder import read_description
+from lottery.runs import Run, stored_experiment
+from training.errors import LotteryError, chosen
+from training.plain import override
 
 if TYPE_CHECKING:
-    from lottery.measurements.continuous_cache import Cache
-    from lottery.measurements.pointer import PointerResult
+    from lottery.readings import Reading
 
 
-@click.group()
-def measure() -> None:
-    """Measure trained networks of a RUN beyond what its records hold; results stay with the run.
-
-    \u0008
-    Example: lottery measure pointer results/runs/demo/demo-text-lstm
-    """
-
-
-@measure.command()
-@run_argument
+@click.command()
+@click.argument("name", required=False)
+@click.argument("run", metavar="RUN", required=False, type=click.Path(path_type=Path))
 @click.option(
-    "--level",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Which level; the last finished one by default.",
+    "--levels",
+    type=WholeNumbers(),
+    help="Which levels, such as 0,5; by default every finished one whose trained weights are there.",
 )
-@click.option(
-    "--window", type=int, default=500, show_default=True, help="How many tokens are remembered."
-)
-@click.option(
-    "--share", type=float, default=0.1, show_default=True, help="Of the cache in the mixture."
-)
-@click.option(
-    "--flatness",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="How much like contexts count for more; 0 counts words.",
-)
-@click.option(
-    "--split",
-    type=click.Choice(["validation", "test"]),
-    default="validation",
-    show_default=True,
-    help="Settings are chosen on validation; test is for those that were chosen.",
-)
+@set_option
 @network_option
 @machine_options
 @as_json
-def pointer(run: Path, level: int | None, split: str, as_json: bool, **options: Any) -> None:
-    """Perplexity with a continuous cache pointer, beside that without, of every replicate of a level.
+def measure(
+    name: str | None,
+    run: Path | None,
+    levels: tuple[int, ...] | None,
+    assignments: Sequence[str],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Measure the trained networks of a RUN beyond what its records hold; the readings stay with the run.
 
-    The cache (Grave et al. 2017) raises the probability of words that followed like contexts in the last --window
-    tokens. It needs no training. The weights are those of the last step, the text is one column.
+    Without NAME it lists what can be measured, and which settings --set changes. What was measured before with the
+    same settings is not measured again.
 
     \u0008
-    The defaults are awd-lstm-lm's for the Penn Treebank; for WikiText-2 it has
-      --window 3785 --share 0.1279 --flatness 0.662
-    Example: lottery measure pointer results/runs/demo/demo-text-lstm --level 0
+    Examples:
+      lottery measure
+      lottery measure pointer results/runs/demo/demo-text-lstm --levels 0
+      lottery measure pointer RUN --set window=3785 --set share=0.1279 --set flatness=0.662
     """
-    from lottery.cli.running import prepared
-    from lottery.measurements.continuous_cache import Cache
-    from lottery.measurements.pointer import measure_pointer
-    from lottery.runs import Run as RunFolder
-    from lottery.runs import open_run, stored_experiment
-    from training.folders import locked
+    from lottery.measurements.catalog import MEASUREMENTS
+    from lottery.measurements.measuring import measure_levels
+    from lottery.sessions import opened
 
-    machine = machine_of(options)
-    experiment = stored_experiment(RunFolder(run))
-    check_same_network(experiment, machine.network, run)
-    level = _level(run, level)
-    cache = Cache(**{field.name: options[field.name] for field in dataclasses.fields(Cache)})
-    watcher = watcher_for(machine.quiet)
-    with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
-        opened = open_run(run, resolved, setting.task.facts())
-        try:
-            results = measure_pointer(
-                resolved, opened, setting, level=level, split=split, cache=cache
-            )
-        finally:
-            watcher.end()
+    if name is None:
+        _list(as_json)
+        return
+    measurement = chosen("measurement", name, MEASUREMENTS, "lottery measure")
+    if run is None:
+        raise click.UsageError(f"Name the run: lottery measure {name} RUN.")
+    experiment = stored_experiment(Run(run))
+    check_same_network(experiment, options["network"], run)
+    settings = override(measurement.settings(), *assignments)
+    wanted = _finished(run, levels)
+    watcher = watcher_for(options["quiet"])
+    factory = factory_of(options["network"], experiment)
+    with (
+        commanded(watcher),
+        opened(experiment, run, machine_of(options), watcher, factory) as session,
+    ):
+        readings = measure_levels(session, name, measurement, settings, wanted)
     if as_json:
-        settings = {"run": opened.name, "level": level, "split": split, **dataclasses.asdict(cache)}
-        print_json({**settings, "replicates": [dataclasses.asdict(one) for one in results]})
+        print_json(
+            {
+                "run": run.resolve().name,
+                "measurement": name,
+                "settings": dataclasses.asdict(settings),
+                "readings": [dataclasses.asdict(one) for one in readings],
+            }
+        )
     else:
-        _print_results(run, level, split, cache, results)
+        _print(run, name, dataclasses.asdict(settings), readings)
 
 
-def _level(run: Path, given: int | None) -> int:
-    """The level to measure.
+def _list(as_json: bool) -> None:
+    from lottery.measurements.catalog import MEASUREMENTS
+
+    rows = [
+        {
+            "measurement": name,
+            "what": one.summary,
+            "settings": ", ".join(
+                f"{k}={v}" for k, v in dataclasses.asdict(one.settings()).items()
+            ),
+        }
+        for name, one in MEASUREMENTS.items()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(rows)
+
+
+def _finished(run: Path, given: Sequence[int] | None) -> list[int]:
+    """The levels to measure.
 
     Raises:
-        LotteryError: the run learned no text, or has not finished that level.
+        LotteryError: the run has not finished one of them, or none.
     """
-    records = read_records(run)
-    levels = sorted({record.level for record in records})
-    level = max(levels, default=0) if given is None else given
-    if level not in levels:
+    folder = Run(run)
+    levels = sorted({record.level for record in read_records(run)})
+    stored = [n for n in levels if folder.level(n).weights in folder.folder.names()]
+    wanted = stored if given is None else [*given]
+    missing = [level for level in wanted if level not in levels]
+    if missing or not wanted:
         finished = ", ".join(map(str, levels)) or "none"
-        raise LotteryError(f"{run} has no finished level {level}; finished: {finished}.")
-    if records[0].metric.name != PERPLEXITY.name:
-        raise LotteryError(
-            f"{run} learned {records[0].data}, which is no text, and a pointer points at words; name a run of a "
-            "language model."
-        )
-    return level
+        what = f"level {missing[0]}" if missing else "level with trained weights"
+        raise LotteryError(f"{run} has no finished {what}; finished: {finished}.")
+    return wanted
 
 
-def _print_results(
-    run: Path, level: int, split: str, cache: Cache, results: list[PointerResult]
-) -> None:
-    """One row per arm: perplexity without and with the cache, each with its interval."""
+def _print(run: Path, name: str, settings: dict[str, Any], readings: Sequence[Reading]) -> None:
+    """One row per level, arm and metric, with its interval."""
     import pandas as pd
 
     from analysis.summaries import summarise
     from analysis.wording import counted, interval, number
 
-    rows = pd.DataFrame([dataclasses.asdict(one) for one in results])
-    rows["diverged"] = rows["plain"].isna()
-    plain, pointer = (summarise(rows, ["arm"], value) for value in ("plain", "pointer"))
-    say(
-        "",
-        f"{run.resolve().name}, level {level}: {split} perplexity with a cache of {cache.window:,} tokens "
-        f"(share {cache.share:g}, flatness {cache.flatness:g})",
-    )
+    rows = pd.DataFrame([dataclasses.asdict(one) for one in readings])
+    rows["diverged"] = rows["value"].isna()
+    how = ", ".join(f"{key} {value}" for key, value in settings.items())
+    say("", f"{run.resolve().name}, {name} ({how})")
+    found = summarise(rows, ["level", "arm", "other", "metric"], "value")
     print_table(
         [
             {
+                "level": str(one["level"]),
                 "arm": str(one["arm"]),
-                "plain": number(one["mean"]),
-                "plain, 95 % interval": interval(one["low"], one["high"]),
-                "pointer": number(other["mean"]),
-                "pointer, 95 % interval": interval(other["low"], other["high"]),
+                "what": f"{one['other']} {one['metric']}".strip(),
+                "mean": number(one["mean"]),
+                "95 % interval": interval(one["low"], one["high"]),
                 "n": counted(one["n"], one["diverged"]),
             }
-            for (_, one), (_, other) in zip(plain.iterrows(), pointer.iterrows(), strict=True)
+            for _, one in found.iterrows()
         ]
     )
-    for baseline in read_facts(run)["data"].get("baselines", []):
-        if baseline["split"] == split:
-            say(f"{baseline['name']} {baseline['metric']} {number(baseline['value'])}")
+    for baseline in read_description(run)["data"].get("baselines", []):
+        say(
+            f"{baseline['split']} {baseline['name']} {baseline['metric']} {number(baseline['value'])}"
+        )

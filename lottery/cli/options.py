@@ -12,8 +12,8 @@ import click
 Command = Callable[..., Any]
 
 
-class Seeds(click.ParamType[tuple[int, ...]]):
-    """Seeds as a list with commas, such as 0,1,2."""
+class WholeNumbers(click.ParamType[tuple[int, ...]]):
+    """Whole numbers as a list with commas, such as 0,1,2."""
 
     name = "LIST"
 
@@ -92,8 +92,8 @@ machine_options = _together(
     quiet,
 )
 
-keep_weights_option = click.option(
-    "--keep-weights",
+store_weights_option = click.option(
+    "--store-weights",
     type=click.Choice(["all", "newest"]),
     help="Whose trained weights stay on disk: every level's, or the newest one's; beyond 2 GB the newest one's.",
 )
@@ -106,7 +106,7 @@ network_option = click.option(
 
 experiment_options = _together(
     network_option,
-    click.option("--seeds", type=Seeds(), help="Seeds, such as 0,1,2."),
+    click.option("--seeds", type=WholeNumbers(), help="Seeds, such as 0,1,2."),
     set_option,
     click.option(
         "--precision", metavar="NAME", help="fp32, bf16, or tf32 on CUDA; weights stay fp32."
@@ -136,7 +136,7 @@ search_options = _together(
     ),
     click.option("--data", metavar="NAME", help="With a method: which data, see lottery data."),
     click.option(
-        "--seeds", type=Seeds(), help="One search for each, in NAME-seed-N, such as 0,1,2."
+        "--seeds", type=WholeNumbers(), help="One search for each, in NAME-seed-N, such as 0,1,2."
     ),
     set_option,
     click.option(

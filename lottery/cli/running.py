@@ -1,13 +1,12 @@
-"""From what a user named to a run in progress: loading, locking, watching, and stopping on a signal."""
+"""From what a user typed to what the library carries out: experiments, folders, the user's code, and signals."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lottery.experiments import Experiment, NetworkConfig
+from lottery.machine import Machine
 from lottery.progress import Watcher
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.search_catalog import SEARCHES, retraining_experiment
-from lottery.records import Record, is_run
-from lottery.runs import Run, open_run, stored_experiment
+from lottery.run_folder import is_run
+from lottery.runs import Run, stored_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
@@ -27,36 +27,10 @@ from training.plain import from_toml_file, override
 from training.storage import to_json
 
 if TYPE_CHECKING:
-    from lottery.cycle import Setting
     from nas.catalog.outside_networks import Factory
 
 RUNS = Path("results/runs")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """The options that say where and how to run, which change nothing of what comes out.
-
-    Attributes:
-        device: auto, cpu or cuda.
-        products: auto, mkl or onednn.
-        data_root: where data files are.
-        batching: stacked, looped or None.
-        replicates_at_once: trained in one stack; None for as many as fit.
-        quiet: no display.
-        network: the one that the command line names, if it does: only then is a user's own code imported.
-        keep_weights: all, newest or None.
-    """
-
-    device: str
-    products: str
-    data_root: Path | None
-    batching: Any
-    replicates_at_once: int | None
-    quiet: bool
-    network: str | None = None
-    keep_weights: Any = None
 
 
 def named_experiment(target: str, rank: int | None = None) -> Experiment:
@@ -145,113 +119,28 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
     return import_factory(network, Path.cwd())
 
 
+def machine_of(options: Mapping[str, Any]) -> Machine:
+    """The options that say where and how, among a command's."""
+    names = [field.name for field in dataclasses.fields(Machine)]
+    return Machine(**{name: options[name] for name in names if name in options})
+
+
 def default_folder(target: str, experiment: Experiment) -> Path:
     """Where a run goes unless --out says otherwise: a run stays where it is."""
     return Path(target) if is_run(Path(target)) else RUNS / experiment.name
 
 
 @contextmanager
-def prepared(
-    experiment: Experiment, machine: Machine, watcher: Watcher
-) -> Iterator[tuple[Experiment, Setting]]:
-    """Load data and device; inside, signals ask the watcher to stop.
-
-    Yields:
-        The experiment with its steps resolved, and the setting to run it in.
-    """
-    from lottery.checks import check
-    from lottery.cycle import Setting
-    from training.device import (
-        check_precision,
-        choose_device,
-        keep_freed_memory,
-    )
-    from training.matrix_libraries import choose_library, multiplying, slow_bf16
-    from training.tasks.catalog import load_task
+def commanded(watcher: Watcher) -> Iterator[None]:
+    """What surrounds a command that trains: freed memory is kept, and a signal asks the watcher to stop."""
+    from training.device import keep_freed_memory
 
     keep_freed_memory()
-    device = choose_device(machine.device)
-    precision = experiment.training.precision
-    check_precision(precision, device)
-    if notice := slow_bf16(precision, device):
-        watcher.notice(notice)
-    task = load_task(experiment.data, experiment.training, machine.data_root, device)
-    setting = Setting(
-        task=task,
-        batching=machine.batching,
-        at_once=machine.replicates_at_once,
-        keep_weights=machine.keep_weights,
-        watcher=watcher,
-        factory=factory_of(machine.network, experiment),
-    )
-    with multiplying(choose_library(machine.products, device)), stopping(watcher):
-        checked = check(experiment, setting)
-        yield experiment.resolved(task.steps_per_epoch), checked
-
-
-def carry_out(
-    experiment: Experiment, root: Path, machine: Machine, watcher: Watcher
-) -> list[Record]:
-    """Find tickets in a run's folder, from the beginning or from where it stopped."""
-    from lottery.cycle import find_tickets
-
-    check_folder(root, "run")
-    with _opened(experiment, root, machine, watcher) as (resolved, setting, run):
-        places = [run.level(level) for level in range(resolved.levels + 1)]
-        _tell_environment(resolved, setting, run, places)
-        return find_tickets(resolved, run, setting)
-
-
-def carry_out_control(
-    experiment: Experiment, root: Path, arm: str, machine: Machine, watcher: Watcher
-) -> list[Record]:
-    """Train one more control beside every finished level of a run; the records of that arm."""
-    from lottery.cycle import add_control, control_levels
-
-    with _opened(experiment, root, machine, watcher) as (resolved, setting, run):
-        levels = control_levels(resolved, run, arm)
-        _tell_environment(resolved, setting, run, [run.level(level, arm) for level in levels])
-        return add_control(resolved, run, setting, arm)
-
-
-@contextmanager
-def _opened(
-    experiment: Experiment, root: Path, machine: Machine, watcher: Watcher
-) -> Iterator[tuple[Experiment, Setting, Run]]:
-    """Prepare an experiment, say what is to be known of its data, and open its run; inside, the run is locked."""
-    from training.folders import locked
-
-    machine = _batching_as_before(experiment, root, machine)
-    with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
-        facts = setting.task.facts()
-        for text in facts["notices"]:
-            watcher.notice(text)
-        yield resolved, setting, open_run(root, resolved, facts)
-
-
-def _batching_as_before(experiment: Experiment, root: Path, machine: Machine) -> Machine:
-    """A network from outside is timed when its run begins, and goes on as it began, unless a batching is asked for."""
-    from lottery.levels import noted_batching
-    from nas.catalog.catalog import is_known
-
-    if machine.batching is not None or is_known(experiment.network.name) or not is_run(root):
-        return machine
-    return dataclasses.replace(machine, batching=noted_batching(Run(root)))
-
-
-def _tell_environment(
-    experiment: Experiment, setting: Setting, run: Run, places: Sequence[str]
-) -> None:
-    """Record what a run is about to be computed with, and say what differs from before, unless all places are done."""
-    from training.device import environment
-    from training.environments import note_environment
-
-    if all(map(run.is_done, places)):
-        return
-    now = environment(setting.task.device, experiment.training.precision)
-    notice = note_environment(run.folder, now)
-    if notice:
-        setting.watcher.notice(notice)
+    try:
+        with stopping(watcher):
+            yield
+    finally:
+        watcher.end()
 
 
 def check_folder(root: Path, what: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +11,31 @@ import click
 from lottery.cli.options import (
     as_json,
     experiment_options,
-    keep_weights_option,
     machine_options,
     network_option,
     rank_option,
     run_argument,
+    store_weights_option,
 )
 from lottery.cli.running import (
-    Machine,
-    carry_out,
-    carry_out_control,
     changed,
+    check_folder,
+    commanded,
     default_folder,
+    factory_of,
+    machine_of,
     named_experiment,
     print_json,
 )
 from lottery.cli.showing import print_levels, print_plan
 from lottery.cli.watching import watcher_for
+from lottery.controls import CONTROLS
 from lottery.experiments import Experiment
 from lottery.runs import Run, stored_experiment
 from training.errors import LotteryError
 
-
-def machine_of(options: Mapping[str, Any]) -> Machine:
-    """The machine options among a command's options."""
-    names = [field.name for field in dataclasses.fields(Machine)]
-    return Machine(**{name: options[name] for name in names if name in options})
+_WIDTH = max(map(len, CONTROLS))
+_ARMS = "\n".join(f"  {name:{_WIDTH}}  {one.summary}" for name, one in CONTROLS.items())
 
 
 def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
@@ -47,21 +45,23 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     given = named_experiment(target, options["rank"])
     experiment = changed(
         given,
-        network=machine.network,
+        network=options["network"],
         seeds=options["seeds"],
         levels=levels,
         precision=options["precision"],
         assignments=options["assignments"],
     )
     root: Path = options["out"] or default_folder(target, experiment)
+    factory = factory_of(options["network"], experiment)
     if options["dry_run"]:
-        print_plan(experiment, machine, options["as_json"])
+        print_plan(experiment, root, machine, factory, options["as_json"])
         return
-    watcher = watcher_for(machine.quiet)
-    try:
-        records = carry_out(experiment, root, machine, watcher)
-    finally:
-        watcher.end()
+    from lottery.sessions import carry_out
+
+    check_folder(root, "run")
+    watcher = watcher_for(options["quiet"])
+    with commanded(watcher):
+        records = carry_out(experiment, root, machine, watcher, factory)
     if options["as_json"]:
         print_json([dataclasses.asdict(record) for record in records])
     else:
@@ -92,7 +92,7 @@ def retrain(target: str, **options: Any) -> None:
 @rank_option
 @experiment_options
 @machine_options
-@keep_weights_option
+@store_weights_option
 def prune(target: str, levels: int | None, **options: Any) -> None:
     """Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
 
@@ -110,40 +110,34 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
     _train(target, levels, options)
 
 
-@click.command()
-@run_argument
-@click.argument("arm")
-@network_option
-@machine_options
-@keep_weights_option
-@as_json
-def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
-    """Train one more control beside every level of a finished RUN.
+@click.command(
+    help=f"""Train one more control beside every level of a finished RUN.
 
     A RUN of your own code needs --network again: code is imported only when the command line names it.
 
     \u0008
     ARM is one of
-      reinitialised            same mask, new initial weights
-      reinitialised-same-sign  same mask, new weights with the ticket's signs
-      signed-constant          same mask and signs, equal magnitudes per layer
-      shuffled-mask            same weights, each layer's mask shuffled
-      random-mask              same weights, as many kept anywhere
-      random-ticket            random mask and new weights
-      inverted-mask            exactly the weights that the ticket lost
-      dense                    the whole network, at the same budget of steps
+    {_ARMS}
     Example: lottery control results/runs/demo-digits-enas shuffled-mask
     """
+)
+@run_argument
+@click.argument("arm")
+@network_option
+@machine_options
+@store_weights_option
+@as_json
+def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
+    """Train one more control, see `CONTROLS`."""
     from analysis.tables import read_study
+    from lottery.sessions import carry_out_control
 
-    machine = machine_of(options)
     experiment = stored_experiment(Run(run))
-    check_same_network(experiment, machine.network, run)
-    watcher = watcher_for(machine.quiet)
-    try:
-        records = carry_out_control(experiment, run, arm, machine, watcher)
-    finally:
-        watcher.end()
+    check_same_network(experiment, options["network"], run)
+    watcher = watcher_for(options["quiet"])
+    factory = factory_of(options["network"], experiment)
+    with commanded(watcher):
+        records = carry_out_control(experiment, run, arm, machine_of(options), watcher, factory)
     if as_json:
         print_json([dataclasses.asdict(record) for record in records])
     else:

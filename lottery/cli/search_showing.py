@@ -9,7 +9,7 @@ from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
 from lottery.recipes.search_catalog import SEARCHES, architectures_alone
-from lottery.records import data_in_words
+from lottery.run_folder import data_in_words
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, visible

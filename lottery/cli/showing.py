@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lottery.cli.running import Machine, prepared, print_json
+from lottery.cli.running import commanded, print_json
 from lottery.cli.terminal import say
 from lottery.experiments import Experiment
+from lottery.machine import Machine
 from lottery.progress import Watcher
 from training.errors import visible
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.tables import Study
     from analysis.text_tables import Table
     from analysis.verdicts import Answer
+    from nas.catalog.outside_networks import Factory
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
@@ -96,12 +99,16 @@ def print_gates(study: Study) -> None:
         print_text_table(gates_table(gates, str(gates["run"].iloc[0])))
 
 
-def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
+def print_plan(
+    experiment: Experiment, root: Path, machine: Machine, factory: Factory | None, as_json: bool
+) -> None:
     """What a run would do: its levels, steps, bytes and the time expected."""
     from lottery.planning import plan
+    from lottery.sessions import prepared
 
-    with prepared(experiment, machine, Watcher()) as (resolved, setting):
-        planned = plan(resolved, setting)
+    watcher = Watcher()
+    with commanded(watcher), prepared(experiment, root, machine, watcher, factory) as session:
+        planned = plan(session)
     if as_json:
         print_json(dataclasses.asdict(planned))
         return
@@ -121,7 +128,7 @@ def print_plan(experiment: Experiment, machine: Machine, as_json: bool) -> None:
     say("", f"{planned.bytes / 1e6:,.1f} MB on disk, about {_duration(total)} in all.")
     if planned.bytes < planned.bytes_with_all:
         say(
-            "Only the newest level's trained weights will be kept; with --keep-weights all it is "
+            "Only the newest level's trained weights will be kept; with --store-weights all it is "
             f"{planned.bytes_with_all / 1e6:,.1f} MB."
         )
     if planned.notice:

@@ -1,141 +1,100 @@
-"""The cache pointer as a measurement: what remembering the text just read gains each replicate of a run."""
+"""The cache pointer as a measurement: what remembering the text just read gains each replicate of a level."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
-from lottery.batching import choose_batching
-from lottery.cycle import Setting, new_network
-from lottery.experiments import Experiment
-from lottery.levels import read_weights
+from lottery.batching import new_replicates
 from lottery.measurements.continuous_cache import Cache, cached_losses
-from lottery.pruning.masks import Tensors, stack_tensors
-from lottery.records import read_records
-from lottery.runs import Run
+from lottery.measurements.measuring import Measurement, TrainedLevel
+from lottery.readings import Reading
+from lottery.session import Session
 from training.datasets.text import MOST_NATS
 from training.errors import ExitCode, LotteryError
-from training.replicates import Replicates
-from training.storage import parse_json, to_json
 from training.tasks.language_modelling import LanguageModelling
-
-SCHEMA = 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class PointerResult:
-    """One replicate's perplexity of one column of text; None where it diverged.
+class PointerSettings(Cache):
+    """The settings of a cache, and which text is read; settings are chosen on validation.
 
     Attributes:
-        arm: of the replicate.
-        seed: of the replicate.
-        plain: without the cache.
-        pointer: with it.
+        split: "validation" or "test".
     """
 
-    arm: str
-    seed: int
-    plain: float | None
-    pointer: float | None
+    split: Literal["validation", "test"] = "validation"
 
 
-def measure_pointer(
-    experiment: Experiment, run: Run, setting: Setting, *, level: int, split: str, cache: Cache
-) -> list[PointerResult]:
-    """The perplexity of every replicate of a finished level with the cache and without, at its last step.
+def _text_task(session: Session) -> LanguageModelling:
+    if not isinstance(session.task, LanguageModelling):
+        raise LotteryError(
+            f"{session.run.root} learned {session.experiment.data.name}, which is no text, and a pointer points at "
+            "words; name a run of a language model."
+        )
+    return session.task
 
-    It is written to the run too, beside what was measured with other settings.
 
-    Args:
-        experiment: with its steps resolved.
-        run: opened for it, and locked.
-        setting: task and device.
-        level: of pruning.
-        split: "validation" or "test".
-        cache: its settings.
+def check(session: Session, settings: PointerSettings) -> None:
+    """Refuse a run that learned no text, and a window that no token of the text is preceded by."""
+    tokens = len(_text_task(session).data.splits()[settings.split])
+    if settings.window > tokens - 2:
+        raise LotteryError(
+            f"A window of {settings.window:,} tokens is too large for the {tokens:,} of the {settings.split} text, "
+            f"none of which comes after it; choose at most {max(1, tokens - 2):,}."
+        )
+
+
+def measure(session: Session, trained: TrainedLevel, settings: PointerSettings) -> list[Reading]:
+    """The perplexity of every replicate of a level with the cache and without, of one column of text.
 
     Raises:
-        LotteryError: no text, no such level, a window that no token of the text is preceded by, or stopped on request.
+        LotteryError: stopped on request, or the network gives no states that a cache could remember.
     """
-    task = setting.task
-    if not isinstance(task, LanguageModelling):
-        raise LotteryError(f"{run.root} learned no text, and a pointer points at words.")
-    tokens = len(task.data.splits()[split])
-    if cache.window > tokens - 2:
-        raise LotteryError(
-            f"A window of {cache.window:,} tokens is too large for the {tokens:,} of the {split} text, none of which "
-            f"comes after it; choose at most {max(1, tokens - 2):,}."
-        )
-    held = dict(_trained(run, level))
-    replicates = _stacked(experiment, setting, held)
-    told = _teller(setting, run, tokens * len(held), len(held))
-    losses = cached_losses(replicates, task, split, cache, experiment.training.precision, told)
-    per_word = task.data.tokens_per_word(split)
+    task, ids = _text_task(session), [*trained.tensors]
+    replicates = new_replicates(session, ids, trained.tensors.values()).eval()
+    precision = session.experiment.training.precision
+    losses = cached_losses(
+        replicates, task, settings.split, settings, precision, _stopping(session)
+    )
+    per_word = task.data.tokens_per_word(settings.split)
     plain, pointer = (
         (loss.mean(1) * per_word).clamp(max=MOST_NATS).exp().tolist() for loss in losses
     )
-    lost = {
-        (r.arm, r.seed)
-        for r in read_records(run.root)
-        if r.diverged_at is not None and r.level == level
-    }
-    results = [
-        PointerResult(arm=arm, seed=seed, plain=plain[r], pointer=pointer[r])
-        if (arm, seed) not in lost
-        else PointerResult(arm=arm, seed=seed, plain=None, pointer=None)
-        for r, (arm, seed) in enumerate(held)
-    ]
-    _write(run, level, {"split": split, **asdict(cache)}, results)
-    return results
-
-
-def _trained(run: Run, level: int) -> Iterator[tuple[tuple[str, int], Tensors]]:
-    """The trained tensors of a level's replicates, also of the arms that were added to it, by (arm, seed)."""
-    places = run.finished(level)
-    if not places:
-        raise LotteryError(
-            f"{run.root} has no finished level {level}; lottery show {run.root} lists those that it has."
+    return [
+        Reading(
+            level=trained.level,
+            arm=one.arm,
+            seed=one.seed,
+            copy=one.copy,
+            other=settings.split,
+            at="end",
+            metric=metric,
+            x=None,
+            value=None if one in trained.diverged else values[r],
         )
-    for place in places:
-        yield from read_weights(run, place).items()
+        for metric, values in (("plain perplexity", plain), ("pointer perplexity", pointer))
+        for r, one in enumerate(ids)
+    ]
 
 
-def _stacked(
-    experiment: Experiment, setting: Setting, held: dict[tuple[str, int], Tensors]
-) -> Replicates:
-    task = setting.task
-    network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
-    name = experiment.network.name
-    batching = choose_batching(setting.batching, name, network, task, len(held))
-    replicates = Replicates([network] * len(held), [seed for _, seed in held], batching)
-    stacked = stack_tensors(held.values())
-    replicates.load({name: tensor.to(task.device) for name, tensor in stacked.items()})
-    return replicates.eval()
+def _stopping(session: Session) -> Callable[[int], None]:
+    """Stops after a block of the text where that was asked for."""
 
-
-def _teller(setting: Setting, run: Run, total: int, count: int) -> Callable[[int], None]:
-    """Tells the watcher of each block, and stops where that was asked for."""
-    setting.watcher.begin(f"{run.name}, pointer", total)
-
-    def told(tokens: int) -> None:
-        setting.watcher.steps(tokens * count)
-        if setting.watcher.stop_requested():
+    def read(tokens: int) -> None:
+        if session.watcher.stop_requested():
             raise LotteryError(
-                "Stopped; nothing was written, and the same command measures again.",
+                "Stopped; finished levels are written, and the same command goes on from there.",
                 ExitCode.RESUMABLE,
             )
 
-    return told
+    return read
 
 
-def _write(run: Run, level: int, settings: dict[str, Any], results: list[PointerResult]) -> None:
-    """Put results into the run's file of a level, in the place of those of the same settings."""
-    name = run.measurement("pointer", level)
-    held = []
-    if run.folder.holds(name):
-        held = parse_json(run.folder.read(name), run.root / name)["measurements"]
-    others = [one for one in held if any(one[key] != value for key, value in settings.items())]
-    found = {**settings, "weights": "end", "replicates": [asdict(result) for result in results]}
-    value = {"schema": SCHEMA, "level": level, "measurements": [*others, found]}
-    run.folder.write(name, to_json(value))
+POINTER = Measurement(
+    summary="perplexity of a language model with a continuous cache (Grave et al. 2017), and without",
+    settings=PointerSettings,
+    check=check,
+    measure=measure,
+)

@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from torch import Tensor
 
-from lottery.pruning.masks import Mask, Tensors
-from training.errors import unknown
+from lottery.pruning.masks import Tensors
+
+# Weights `[R, ...]`, and over how many training batches -> the mean gradient of the loss there, `[R, ...]`.
+Gradients = Callable[[Mapping[str, Tensor], int], Tensors]
+Need = Literal["start", "final", "gradients"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a criterion may look at, each by parameter name.
+    """What a criterion may look at: each `[R, ...]` by parameter name, on the device.
 
     Attributes:
-        start: weights at the rewind step.
-        final: trained weights.
+        start: tensors at the rewind step, of the whole network.
+        final: trained tensors, of the whole network; none where the criterion needs none.
         mask: what is kept so far.
-        generator: for criteria that draw.
+        generators: one for each replicate, for criteria that draw.
+        gradients: of the training loss, in training mode, over each replicate's first batches; of all weights of the
+            network, the pruned ones among them.
     """
 
     start: Tensors
     final: Tensors
-    mask: Mask
-    generator: torch.Generator
+    mask: Tensors
+    generators: Sequence[torch.Generator]
+    gradients: Gradients
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """A score for each weight that is still kept.
+
+    Attributes:
+        summary: in one line.
+        scores: from the evidence, for each parameter that the mask covers, `[R, ...]`.
+        needs: what of the evidence it looks at.
+        rounds: into how many prunings, each with scores of its own, one level's is divided.
+    """
+
+    summary: str
+    scores: Callable[[Evidence], Tensors]
+    needs: tuple[Need, ...]
+    rounds: int = 1
 
 
 def magnitude(evidence: Evidence) -> Tensors:
@@ -51,26 +76,27 @@ def large_initial(evidence: Evidence) -> Tensors:
 def random_scores(evidence: Evidence) -> Tensors:
     """Uniform draws: pruning at random."""
     return {
-        name: torch.rand(mask.shape, generator=evidence.generator)
+        name: torch.stack([torch.rand(mask.shape[1:], generator=g) for g in evidence.generators])
         for name, mask in evidence.mask.items()
     }
 
 
-CRITERIA: dict[str, Callable[[Evidence], Tensors]] = {
-    "magnitude": magnitude,
-    "magnitude-increase": magnitude_increase,
-    "movement": movement,
-    "large-initial": large_initial,
-    "random": random_scores,
+CRITERIA: dict[str, Criterion] = {
+    "magnitude": Criterion(
+        summary="the largest trained weights stay", scores=magnitude, needs=("final",)
+    ),
+    "magnitude-increase": Criterion(
+        summary="the weights that grew most stay",
+        scores=magnitude_increase,
+        needs=("start", "final"),
+    ),
+    "movement": Criterion(
+        summary="the weights that moved most stay", scores=movement, needs=("start", "final")
+    ),
+    "large-initial": Criterion(
+        summary="the weights that were largest at the rewind step stay",
+        scores=large_initial,
+        needs=("start",),
+    ),
+    "random": Criterion(summary="any weights stay", scores=random_scores, needs=()),
 }
-
-
-def criterion(name: str) -> Callable[[Evidence], Tensors]:
-    """The criterion of a name.
-
-    Raises:
-        LotteryError: there is none.
-    """
-    if name not in CRITERIA:
-        raise unknown("criterion", name, CRITERIA)
-    return CRITERIA[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Mask = dict[str, Tensor]
 Tensors = dict[str, Tensor]
@@ -43,3 +43,11 @@ def stack_tensors(tensors: Iterable[Mapping[str, Tensor]]) -> Tensors:
 def row(tensors: Mapping[str, Tensor], r: int) -> Tensors:
     """Replicate r's part of a dict of `[R, ...]`."""
     return {name: tensor[r] for name, tensor in tensors.items()}
+
+
+def tensors_of(network: nn.Module) -> Tensors:
+    """Parameters and persistent buffers by name, as `Replicates.tensors` names them."""
+    parameters = dict(network.named_parameters())
+    persistent = network.state_dict().keys()
+    buffers = {name: b for name, b in network.named_buffers() if name in persistent}
+    return {name: tensor.detach().clone() for name, tensor in (parameters | buffers).items()}

@@ -1,0 +1,37 @@
+"""Where and how an experiment is carried out; torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from training.batching import Batching
+
+# Whose trained weights stay on disk: every level's, or the newest one's.
+StoreWeights = Literal["all", "newest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where and how an experiment is carried out, which changes nothing of what comes out but for rounding.
+
+    Attributes:
+        device: auto, cpu or cuda.
+        products: what multiplies matrices of fp32 on a CPU: auto, mkl or onednn.
+        data_root: where data files are.
+        batching: stacked or looped; None for the measured best.
+        replicates_at_once: trained in one stack; None for as many as fit.
+        store_weights: whose trained weights stay on disk; None for all, unless that is much.
+    """
+
+    device: str = "auto"
+    products: str = "auto"
+    data_root: Path | None = None
+    batching: Batching | None = None
+    replicates_at_once: int | None = None
+    store_weights: StoreWeights | None = None
+
+
+DEFAULT_MACHINE = Machine()

@@ -1,0 +1,10 @@
+"""Measurements by name."""
+
+from __future__ import annotations
+
+from lottery.measurements.measuring import Measurement
+from lottery.measurements.pointer import POINTER
+
+MEASUREMENTS: dict[str, Measurement] = {
+    "pointer": POINTER,
+}

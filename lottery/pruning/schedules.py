@@ -1,0 +1,82 @@
+"""Schedules: which density each level has; torch-free."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lottery.pruning.config import PruningConfig
+from training.configs import require
+from training.errors import chosen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How the density falls from level to level.
+
+    Attributes:
+        summary: in one line.
+        density: (config, level, rate) -> kept share, after that many prunings, of weights that go at that rate. A level
+            between two whole ones is a round on the way, see `lottery.pruning.criteria.Criterion.rounds`.
+        check: refuses a configuration, of so many levels, that the schedule can't follow.
+    """
+
+    summary: str
+    density: Callable[[PruningConfig, float, float], float]
+    check: Callable[[PruningConfig, int], None]
+
+
+def _geometric(config: PruningConfig, level: float, rate: float) -> float:
+    """(1 - rate)^level: Frankle & Carbin 2019, section 1."""
+    return float((1.0 - rate) ** level)
+
+
+def _check_geometric(config: PruningConfig, levels: int) -> None:
+    given = list(config.densities)
+    require(not given, "pruning.densities", given, "left out unless schedule is listed")
+
+
+def _listed(config: PruningConfig, level: float, rate: float) -> float:
+    """The density of the list, or between two of them the same share of the way on a log scale."""
+    if rate == 0:
+        return 1.0
+    densities, whole = (1.0, *config.densities), math.floor(level)
+    if level == whole:
+        return densities[whole]
+    before, after = densities[whole], densities[whole + 1]
+    return float(before * (after / before) ** (level - whole))
+
+
+def _check_listed(config: PruningConfig, levels: int) -> None:
+    given = list(config.densities)
+    require(len(given) >= levels, "pruning.densities", given, f"one for each of {levels} levels")
+    for name in ("output_rate", "convolution_rate"):
+        rate = getattr(config, name)
+        require(
+            not rate, f"pruning.{name}", rate, "0 or left out, as listed densities hold for all"
+        )
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "geometric": Schedule(
+        summary="the same share of what is left goes at each level: pruning.rate",
+        density=_geometric,
+        check=_check_geometric,
+    ),
+    "listed": Schedule(
+        summary="the densities of pruning.densities, one for each level",
+        density=_listed,
+        check=_check_listed,
+    ),
+}
+
+
+def density_at(config: PruningConfig, level: float) -> Callable[[float], float]:
+    """At a level: the rate of some weights -> their kept share.
+
+    Raises:
+        LotteryError: there is no such schedule.
+    """
+    schedule = chosen("schedule", config.schedule, SCHEDULES)
+    return lambda rate: schedule.density(config, level, rate)
