@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from lottery.experiments import Experiment
 from lottery.forward_pass import effective
+from lottery.history import HistoryRow
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.progress import Watcher
 from lottery.pruning.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.records import (
     GateCount,
-    HistoryRow,
     LayerCount,
     Record,
+    ReplicateId,
     Value,
     records_to_json,
 )
@@ -43,6 +44,11 @@ class Replicate:
     seed: int
     mask: Mask
     start: Tensors
+
+    @property
+    def identity(self) -> ReplicateId:
+        """Which one it is."""
+        return ReplicateId(self.arm, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +99,9 @@ class Outcome:
 def write_level(stack: Stack, outcomes: Sequence[Outcome], history: Sequence[HistoryRow]) -> None:
     """Write masks, trained tensors, predictions and the history, and the records last."""
     run, place = stack.run, stack.place
-    order = [[o.replicate.arm, o.replicate.seed] for o in outcomes]
+    order = [list(astuple(o.replicate.identity)) for o in outcomes]
     masks = {
-        f"{o.replicate.arm}/{o.replicate.seed}/{name}": np.asarray(mask)
+        "/".join(map(str, [*astuple(o.replicate.identity), name])): np.asarray(mask)
         for o in outcomes
         for name, mask in o.replicate.mask.items()
     }
@@ -160,6 +166,8 @@ def _record(stack: Stack, outcome: Outcome) -> Record:
         data=experiment.data.name,
         arm=outcome.replicate.arm,
         seed=outcome.replicate.seed,
+        copy=0,
+        noise_seed=outcome.replicate.seed,
         level=stack.level,
         kept=left,
         prunable=total,
@@ -194,18 +202,19 @@ def _judged_by(stack: Stack) -> Metric:
     return metric if margin is None else dataclasses.replace(metric, margin=margin)
 
 
-def read_masks(run: Run, place: str) -> dict[tuple[str, int], Mask]:
-    """A level's masks by (arm, seed)."""
+def read_masks(run: Run, place: str) -> dict[ReplicateId, Mask]:
+    """A level's masks by replicate."""
     name = run.masks(place)
-    masks: dict[tuple[str, int], Mask] = {}
+    masks: dict[ReplicateId, Mask] = {}
     for key, bits in unpack_masks(run.folder.read(name), run.root / name).items():
-        arm, seed, parameter = key.split("/", 2)
-        masks.setdefault((arm, int(seed)), {})[parameter] = torch.from_numpy(bits)
+        arm, seed, copy, parameter = key.split("/", 3)
+        replicate = ReplicateId(arm, int(seed), int(copy))
+        masks.setdefault(replicate, {})[parameter] = torch.from_numpy(bits)
     return masks
 
 
-def read_weights(run: Run, place: str) -> dict[tuple[str, int], Tensors]:
-    """A level's trained tensors by (arm, seed).
+def read_weights(run: Run, place: str) -> dict[ReplicateId, Tensors]:
+    """A level's trained tensors by replicate.
 
     Raises:
         LotteryError: they were removed since a newer level was done, or the file is damaged.
@@ -217,4 +226,4 @@ def read_weights(run: Run, place: str) -> dict[tuple[str, int], Tensors]:
             "a run with --keep-weights all keeps those of every level."
         )
     tensors, facts = tensors_from_bytes(run.folder.read(name), run.root / name)
-    return {(arm, seed): row(tensors, r) for r, (arm, seed) in enumerate(facts["replicates"])}
+    return {ReplicateId(*one): row(tensors, r) for r, one in enumerate(facts["replicates"])}

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.environments import read_environments
+from lottery.run_folder import RECORDS, names_of, require_run
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.metrics import Metric
-from training.storage import damaged, parse_json, to_json, to_json_lines
+from training.storage import damaged, parse_json, to_json
 
-SCHEMA = 1
-EXPERIMENT = "experiment.json"
-DATA = "data.json"
-HISTORY = "metrics.jsonl"
-RECORDS = "records.json"
+SCHEMA = 2
 
 TICKET = "ticket"
+
+
+@dataclass(frozen=True, order=True)
+class ReplicateId:
+    """Which replicate of a level: copies of a seed differ in noise alone (data order, augmentation, dropout).
+
+    >>> str(ReplicateId("ticket", 3)), str(ReplicateId("ticket", 3, copy=1))
+    ('ticket, seed 3', 'ticket, seed 3, copy 1')
+
+    Attributes:
+        arm: `ticket` or a control's name.
+        seed: of the initial weights and all else that is drawn before training.
+        copy: 0 unless an experiment has several copies of each seed.
+    """
+
+    arm: str
+    seed: int
+    copy: int = 0
+
+    def __str__(self) -> str:
+        named = f"{self.arm}, seed {self.seed}"
+        return f"{named}, copy {self.copy}" if self.copy else named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +97,9 @@ class Record:
         recipe: the recipe's name, or the TOML file's.
         data: the data set's name.
         arm: `ticket` or a control's name.
-        seed: of initial weights and noise.
+        seed: of the initial weights and all else that is drawn before training.
+        copy: 0 unless the experiment has several copies of each seed, which differ in noise alone.
+        noise_seed: of data order, augmentation and dropout; the seed itself for copy 0.
         level: 0 is dense.
         kept: weights that the mask keeps.
         prunable: weights that a mask covers.
@@ -104,6 +123,8 @@ class Record:
     data: str
     arm: str
     seed: int
+    copy: int
+    noise_seed: int
     level: int
     kept: int
     prunable: int
@@ -116,7 +137,12 @@ class Record:
     metric: Metric
     values: tuple[Value, ...]
     layers: tuple[LayerCount, ...]
-    embeddings: bool = False
+    embeddings: bool
+
+    @property
+    def replicate(self) -> ReplicateId:
+        """Whose outcome it is."""
+        return ReplicateId(self.arm, self.seed, self.copy)
 
     @property
     def lost(self) -> bool:
@@ -134,18 +160,6 @@ class Record:
         return self.parameters - self.prunable + self.kept
 
 
-@dataclass(frozen=True, kw_only=True)
-class HistoryRow:
-    """One evaluation on the validation split during training; no value where it was not finite or not made."""
-
-    level: int
-    arm: str
-    seed: int
-    step: int
-    metric: str
-    value: float | None
-
-
 def records_to_json(records: Iterable[Record]) -> bytes:
     """The text of a `records.json`."""
     return to_json({"schema": SCHEMA, "records": [asdict(record) for record in records]})
@@ -155,7 +169,7 @@ def records_from_json(data: bytes, path: Path) -> list[Record]:
     """Read the text of a `records.json` back.
 
     Raises:
-        LotteryError: it is damaged or of a newer schema.
+        LotteryError: it is damaged or of another schema.
     """
     value = parse_json(data, path)
     try:
@@ -163,7 +177,7 @@ def records_from_json(data: bytes, path: Path) -> list[Record]:
         if schema != SCHEMA:
             raise LotteryError(
                 f"{path} has record schema {schema}; this version reads schema {SCHEMA}: "
-                "use the version that wrote it.",
+                "use the version that wrote it, or train anew.",
                 ExitCode.BAD_DATA,
             )
         return [_record(fields) for fields in value["records"]]
@@ -186,40 +200,16 @@ def _record(fields: Mapping[str, Any]) -> Record:
 
 
 def _layer(fields: Mapping[str, Any]) -> LayerCount:
-    """A layer's counts; records of before there were any gates have none."""
-    held = {"gates": (), **fields}
-    gates = tuple(GateCount(**gate) for gate in held["gates"])
-    layer = LayerCount(**{**held, "gates": gates})
+    gates = tuple(GateCount(**gate) for gate in fields["gates"])
+    layer = LayerCount(**{**fields, "gates": gates})
     sums = sum(gate.kept for gate in gates), sum(gate.total for gate in gates)
     if gates and sums != (layer.kept, layer.total):
         raise ValueError(f"the gates of {layer.name} sum up to {sums[0]} of {sums[1]}")
     return layer
 
 
-def is_run(path: Path) -> bool:
-    """Whether a folder is a run."""
-    return (path / EXPERIMENT).is_file()
-
-
-def history_to_lines(rows: Iterable[HistoryRow]) -> bytes:
-    """Lines of a `metrics.jsonl`."""
-    return to_json_lines(map(asdict, rows))
-
-
-def require_run(run: Path) -> None:
-    """Refuse a folder that is no run.
-
-    Raises:
-        LotteryError: it is none.
-    """
-    if not is_run(run):
-        raise LotteryError(
-            f"{run} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
-        )
-
-
 def read_records(run: Path) -> list[Record]:
-    """Every record of a run's finished levels, sorted by level, arm (the ticket first) and seed.
+    """Every record of a run's finished levels, sorted by level, arm (the ticket first), seed and copy.
 
     They bear the name that the run's folder has now, whatever it was called when they were written.
 
@@ -229,81 +219,7 @@ def read_records(run: Path) -> list[Record]:
     require_run(run)
     folder = Folder(run)
     found: list[Record] = []
-    for name in _record_files(folder):
+    for name in names_of(run, f"level-*/{RECORDS}", f"level-*/*/{RECORDS}"):
         found += records_from_json(folder.read(name), folder.path(name))
     named = [dataclasses.replace(record, run=run.resolve().name) for record in found]
-    return sorted(named, key=lambda r: (r.level, r.arm != TICKET, r.arm, r.seed))
-
-
-def _record_files(folder: Folder) -> set[str]:
-    """The names of all records of a run: those that are there, if none is gone that its manifest lists."""
-    run = folder.root
-    # Before the folder is looked at: a level that another process finishes meanwhile is not missing.
-    listed = {n for n in folder.names() if n.startswith("level-") and n.endswith(f"/{RECORDS}")}
-    paths = [*run.glob(f"level-*/{RECORDS}"), *run.glob(f"level-*/*/{RECORDS}")]
-    there = {path.relative_to(run).as_posix() for path in paths}
-    if listed - there:
-        raise LotteryError(
-            f"{run} is damaged: {min(listed - there)} is missing; restore it from a copy, or repeat the "
-            "command that wrote it, which trains that level again.",
-            ExitCode.BAD_DATA,
-        )
-    return there
-
-
-def read_history(run: Path) -> list[HistoryRow]:
-    """Every evaluation during the training of finished levels, in the order in which they were made.
-
-    What was appended for a level in progress is not under the manifest's hash, and is left out. Where no history is
-    there, there is none.
-
-    Raises:
-        LotteryError: not a run, or the history is damaged or not the one that was written.
-    """
-    require_run(run)
-    folder, path = Folder(run), run / HISTORY
-    if not path.is_file():
-        return []
-    rows: list[HistoryRow] = []
-    for line in folder.read(HISTORY, appended=True).splitlines():
-        try:
-            rows.append(HistoryRow(**json.loads(line)))
-        except (RecursionError, TypeError, ValueError):
-            raise damaged(path, f"line {len(rows) + 1} can't be read") from None
-    return rows
-
-
-def read_facts(run: Path) -> dict[str, Any]:
-    """What a run says of itself: `{"experiment": ..., "data": ..., "environments": ...}` as plain JSON values.
-
-    `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
-    `environments` are a list, the first one first.
-    """
-    require_run(run)
-    folder = Folder(run)
-    facts = {
-        key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}
-        for key, name in (("experiment", EXPERIMENT), ("data", DATA))
-    }
-    return {**facts, "environments": read_environments(folder)}
-
-
-def data_in_words(name: str, options: Mapping[str, int], *, text: bool) -> str:
-    """A data set as tables and sentences name it: a part of one never passes for the whole.
-
-    Args:
-        name: of the data set.
-        options: of its configuration, of which `train`, `test` and, of text, `validation` cut splits short.
-        text: whether it is text; of images `validation` is how many are held out.
-
-    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}, text=True)
-    'ptb cut to 60,000 tokens (test too)'
-    >>> data_in_words("cifar-10", {"train": 4000, "validation": 400}, text=False)
-    'cifar-10 cut to 4,000 images'
-    """
-    splits = ("validation", "test") if text else ("test",)
-    cut = " and ".join(split for split in splits if options.get(split))
-    if options.get("train"):
-        part = f"{name} cut to {options['train']:,} {'tokens' if text else 'images'}"
-        return f"{part} ({cut} too)" if cut else part
-    return f"{name}, {cut} cut" if cut else name
+    return sorted(named, key=lambda r: (r.level, r.arm != TICKET, r.replicate))

@@ -9,17 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lottery.experiments import Experiment
-from lottery.records import (
-    DATA,
-    EXPERIMENT,
-    HISTORY,
-    RECORDS,
-    HistoryRow,
-    history_to_lines,
-    is_run,
-    read_history,
-    require_run,
-)
+from lottery.history import HistoryRow, history_to_lines, read_history
+from lottery.run_folder import DATA, EXPERIMENT, HISTORY, RECORDS, is_run, require_run
 from training.errors import LotteryError
 from training.folders import Folder
 from training.plain import from_plain, to_plain
@@ -155,6 +146,7 @@ def stored_experiment(run: Run) -> Experiment:
     require_run(run.root)
     path = run.root / EXPERIMENT
     plain = parse_json(run.folder.read(EXPERIMENT), path)
+    plain.pop("format", None)
     try:
         return from_plain(Experiment, plain)
     except LotteryError as error:
@@ -185,6 +177,6 @@ def begin_history(run: Run) -> None:
 
 def finish_history(run: Run, rows: Sequence[HistoryRow]) -> None:
     """Write the history with a level's rows, from where they can be read and are checked."""
-    new = {(row.level, row.arm, row.seed) for row in rows}
-    before = [row for row in read_history(run.root) if (row.level, row.arm, row.seed) not in new]
+    new = {(row.level, row.replicate) for row in rows}
+    before = [row for row in read_history(run.root) if (row.level, row.replicate) not in new]
     run.folder.write(HISTORY, history_to_lines([*before, *rows]))

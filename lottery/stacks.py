@@ -8,10 +8,12 @@ from contextlib import AbstractContextManager
 import torch
 
 from lottery.batching import choose_batching
+from lottery.history import HistoryRow, history_to_lines
 from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.pruning.masks import Tensors, row, stack_tensors
-from lottery.records import HISTORY, HistoryRow, Value, history_to_lines
+from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
+from lottery.run_folder import HISTORY
 from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
 from nas.catalog.outside_networks import code_of
@@ -180,6 +182,7 @@ def _history(stack: Stack, chunk: range, looks: Sequence[Look]) -> Iterator[Hist
                     level=stack.level,
                     arm=replicate.arm,
                     seed=replicate.seed,
+                    copy=0,
                     step=look.step,
                     metric=metric,
                     value=values[r],

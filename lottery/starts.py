@@ -12,7 +12,7 @@ from lottery.levels import read_masks, read_weights
 from lottery.pruning.criteria import Evidence, criterion
 from lottery.pruning.masks import Mask, Tensors
 from lottery.pruning.selection import LayerKinds, prune_level
-from lottery.records import TICKET
+from lottery.records import TICKET, ReplicateId
 from lottery.rewinding import rewind
 from lottery.runs import Run
 from training.checkpoints import tensors_from_bytes
@@ -72,13 +72,13 @@ def _newly_pruned(
 
 
 def _tickets(
-    held: Mapping[tuple[str, int], Tensors], experiment: Experiment, path: Path
+    held: Mapping[ReplicateId, Tensors], experiment: Experiment, path: Path
 ) -> dict[int, Tensors]:
-    """The tickets' part of what a level holds of each arm and seed, by seed."""
-    missing = [seed for seed in experiment.seeds if (TICKET, seed) not in held]
+    """The tickets' part of what a level holds of each replicate, by seed."""
+    missing = [seed for seed in experiment.seeds if ReplicateId(TICKET, seed) not in held]
     if missing:
         raise damaged(path, f"it has no ticket of seed {missing[0]}")
-    return {seed: held[TICKET, seed] for seed in experiment.seeds}
+    return {seed: held[ReplicateId(TICKET, seed)] for seed in experiment.seeds}
 
 
 def read_start(run: Run, seed: int) -> Tensors:

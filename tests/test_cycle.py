@@ -13,11 +13,12 @@ import torch
 from lottery.checks import check
 from lottery.cycle import Setting, add_control, new_network, replicate
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig
+from lottery.history import read_history
 from lottery.levels import read_masks, read_weights
 from lottery.progress import Watcher
 from lottery.pruning.masks import kept
 from lottery.pruning.selection import LayerKinds
-from lottery.records import Record, read_history, read_records
+from lottery.records import Record, ReplicateId, read_records
 from lottery.runs import Run
 from lottery.starts import pruned_tickets, read_start, tensors_of
 from tests.tiny_runs import (
@@ -93,19 +94,19 @@ def test_masks_are_exact_and_nested_on_disk(finished: Run) -> None:
         assert all(kept(mask) == KEPT[level] for mask in of_level.values())
     for seed in (0, 1):
         for before, after in ((0, 1), (1, 2)):
-            for name, mask in masks[after]["ticket", seed].items():
-                assert not bool((mask & ~masks[before]["ticket", seed][name]).any())
+            for name, mask in masks[after][ReplicateId("ticket", seed)].items():
+                assert not bool((mask & ~masks[before][ReplicateId("ticket", seed)][name]).any())
     for level in (1, 2):
         ticket, reinitialised, random = (
-            masks[level][arm, 0] for arm in ("ticket", "reinitialised", "random-mask")
+            masks[level][ReplicateId(arm, 0)] for arm in ("ticket", "reinitialised", "random-mask")
         )
         assert all(torch.equal(ticket[name], reinitialised[name]) for name in ticket)
         assert any(not torch.equal(ticket[name], random[name]) for name in ticket)
 
 
 def test_the_mask_is_of_the_largest_weights_of_the_level_before(finished: Run) -> None:
-    final = read_weights(finished, finished.level(0))["ticket", 1]
-    mask = read_masks(finished, finished.level(1))["ticket", 1]
+    final = read_weights(finished, finished.level(0))[ReplicateId("ticket", 1)]
+    mask = read_masks(finished, finished.level(1))[ReplicateId("ticket", 1)]
     sizes = torch.cat([final[name].abs().flatten() for name in mask])
     chosen = torch.cat([m.flatten() for m in mask.values()])
     assert sizes[chosen].min() >= sizes[~chosen].max()
@@ -268,7 +269,7 @@ def test_rewound_momenta_with_nothing_pruned_are_the_dense_run_bit_for_bit(
     for name, experiment in (("rewound", same), ("fresh", fresh)):
         carry_out(experiment, tmp_path / name)
         run = Run(tmp_path / name)
-        finals.append([read_weights(run, run.level(n))["ticket", 1] for n in (0, 1)])
+        finals.append([read_weights(run, run.level(n))[ReplicateId("ticket", 1)] for n in (0, 1)])
     for dense, again in finals:
         equal = all(torch.equal(tensor, again[name]) for name, tensor in dense.items())
         # Nothing is remembered at initialisation, so that there a fresh optimizer is the rewound one.
@@ -305,8 +306,8 @@ def test_fine_tuning_goes_on_from_the_trained_weights_at_the_last_rate(tmp_path:
     )
     carry_out(experiment, tmp_path / "a")
     run = Run(tmp_path / "a")
-    dense, tuned = (read_weights(run, run.level(n))["ticket", 0] for n in (0, 1))
-    for name, mask in read_masks(run, run.level(1))["ticket", 0].items():
+    dense, tuned = (read_weights(run, run.level(n))[ReplicateId("ticket", 0)] for n in (0, 1))
+    for name, mask in read_masks(run, run.level(1))[ReplicateId("ticket", 0)].items():
         moved = (tuned[name] - dense[name])[mask].abs().max()
         assert 0 < float(moved) < 5 * 1e-2 * 0.0062 * 1.5
 

@@ -14,7 +14,8 @@ from lottery.cli.runs import check_same_network, machine_of
 from lottery.cli.showing import print_table
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
-from lottery.records import read_facts, read_records
+from lottery.records import read_records
+from lottery.run_folder import read_description
 from training.errors import LotteryError
 from training.metrics import PERPLEXITY
 
@@ -152,6 +153,6 @@ def _print_results(
             for (_, one), (_, other) in zip(plain.iterrows(), pointer.iterrows(), strict=True)
         ]
     )
-    for baseline in read_facts(run)["data"].get("baselines", []):
+    for baseline in read_description(run)["data"].get("baselines", []):
         if baseline["split"] == split:
             say(f"{baseline['name']} {baseline['metric']} {number(baseline['value'])}")

@@ -18,7 +18,8 @@ from lottery.experiments import Experiment, NetworkConfig
 from lottery.progress import Watcher
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.search_catalog import SEARCHES, retraining_experiment
-from lottery.records import Record, is_run
+from lottery.records import Record
+from lottery.run_folder import is_run
 from lottery.runs import Run, open_run, stored_experiment
 from nas.search.records import is_search
 from nas.search.watching import SearchWatcher

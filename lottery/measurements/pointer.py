@@ -12,7 +12,7 @@ from lottery.experiments import Experiment
 from lottery.levels import read_weights
 from lottery.measurements.continuous_cache import Cache, cached_losses
 from lottery.pruning.masks import Tensors, stack_tensors
-from lottery.records import read_records
+from lottery.records import ReplicateId, read_records
 from lottery.runs import Run
 from training.datasets.text import MOST_NATS
 from training.errors import ExitCode, LotteryError
@@ -76,22 +76,22 @@ def measure_pointer(
         (loss.mean(1) * per_word).clamp(max=MOST_NATS).exp().tolist() for loss in losses
     )
     lost = {
-        (r.arm, r.seed)
+        r.replicate
         for r in read_records(run.root)
         if r.diverged_at is not None and r.level == level
     }
     results = [
-        PointerResult(arm=arm, seed=seed, plain=plain[r], pointer=pointer[r])
-        if (arm, seed) not in lost
-        else PointerResult(arm=arm, seed=seed, plain=None, pointer=None)
-        for r, (arm, seed) in enumerate(held)
+        PointerResult(arm=one.arm, seed=one.seed, plain=plain[r], pointer=pointer[r])
+        if one not in lost
+        else PointerResult(arm=one.arm, seed=one.seed, plain=None, pointer=None)
+        for r, one in enumerate(held)
     ]
     _write(run, level, {"split": split, **asdict(cache)}, results)
     return results
 
 
-def _trained(run: Run, level: int) -> Iterator[tuple[tuple[str, int], Tensors]]:
-    """The trained tensors of a level's replicates, also of the arms that were added to it, by (arm, seed)."""
+def _trained(run: Run, level: int) -> Iterator[tuple[ReplicateId, Tensors]]:
+    """The trained tensors of a level's replicates, also of the arms that were added to it."""
     places = run.finished(level)
     if not places:
         raise LotteryError(
@@ -102,13 +102,13 @@ def _trained(run: Run, level: int) -> Iterator[tuple[tuple[str, int], Tensors]]:
 
 
 def _stacked(
-    experiment: Experiment, setting: Setting, held: dict[tuple[str, int], Tensors]
+    experiment: Experiment, setting: Setting, held: dict[ReplicateId, Tensors]
 ) -> Replicates:
     task = setting.task
     network = new_network(experiment, setting, experiment.seeds[0]).to(task.device)
     name = experiment.network.name
     batching = choose_batching(setting.batching, name, network, task, len(held))
-    replicates = Replicates([network] * len(held), [seed for _, seed in held], batching)
+    replicates = Replicates([network] * len(held), [one.seed for one in held], batching)
     stacked = stack_tensors(held.values())
     replicates.load({name: tensor.to(task.device) for name, tensor in stacked.items()})
     return replicates.eval()

@@ -1,0 +1,85 @@
+"""What a run's folder tells those who read it: its files, and what it says of itself; torch-free."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from training.environments import read_environments
+from training.errors import ExitCode, LotteryError
+from training.folders import Folder
+from training.storage import parse_json
+
+EXPERIMENT = "experiment.json"
+DATA = "data.json"
+HISTORY = "metrics.jsonl"
+RECORDS = "records.json"
+READINGS = "readings/{measurement}-level-{level:02d}.json"
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run."""
+    return (path / EXPERIMENT).is_file()
+
+
+def require_run(run: Path) -> None:
+    """Refuse a folder that is no run.
+
+    Raises:
+        LotteryError: it is none.
+    """
+    if not is_run(run):
+        raise LotteryError(
+            f"{run} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
+        )
+
+
+def names_of(run: Path, *patterns: str) -> list[str]:
+    """The files of a run whose names match one of some patterns, sorted; refused where one is gone.
+
+    Args:
+        run: its folder.
+        patterns: such as `level-*/records.json`; a star stands for no `/`.
+
+    Raises:
+        LotteryError: the manifest lists one that is missing.
+    """
+    # Before the folder is looked at: what another process finishes meanwhile is not missing.
+    listed = {name for name in Folder(run).names() if _matches(name, patterns)}
+    paths = [path for pattern in patterns for path in run.glob(pattern)]
+    present = {path.relative_to(run).as_posix() for path in paths}
+    if listed - present:
+        raise LotteryError(
+            f"{run} is damaged: {min(listed - present)} is missing; restore it from a copy, or repeat the "
+            "command that wrote it, which makes it again.",
+            ExitCode.BAD_DATA,
+        )
+    return sorted(present)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    path = PurePosixPath(name)
+    # A relative pattern alone would match the end of a longer name.
+    return any(len(path.parts) == p.count("/") + 1 and path.match(p) for p in patterns)
+
+
+def read_description(run: Path) -> dict[str, Any]:
+    """What a run says of itself: `{"experiment": ..., "data": ..., "environments": ...}` as plain JSON values.
+
+    `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
+    `environments` are a list, the first one first.
+
+    Raises:
+        LotteryError: not a run, or a file of it is damaged.
+    """
+    require_run(run)
+    folder = Folder(run)
+    experiment, data = (
+        parse_json(folder.read(name), run / name) if folder.holds(name) else {}
+        for name in (EXPERIMENT, DATA)
+    )
+    return {
+        "experiment": {key: value for key, value in experiment.items() if key != "format"},
+        "data": data,
+        "environments": read_environments(folder),
+    }
