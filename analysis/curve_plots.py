@@ -14,8 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from analysis.axes import value_axis
-from analysis.rows import LOSS, check_any_sound
+from analysis.figures import Drawing
+from analysis.rows import LOSS, average_copies, check_any_sound, sound_histories
 from analysis.summaries import summarise
+from analysis.tables import Study
 from analysis.theme import arm_styles, legend, lost_note, panel_title, panels, paper, value_label
 from lottery.records import TICKET
 from training.errors import LotteryError
@@ -28,6 +30,7 @@ def drawn_evaluations(
 ) -> pd.DataFrame:
     """The rows that `learning_curves` draws: of the task's own metric, at these levels and arms."""
     rows = histories[(histories["metric"] != LOSS) & histories["arm"].isin(arms)]
+    rows = average_copies(rows)
     runs = [_at_levels(of_run, levels) for _, of_run in rows.groupby("run", sort=False)]
     return pd.concat(runs) if runs else rows
 
@@ -125,3 +128,11 @@ def _reached(means: pd.DataFrame, higher: bool, is_share: bool) -> list[float]:
     bounds = (low - room, high + room) if higher else (low / 1.5, high * 1.5)
     ends = late[["low", "high"]].stack().dropna().clip(*bounds).clip(0, 100 if is_share else None)
     return [*values, *ends.tolist()]
+
+
+def curves_drawing(study: Study) -> Drawing:
+    """The figure `learning-curves`."""
+    return Drawing(
+        data=sound_histories(drawn_evaluations(study.histories)),
+        draw=lambda: learning_curves(study.histories),
+    )

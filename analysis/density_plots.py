@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.axes import density_axis, value_axis
-from analysis.rows import check_any_sound, results_at
+from analysis.figures import Drawing
+from analysis.rows import check_any_sound, results_at, sound_results
 from analysis.summaries import summarise_levels
+from analysis.tables import Study
 from analysis.theme import (
     GREY,
     Style,
@@ -70,7 +72,8 @@ def metric_vs_density(
             styles = arm_styles([*levels["arm"], *overlay["arm"]])
             entries |= {arm: handle(styles[arm]) for arm in levels["arm"].unique()}
             _reference(ax, levels, of_run)
-            _draw_arms(ax, levels, of_run, "value", styles)
+            is_share = of_run["unit"].iloc[0] == "%"
+            draw_arms(ax, _clipped(levels, 100 if is_share else None), of_run, "value", styles)
             entries |= _published(ax, overlay, styles)
             density_axis(ax, [*of_run["density"], *overlay["density"]])
             values = [*_sound(of_run)["value"], *overlay["value"]]
@@ -103,7 +106,7 @@ def early_stop_vs_density(table: pd.DataFrame, *, interval: str = "t") -> Figure
             levels = summarise_levels(of_run, "early_stop_step", interval)
             styles = arm_styles(levels["arm"])
             entries |= {arm: handle(style) for arm, style in styles.items()}
-            _draw_arms(ax, levels, of_run, "early_stop_step", styles)
+            draw_arms(ax, _clipped(levels), of_run, "early_stop_step", styles)
             density_axis(ax, of_run["density"])
             steps = _sound(of_run)["early_stop_step"]
             value_axis(ax, steps, "early-stop step", may_be_log=False)
@@ -122,13 +125,25 @@ def _lost(levels: pd.DataFrame) -> str:
     return lost_note(lost, lost + int(levels["n"].sum()))
 
 
-def _draw_arms(
+def _clipped(levels: pd.DataFrame, most: float | None = None) -> pd.DataFrame:
+    """Levels whose intervals are cut at what is possible."""
+    bands = levels[["low", "high"]].clip(0, most)
+    return levels.assign(low=bands["low"], high=bands["high"])
+
+
+def draw_arms(
     ax: Axes, levels: pd.DataFrame, rows: pd.DataFrame, value: str, styles: dict[str, Style]
 ) -> None:
-    """Mean lines with bands, cut at what is possible, and every seed as a faint point."""
-    is_share = value == "value" and rows["unit"].iloc[0] == "%"
-    bands = levels[["low", "high"]].clip(0, 100 if is_share else None)
-    levels = levels.assign(percent=100 * levels["density"], low=bands["low"], high=bands["high"])
+    """Mean lines with bands over density, and every seed as a faint point.
+
+    Args:
+        ax: to draw on.
+        levels: columns arm, density, mean, low and high.
+        rows: one per seed: columns arm, density, diverged and the value's.
+        value: the column of `rows` that is drawn.
+        styles: of each arm.
+    """
+    levels = levels.assign(percent=100 * levels["density"])
     arms = list(levels["arm"].unique())
     for arm, of_arm in _sound(rows).groupby("arm", sort=False):
         style = styles[str(arm)]
@@ -217,3 +232,18 @@ def _baseline_note(
         else:
             far.append(f"{name} {metric}: {number(value)} (off scale)")
     return "; ".join(far)
+
+
+def metric_drawing(study: Study) -> Drawing:
+    """The figure `metric-vs-density`."""
+    return Drawing(
+        data=sound_results(study.table),
+        draw=lambda: metric_vs_density(
+            study.table, baselines=study.baselines, published=study.published
+        ),
+    )
+
+
+def early_stop_drawing(study: Study) -> Drawing:
+    """The figure `early-stop-vs-density`."""
+    return Drawing(data=sound_results(study.table), draw=lambda: early_stop_vs_density(study.table))

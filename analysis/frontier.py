@@ -12,20 +12,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from analysis.budgets import BUDGETS, matched_budgets
 from analysis.judging import Comparison, holm, judge
-from analysis.rows import LOSS, results_at
+from analysis.rows import LOSS, average_copies, results_at
 from analysis.significance import welch
 from analysis.summaries import summarise_levels
 from lottery.records import TICKET
-from training.errors import unknown
+from training.errors import chosen
 
-BUDGETS = {
-    "parameters": "parameters",
-    "multiply_adds": "multiply-adds",
-    "bytes": "bytes",
-}
-FRACTIONS = (1 / 2, 1 / 4, 1 / 8)
-NEAR = 0.02  # budgets closer than this are one budget
 SEARCHED = "searched"
 COMPARISON = (
     *("data", "budget", "run", "network", "origin", "level", "density", "embeddings"),
@@ -55,7 +49,7 @@ def frontier(
     """
     tickets = _tickets(results_at(table, at=at, split=split))
     levels = summarise_levels(tickets, interval=interval)
-    chosen_by = table[(table["at"] == at) & (table["split"] == "validation")]
+    chosen_by = average_copies(table[(table["at"] == at) & (table["split"] == "validation")])
     chosen_by = chosen_by[~chosen_by["diverged"].astype(bool) & (chosen_by["metric"] != LOSS)]
     by_level = _tickets(chosen_by).groupby(["run", "level"], as_index=False)
     validation = by_level.agg(validation=("value", "mean"))
@@ -92,26 +86,6 @@ def pareto(
     ]
 
 
-def matched_budgets(levels: pd.DataFrame, budget: str = "parameters") -> list[int]:
-    """The sizes at which networks are compared, the largest first.
-
-    They are the dense size of every network, and 1/2, 1/4 and 1/8 of the largest unless a dense
-    size is within 2 % of that.
-
-    Args:
-        levels: as from `frontier`, of one data set.
-        budget: a name in `BUDGETS`.
-
-    Raises:
-        LotteryError: there is no such budget.
-    """
-    _check(budget)
-    dense = {round(size) for size in levels[levels["level"] == 0][budget]}
-    shares = {round(max(dense) * fraction) for fraction in FRACTIONS} if dense else set()
-    new = {s for s in shares if all(abs(s - size) > NEAR * size for size in dense)}
-    return sorted(dense | new, reverse=True)
-
-
 def at_budget(
     levels: pd.DataFrame, budget: str = "parameters", budgets: Sequence[int] | None = None
 ) -> pd.DataFrame:
@@ -128,14 +102,14 @@ def at_budget(
     Raises:
         LotteryError: there is no such budget.
     """
-    _check(budget)
-    chosen = []
+    chosen("budget", budget, BUDGETS)
+    found = []
     for _, group in levels.groupby(["data", "metric"], sort=False):
         for size in matched_budgets(group, budget) if budgets is None else budgets:
             fitting = _best_first(group[group[budget] <= size], budget)
-            chosen.append(fitting.drop_duplicates("label").assign(budget=size))
+            found.append(fitting.drop_duplicates("label").assign(budget=size))
     empty = levels.iloc[:0].assign(budget=0)
-    return pd.concat([empty, *chosen], ignore_index=True) if chosen else empty
+    return pd.concat([empty, *found], ignore_index=True) if found else empty
 
 
 def comparison(
@@ -180,10 +154,10 @@ def contests(
     Raises:
         LotteryError: nothing was read off there, or there is no such budget.
     """
-    chosen = at_budget(frontier(table, at=at, split=split), budget)
+    fitting = at_budget(frontier(table, at=at, split=split), budget)
     values = _tickets(results_at(table, at=at, split=split))
     found = []
-    for _, of_data in chosen.groupby(["data", "metric"], sort=False):
+    for _, of_data in fitting.groupby(["data", "metric"], sort=False):
         rows: dict[tuple[object, ...], tuple[dict[str, object], Comparison]] = {}
         for _, group in of_data.groupby("budget", sort=False):
             pair = _contenders(group, between)
@@ -237,8 +211,3 @@ def _best_first(rows: pd.DataFrame, budget: str) -> pd.DataFrame:
 
 def _tickets(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["arm"] == TICKET]
-
-
-def _check(budget: str) -> None:
-    if budget not in BUDGETS:
-        raise unknown("budget", budget, BUDGETS)

@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.axes import size_axis, value_axis
+from analysis.figures import Drawing
+from analysis.frontier import frontier
+from analysis.tables import Study
 from analysis.theme import (
     Style,
     handle,
@@ -87,3 +90,9 @@ def _network_line(ax: Axes, levels: pd.DataFrame, style: Style) -> None:
         linewidths=0.7,
         zorder=3,
     )
+
+
+def frontier_drawing(study: Study) -> Drawing:
+    """The figure `searched-vs-pruned`."""
+    levels = frontier(study.table)
+    return Drawing(data=levels, draw=lambda: searched_vs_pruned(levels))

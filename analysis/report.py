@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.plots import FIGURES, render
+from analysis.figures import FIGURES, FigureKind, S
+from analysis.readings import readings_table
+from analysis.rendering import render
 from analysis.search_verdicts import retraining_answers
 from analysis.tables import Study, read_study
 from analysis.text_tables import (
@@ -64,6 +66,7 @@ def render_report(runs: Sequence[Path], title: str) -> str:
     """
     study = read_study(runs)
     names = list(study.facts)
+    measured = study.readings["run"].unique()
     of_characters = [run for run in names if is_of_characters(study, run)]
     return page(
         "report.html.j2",
@@ -71,8 +74,9 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         answers=[*retraining_answers(study), *answer_questions(study.table)],
         results=results_table(study.table, of_characters),
         sizes=comparison_table(study.table) if study.table["run"].nunique() > 1 else None,
-        charts=_charts(study),
+        charts=charts(FIGURES, study),
         levels={run: levels_table(study.table, run, run in of_characters) for run in names},
+        readings={run: readings_table(study.readings, run) for run in measured},
         baselines=_baselines(study.baselines),
         facts={run: _facts(study, run) for run in names},
         glossary=GLOSSARY,
@@ -91,14 +95,15 @@ def page(template: str, **content: Any) -> str:
     return environment.get_template(template).render(**content)
 
 
-def _charts(study: Study) -> list[Chart]:
-    charts = []
-    for name, kind in FIGURES.items():
-        if kind.data(study).empty:
-            continue
-        svg = render(kind.draw(study), "svg", salt=name).decode()
-        charts.append(Chart(caption=kind.caption, svg=inline_svg(svg, name, kind.caption)))
-    return charts
+def charts(figures: Mapping[str, FigureKind[S]], study: S) -> list[Chart]:
+    """Every figure of which a study has data."""
+    found = []
+    for name, kind in figures.items():
+        drawing = kind.drawing(study)
+        if not drawing.data.empty:
+            svg = render(drawing.draw(), "svg", salt=name).decode()
+            found.append(Chart(caption=kind.caption, svg=inline_svg(svg, name, kind.caption)))
+    return found
 
 
 def inline_svg(svg: str, prefix: str, label: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Rows of tables: those at one point of training, those that are sound, and texts that act on nothing."""
+"""Rows of tables: one per seed, those at one point of training, those that are sound; and texts that act on nothing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,37 @@ import pandas as pd
 from training.errors import LotteryError, visible
 
 LOSS = "loss"
+# What copies of a seed may differ in.
+AVERAGED = (
+    *("density", "parameters", "multiply_adds", "bytes", "early_stop_step", "kept", "value"),
+)
+
+
+def average_copies(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row per seed, which is the unit of every statistic: its copies, which differ in noise alone, are averaged.
+
+    A seed of which any copy diverged or has no value has diverged and has none.
+
+    Args:
+        rows: with a column `copy`; any of `AVERAGED`, `value` among them, and all others to tell rows apart.
+
+    Returns:
+        the same columns without `copy`, in the order of each seed's first row.
+    """
+    single = rows.drop(columns="copy")
+    if not rows["copy"].any():
+        return single
+    means = [name for name in AVERAGED if name in single]
+    keys = [name for name in single if name not in (*means, "diverged")]
+    lost = single["value"].isna() | single.get("diverged", default=False)
+    of_seed = single.assign(diverged=lost).groupby(keys, sort=False, dropna=False, as_index=False)
+    found = of_seed.agg({**dict.fromkeys(means, "mean"), "diverged": "any"})
+    found["value"] = found["value"].mask(found["diverged"])
+    return found[list(single)]
 
 
 def results_at(table: pd.DataFrame, *, at: str = "best", split: str = "test") -> pd.DataFrame:
-    """The rows of the task's own metric (not the loss) at one point of training on one split.
+    """The rows of the task's own metric (not the loss) at one point of training on one split, one per seed.
 
     Raises:
         LotteryError: there are none.
@@ -22,7 +49,7 @@ def results_at(table: pd.DataFrame, *, at: str = "best", split: str = "test") ->
         known = table[table["metric"] != LOSS][["at", "split"]].drop_duplicates()
         points = ", ".join(f"{a}/{s}" for a, s in known.itertuples(index=False))
         raise LotteryError(f"Nothing was read off at {at}/{split}; known: {points or 'nothing'}.")
-    return rows.reset_index(drop=True)
+    return average_copies(rows).reset_index(drop=True)
 
 
 def sound_results(table: pd.DataFrame) -> pd.DataFrame:

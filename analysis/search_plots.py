@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,12 +11,12 @@ from matplotlib.lines import Line2D
 from scipy import stats
 
 from analysis.axes import value_axis
+from analysis.figures import Drawing
 from analysis.ranking import kendall
 from analysis.search_tables import FOUND, RANDOM, SearchStudy
 from analysis.search_verdicts import SCORES
 from analysis.theme import GREY, OKABE_ITO, legend, lost_note, panel_title, panels, paper
 from analysis.wording import number
-from training.errors import LotteryError, unknown
 
 ORIGINS = {
     RANDOM: ("random", OKABE_ITO["blue"], "o"),
@@ -33,21 +31,6 @@ CURVES = {
     "entropy": ("entropy", "entropy of the controller"),
 }
 _COLOURS = ("blue", "black", "green", "vermillion", "purple", "orange")
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchFigure:
-    """One kind of figure of searches.
-
-    Attributes:
-        caption: what it shows, for help and reports.
-        data: the rows that are drawn; empty when the searches have none.
-        draw: the drawing.
-    """
-
-    caption: str
-    data: Callable[[SearchStudy], pd.DataFrame]
-    draw: Callable[[SearchStudy], Figure]
 
 
 def search_curves(history: pd.DataFrame) -> Figure:
@@ -220,46 +203,24 @@ def promised_against_real(steps: pd.DataFrame) -> Figure:
     return figure
 
 
-SEARCH_FIGURES: dict[str, SearchFigure] = {
-    "search-curves": SearchFigure(
-        caption="Mean reward of the strategy's samples, its baseline, what was shown, the loss of the shared weights "
-        "and the entropy of the controller while the search went on; dotted lines are rollbacks.",
-        data=lambda study: study.history[study.history["name"].isin([*CURVES, "rollback"])],
-        draw=lambda study: search_curves(study.history),
-    ),
-    "score-vs-standalone": SearchFigure(
-        caption="Stand-alone score over the score that the search chose by, with the rank by stand-alone score at each "
-        "point; Kendall's tau is of the random architectures.",
-        data=lambda study: ranked(study.architectures),
-        draw=lambda study: ranking_scatter(study.architectures),
-    ),
-    "searched-vs-random": SearchFigure(
-        caption="Stand-alone scores of the best of a search and of architectures drawn at random, after equally long "
-        "training; lines are means.",
-        data=lambda study: contest(study.architectures),
-        draw=lambda study: searched_against_random(study.architectures),
-    ),
-    "promised-vs-real": SearchFigure(
-        caption="NAO: mean gain in reward of new architectures over those that they were made from, per step size: "
-        "promised by the moved embedding, predicted for what it was decoded to, and real.",
-        data=lambda study: study.steps,
-        draw=lambda study: promised_against_real(study.steps),
-    ),
-}
+def curves_drawing(study: SearchStudy) -> Drawing:
+    """The figure `search-curves`."""
+    drawn = study.history["name"].isin([*CURVES, "rollback"])
+    return Drawing(data=study.history[drawn], draw=lambda: search_curves(study.history))
 
 
-def search_figure(name: str, study: SearchStudy) -> SearchFigure:
-    """The kind of figure of a name, which the searches have data for.
+def ranking_drawing(study: SearchStudy) -> Drawing:
+    """The figure `score-vs-standalone`."""
+    architectures = study.architectures
+    return Drawing(data=ranked(architectures), draw=lambda: ranking_scatter(architectures))
 
-    Raises:
-        LotteryError: there is no such figure, or nothing to draw in it.
-    """
-    if name not in SEARCH_FIGURES:
-        raise unknown("figure of searches", name, SEARCH_FIGURES)
-    found = SEARCH_FIGURES[name]
-    if found.data(study).empty:
-        others = [one for one, kind in SEARCH_FIGURES.items() if not kind.data(study).empty]
-        raise LotteryError(
-            f"These searches have nothing to draw in {name}; they have {', '.join(others) or 'no figure'}."
-        )
-    return found
+
+def contest_drawing(study: SearchStudy) -> Drawing:
+    """The figure `searched-vs-random`."""
+    architectures = study.architectures
+    return Drawing(data=contest(architectures), draw=lambda: searched_against_random(architectures))
+
+
+def promises_drawing(study: SearchStudy) -> Drawing:
+    """The figure `promised-vs-real`."""
+    return Drawing(data=study.steps, draw=lambda: promised_against_real(study.steps))

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.plots import render
-from analysis.report import Chart, inline_svg, page
-from analysis.search_plots import SEARCH_FIGURES
+from analysis.report import Chart, charts, inline_svg, page
+from analysis.search_figures import SEARCH_FIGURES
 from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, search_answers
@@ -43,7 +42,7 @@ def render_search_report(runs: Sequence[Path], title: str) -> str:
         answers=search_answers(study),
         found={name: architectures_table(study.architectures, name) for name in study.facts},
         ranks=ranking_table(study.architectures),
-        charts=[*_drawings(runs), *_charts(study)],
+        charts=[*_drawings(runs), *charts(SEARCH_FIGURES, study)],
         last=history_table(study.history),
         facts={name: _facts(study, name) for name in study.facts},
         glossary=GLOSSARY,
@@ -57,15 +56,6 @@ def _drawings(runs: Sequence[Path]) -> list[Chart]:
         )
         for number, (name, svg) in enumerate(read_drawings(runs).items())
     ]
-
-
-def _charts(study: SearchStudy) -> list[Chart]:
-    charts = []
-    for name, kind in SEARCH_FIGURES.items():
-        if not kind.data(study).empty:
-            svg = render(kind.draw(study), "svg", salt=name).decode()
-            charts.append(Chart(caption=kind.caption, svg=inline_svg(svg, name, kind.caption)))
-    return charts
 
 
 def _facts(study: SearchStudy, name: str) -> dict[str, str]:

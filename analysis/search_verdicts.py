@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from analysis.answers import Answer, losses
 from analysis.judging import MINIMUM_N, Comparison, judge
 from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
 from analysis.rows import results_at
@@ -15,7 +16,6 @@ from analysis.significance import at_equal_size, welch
 from analysis.summaries import Values, summarise
 from analysis.tables import Study
 from analysis.text_tables import Table
-from analysis.verdicts import Answer, losses
 from analysis.wording import MISSING, count, interval, number, p_value
 
 RANDOM_SEARCH = "random search"

@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from analysis.figures import Drawing
 from analysis.structure import density_per_gate, density_per_layer
+from analysis.tables import Study
 from analysis.theme import panel_title, panels, paper
 from analysis.wording import matrix
 from training.errors import LotteryError
@@ -126,3 +128,16 @@ def _short(name: str, most: int) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
+
+
+def layers_drawing(study: Study) -> Drawing:
+    """The figure `density-per-layer`."""
+    return Drawing(data=density_per_layer(study.layers), draw=lambda: layer_densities(study.layers))
+
+
+def gates_drawing(study: Study) -> Drawing:
+    """The figure `density-per-gate`."""
+    return Drawing(
+        data=density_per_gate(study.gates),
+        draw=lambda: gate_densities(study.gates, study.layers),
+    )

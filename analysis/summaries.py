@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from training.errors import unknown
+from training.errors import chosen
 
 Values = npt.NDArray[np.float64]
 CONFIDENCE = 0.95
@@ -71,14 +71,13 @@ def summarise(
     Raises:
         LotteryError: there is no such interval.
     """
-    if interval not in INTERVALS:
-        raise unknown("interval", interval, INTERVALS)
+    interval_of = chosen("interval", interval, INTERVALS)
     rows = []
     for keys, group in table.groupby(list(by), sort=False, dropna=False):
         sound = group.loc[~group["diverged"].astype(bool), value].dropna()
         values = sound.to_numpy(dtype=np.float64)
         with np.errstate(over="ignore"):  # a perplexity may be so large that its square is infinite
-            low, high = INTERVALS[interval](values)
+            low, high = interval_of(values)
             sd = float(values.std(ddof=1)) if values.size > 1 else float("nan")
         mean = float(values.mean()) if values.size else float("nan")
         lost = len(group) - values.size

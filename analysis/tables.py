@@ -7,27 +7,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.rows import visible_facts, visible_names
-from analysis.wording import short_names
-from lottery.records import Record, data_in_words, read_facts, read_history, read_records
-from training.errors import ExitCode, LotteryError, visible
+from analysis.wording import data_in_words, settings_in_words, short_names
+from lottery.history import read_history
+from lottery.readings import read_readings
+from lottery.records import Record, read_records
+from lottery.run_folder import read_description
+from training.errors import LotteryError, visible
 
 TABLE = (
-    *("run", "network", "origin", "recipe", "data", "arm", "seed", "level", "density"),
+    *("run", "network", "origin", "recipe", "data", "arm", "seed", "copy", "level", "density"),
     *("embeddings", "parameters", "multiply_adds", "bytes", "early_stop_step", "diverged"),
     *("at", "split", "metric", "value"),
     *("unit", "higher_is_better", "margin", "margin_is_relative"),
 )
 HISTORIES = (
-    *("run", "network", "arm", "seed", "level", "density", "step", "metric", "value"),
+    *("run", "network", "arm", "seed", "copy", "level", "density", "step", "metric", "value"),
     *("unit", "higher_is_better"),
 )
-LAYERS = ("run", "network", "arm", "seed", "level", "name", "kept", "total", "density")
-GATES = (*LAYERS[:6], "gate", *LAYERS[6:])
-PUBLISHED = ("arm", "density", "value", "source")
+LAYERS = ("run", "network", "arm", "seed", "copy", "level", "name", "kept", "total", "density")
+GATES = (*LAYERS[:7], "gate", *LAYERS[7:])
+READINGS = (
+    *("run", "network", "measurement", "settings", "level", "density", "arm", "seed", "copy"),
+    *("other", "at", "metric", "x", "value"),
+)
 BASELINES = ("run", "name", "split", "metric", "value")
 
 
@@ -40,6 +45,7 @@ class Study:
         histories: one row per evaluation during training (`HISTORIES`).
         layers: one row per prunable parameter of a replicate (`LAYERS`).
         gates: one row per gate of each matrix of a recurrent layer (`GATES`).
+        readings: one row per number that a measurement read off trained networks (`READINGS`).
         baselines: reference values of the data sets, such as the unigram perplexity (`BASELINES`).
         facts: per run, what it says of itself: `{"experiment": ..., "data": ...}`.
         published: reference figures to draw over ours: arm, density, value, source.
@@ -49,6 +55,7 @@ class Study:
     histories: pd.DataFrame
     layers: pd.DataFrame
     gates: pd.DataFrame
+    readings: pd.DataFrame
     baselines: pd.DataFrame
     facts: dict[str, dict[str, Any]]
     published: pd.DataFrame | None = None
@@ -75,38 +82,10 @@ def read_study(runs: Sequence[Path]) -> Study:
         histories=_histories(loaded),
         layers=_layers(loaded),
         gates=_gates(loaded),
+        readings=_readings(loaded),
         baselines=_baselines(facts),
         facts=facts,
     )
-
-
-def read_published(path: Path) -> pd.DataFrame:
-    """Published figures to draw over ours, from a CSV file with the columns `PUBLISHED`.
-
-    Raises:
-        LotteryError: it can't be read, a column is missing, or a row has no density from 0 to 1 or no value.
-    """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise LotteryError(f"{path} can't be read as CSV ({error}).", ExitCode.BAD_DATA) from None
-    table = visible_names(table)
-    missing = [name for name in PUBLISHED if name not in table.columns]
-    if missing:
-        raise LotteryError(
-            f"{path} has no column {missing[0]}; it needs {', '.join(PUBLISHED)}.",
-            ExitCode.BAD_DATA,
-        )
-    numbers = table[["density", "value"]].apply(pd.to_numeric, errors="coerce").astype(float)
-    fits = numbers["density"].between(0, 1) & np.isfinite(numbers["value"])
-    bad = ~fits | table[["arm", "source"]].isna().any(axis=1)
-    if bad.any():
-        raise LotteryError(
-            f"{path}, row {int(bad.to_numpy().argmax()) + 1}: it needs an arm, a density from 0 to 1, a value and a "
-            "source.",
-            ExitCode.BAD_DATA,
-        )
-    return table.assign(**numbers, **table[["arm", "source"]].astype(str))
 
 
 def read_table(runs: Sequence[Path]) -> pd.DataFrame:
@@ -146,7 +125,7 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names, found = short_names(paths), []
     for path in paths:
-        records, facts = read_records(path), visible_facts(read_facts(path))
+        records, facts = read_records(path), visible_facts(read_description(path))
         if not records:
             raise LotteryError(
                 f"{path} has no finished level yet; run its `lottery prune` command again "
@@ -174,7 +153,8 @@ def _rows(run: str, record: Record) -> list[dict[str, object]]:
     replicate = {
         **{"run": run, "network": record.network, "origin": record.origin},
         **{"recipe": record.recipe, "data": record.data, "arm": record.arm},
-        **{"seed": record.seed, "level": record.level, "density": record.density},
+        **{"seed": record.seed, "copy": record.copy, "level": record.level},
+        "density": record.density,
         **{"embeddings": record.embeddings, "parameters": record.remaining},
         **{"multiply_adds": record.multiply_adds, "bytes": record.bytes},
         "early_stop_step": record.best_step,
@@ -199,23 +179,28 @@ def _rows(run: str, record: Record) -> list[dict[str, object]]:
 def _histories(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
-        finished = {(record.level, record.arm, record.seed): record for record in run.records}
+        finished = {(record.level, record.replicate): record for record in run.records}
         for row in read_history(run.path):
-            record = finished.get((row.level, row.arm, row.seed))
+            record = finished.get((row.level, row.replicate))
             if record is None:
                 continue
             of_task = row.metric == record.metric.name
-            place = (run.name, record.network, row.arm, row.seed, row.level, record.density)
+            place = (run.name, *_place(record), record.density)
             unit = record.metric.unit if of_task else ""
             better = of_task and record.metric.higher_is_better
             rows.append((*place, row.step, row.metric, row.value, unit, better))
     return visible_names(pd.DataFrame(rows, columns=list(HISTORIES))).astype({"value": float})
 
 
+def _place(record: Record) -> tuple[str, str, int, int, int]:
+    """The columns network, arm, seed, copy and level."""
+    return record.network, record.arm, record.seed, record.copy, record.level
+
+
 def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = [
         (
-            *(run.name, record.network, record.arm, record.seed, record.level),
+            *(run.name, *_place(record)),
             *(layer.name, layer.kept, layer.total, layer.kept / layer.total),
         )
         for run in runs
@@ -228,7 +213,7 @@ def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
 def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = [
         (
-            *(run.name, record.network, record.arm, record.seed, record.level, layer.name),
+            *(run.name, *_place(record), layer.name),
             *(gate.name, gate.kept, gate.total, gate.kept / gate.total),
         )
         for run in runs
@@ -237,6 +222,18 @@ def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
         for gate in layer.gates
     ]
     return visible_names(pd.DataFrame(rows, columns=list(GATES)))
+
+
+def _readings(runs: Sequence[_Run]) -> pd.DataFrame:
+    rows = []
+    for run in runs:
+        density = {(record.level, record.replicate): record.density for record in run.records}
+        for name, settings, one in read_readings(run.path):
+            told = (run.name, run.records[0].network, name, settings_in_words(settings), one.level)
+            which = (density.get((one.level, one.replicate)), one.arm, one.seed, one.copy)
+            rows.append((*told, *which, one.other, one.at, one.metric, one.x, one.value))
+    table = visible_names(pd.DataFrame(rows, columns=list(READINGS)))
+    return table.astype(dict.fromkeys(("density", "x", "value"), float))
 
 
 def _baselines(facts: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.frontier import BUDGETS, comparison
-from analysis.rows import LOSS, results_at
+from analysis.answers import losses
+from analysis.budgets import BUDGETS
+from analysis.frontier import comparison
+from analysis.rows import LOSS, average_copies, results_at
 from analysis.structure import density_per_gate
 from analysis.summaries import summarise_levels
 from analysis.tables import Study
-from analysis.verdicts import decide_control, losses
+from analysis.verdicts import decide_control
 from analysis.winners import REINITIALISED, compare_arms, judge_levels, smallest_matching
 from analysis.wording import (
     MISSING,
@@ -148,7 +150,7 @@ def _bits_per_token(of_run: pd.DataFrame) -> dict[tuple[int, str], float]:
     """The mean test loss of each level's arms at the early-stop step, in bits; NaN where every network diverged."""
     at = (of_run["at"] == "best") & (of_run["split"] == "test") & (of_run["metric"] == LOSS)
     bits = {}
-    for (_, arm), rows in of_run[at].groupby(["level", "arm"]):
+    for (_, arm), rows in average_copies(of_run[at]).groupby(["level", "arm"]):
         sound = rows["value"][~rows["diverged"].astype(bool)]
         bits[int(rows["level"].iloc[0]), str(arm)] = float(sound.mean()) / math.log(2)
     return bits
@@ -201,7 +203,7 @@ def comparison_table(table: pd.DataFrame, budget: str = "parameters") -> Table:
 
     Args:
         table: as from `tables.read_table`.
-        budget: a name in `frontier.BUDGETS`.
+        budget: a name in `BUDGETS`.
     """
     found = [
         (

@@ -1,11 +1,12 @@
-"""Numbers as text, the same in figures, verdicts and reports."""
+"""Numbers and names as text, the same in commands, figures, verdicts and reports; it imports nothing heavy."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 MISSING = "–"
 # The matrices of a recurrent core, by the name of their parameter.
@@ -28,11 +29,50 @@ def short_names(folders: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
+def data_in_words(name: str, options: Mapping[str, int], *, text: bool) -> str:
+    """A data set as tables and sentences name it: a part of one never passes for the whole.
+
+    Args:
+        name: of the data set.
+        options: of its configuration, of which `train`, `test` and, of text, `validation` cut splits short.
+        text: whether it is text; of images `validation` is how many are held out.
+
+    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}, text=True)
+    'ptb cut to 60,000 tokens (test too)'
+    >>> data_in_words("cifar-10", {"train": 4000, "validation": 400}, text=False)
+    'cifar-10 cut to 4,000 images'
+    """
+    splits = ("validation", "test") if text else ("test",)
+    cut = " and ".join(split for split in splits if options.get(split))
+    if options.get("train"):
+        part = f"{name} cut to {options['train']:,} {'tokens' if text else 'images'}"
+        return f"{part} ({cut} too)" if cut else part
+    return f"{name}, {cut} cut" if cut else name
+
+
+def settings_in_words(settings: Mapping[str, Any]) -> str:
+    """The settings of a measurement as one text.
+
+    >>> settings_in_words({"window": 500, "split": "test"}), settings_in_words({})
+    ('split test, window 500', '')
+    """
+    return ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
+
+
 def number(value: float) -> str:
     """A metric's value: two decimals, one from 100 on."""
     if math.isnan(value):
         return MISSING
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:z.2f}"
+
+
+def digits(value: float) -> str:
+    """A number of any size, to four digits.
+
+    >>> digits(0.000123456), digits(123.456), digits(float("nan"))
+    ('0.0001235', '123.5', '–')
+    """
+    return MISSING if math.isnan(value) else f"{value:.4g}"
 
 
 def with_unit(value: float, unit: str) -> str:

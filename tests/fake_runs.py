@@ -9,19 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from lottery.records import (
-    DATA,
-    EXPERIMENT,
-    HISTORY,
-    GateCount,
-    LayerCount,
-    Record,
-    Value,
-    records_to_json,
-)
+from lottery.history import HistoryRow, history_to_lines
+from lottery.readings import Reading, write_readings
+from lottery.records import GateCount, LayerCount, Record, Value, read_records, records_to_json
+from lottery.run_folder import DATA, EXPERIMENT, HISTORY
 from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY, Metric
-from training.storage import to_json, to_json_lines
+from training.storage import to_json
 
 PRUNABLE = 266_200
 OTHER = 410
@@ -57,15 +51,18 @@ def write_run(
     scale: float = 1.0,
     history: bool = True,
     density: Callable[[int], float] = lambda level: 0.8**level,
+    copies: Sequence[float | None] = (0.0,),
+    readings: bool = False,
 ) -> Path:
     """Write a run; `curve(arm, level, seed)` is the test metric, None where the replicate diverged.
 
-    Level n keeps `density(n)` of the weights.
+    Level n keeps `density(n)` of the weights. `copies` is what each copy of a seed adds to the metric, None where that
+    copy diverged. With `readings` a sharpness was measured, see `write_sharpness`.
     The validation metric is the test metric; `scale` multiplies all sizes. Where it is perplexity the first layer has
     two gates, of which the second loses whatever is lost.
     """
     folder = Folder(path)
-    experiment = {"name": "demo", "levels": levels, "training": {"steps": 1000}}
+    experiment = {"format": 2, "name": "demo", "levels": levels, "training": {"steps": 1000}}
     folder.write(EXPERIMENT, to_json(experiment))
     baselines = []
     if metric is PERPLEXITY:
@@ -78,21 +75,50 @@ def write_run(
         for arm in arms if level else arms[:1]:
             records = [
                 _record(
-                    curve(arm, level, seed),
-                    {**identity, "arm": arm, "seed": seed},
+                    _sum(curve(arm, level, seed), added),
+                    {**identity, "arm": arm, "seed": seed, "copy": copy, "noise_seed": seed},
                     level=level,
                     metric=metric,
                     scale=scale,
                     density=density(level),
                 )
                 for seed in seeds
+                for copy, added in enumerate(copies)
             ]
             place = f"level-{level:02d}" if arm == "ticket" else f"level-{level:02d}/{arm}"
             folder.write(f"{place}/records.json", records_to_json(records))
             lines += [line for record in records for line in _history(record)]
     if history:
-        folder.write(HISTORY, to_json_lines(lines))
+        folder.write(HISTORY, history_to_lines(lines))
+    if readings:
+        write_sharpness(path)
     return path
+
+
+def write_sharpness(run: Path) -> None:
+    """Write invented readings of every replicate: an eigenvalue 0.1 per level less than 5 + seed, and a curve of it."""
+    for level in {record.level for record in read_records(run)}:
+        found = [
+            Reading(
+                level=level,
+                arm=one.arm,
+                seed=one.seed,
+                copy=one.copy,
+                other="training",
+                at="end",
+                metric=metric,
+                x=x,
+                value=None if one.lost else 5 + one.seed + one.copy - 0.1 * level,
+            )
+            for one in read_records(run)
+            if one.level == level
+            for metric, x in (("eigenvalue", None), ("share", 0.0), ("share", 1.0))
+        ]
+        write_readings(Folder(run), "sharpness", level, {"batches": 4, "split": "test"}, found)
+
+
+def _sum(value: float | None, added: float | None) -> float | None:
+    return None if value is None or added is None else value + added
 
 
 def _record(
@@ -126,6 +152,7 @@ def _record(
         best_step=500 - 20 * level if fields["arm"] == "ticket" else 500 + 40 * level,
         diverged_at=7 if value is None else None,
         values=(*numbers, loss),
+        embeddings=False,
         layers=tuple(
             LayerCount(
                 name=n,
@@ -148,16 +175,21 @@ def _gates(kept: int, total: int) -> tuple[GateCount, ...]:
     )
 
 
-def _history(record: Record) -> list[dict[str, object]]:
+def _history(record: Record) -> list[HistoryRow]:
     final = record.values[0].value
-    rows: list[dict[str, object]] = []
+    rows: list[HistoryRow] = []
     for step in range(0, 1001, 50):
         start = 10.0 if record.metric.higher_is_better else 5000.0
         value = None if final is None else final + (start - final) * math.exp(-step / 60)
         rows.append(
-            {
-                **{"level": record.level, "arm": record.arm, "seed": record.seed, "step": step},
-                **{"metric": record.metric.name, "value": value},
-            }
+            HistoryRow(
+                level=record.level,
+                arm=record.arm,
+                seed=record.seed,
+                copy=record.copy,
+                step=step,
+                metric=record.metric.name,
+                value=value,
+            )
         )
     return rows

@@ -46,7 +46,7 @@ def write_search(
     config = search_recipe(recipe)
     folder, draws = Folder(path), Random(1)
     folder.write(DATA, to_json({"name": config.data.name, "fingerprint": "d41d8cd9"}))
-    folder.write(SEARCH, to_json(to_plain(config.resolved(16))))
+    folder.write(SEARCH, to_json({"format": 2, **to_plain(config.resolved(16))}))
     records = [
         _record(path.name, config, draws, rank=rank, alone=rank <= 5, gain=advantage)
         for rank in range(1, 7)

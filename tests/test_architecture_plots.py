@@ -16,7 +16,7 @@ from matplotlib.typing import ColorType
 
 from analysis.architecture_plots import Chain, draw_chain, draw_graphs, skip_lanes
 from analysis.graphs import Graph, Vertex
-from analysis.plots import render
+from analysis.rendering import render
 from analysis.shapes import arrow_head, box_width, operation_label, page, text_width
 from analysis.theme import OPERATIONS, WIDTH
 

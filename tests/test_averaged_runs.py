@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from lottery.experiments import Experiment
+from lottery.history import read_history
 from lottery.levels import read_masks, read_weights
 from lottery.pruning.masks import kept
-from lottery.records import read_history, read_records
+from lottery.records import ReplicateId, read_records
 from lottery.runs import Run
 from tests.tiny_runs import (
     TINY_TEXT,
@@ -76,8 +77,10 @@ def test_it_is_the_averages_that_are_pruned(finished: Run) -> None:
     finals = read_weights(finished, finished.level(0))
     masks = read_masks(finished, finished.level(1))
     for seed in AVERAGED.seeds:
-        mask = masks["ticket", seed]
-        held = torch.cat([finals["ticket", seed][name].abs().flatten() for name in mask])
+        mask = masks[ReplicateId("ticket", seed)]
+        held = torch.cat(
+            [finals[ReplicateId("ticket", seed)][name].abs().flatten() for name in mask]
+        )
         alive = torch.cat([m.flatten() for m in mask.values()])
         assert float(held[alive].min()) >= float(held[~alive].max())
         assert kept(mask) == round(len(held) / 2)

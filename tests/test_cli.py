@@ -16,7 +16,7 @@ import click
 import pytest
 import torch
 
-from analysis.plots import FIGURES
+from analysis.figures import FIGURES
 from lottery.cli.main import cli
 from lottery.controls import CONTROLS
 from lottery.experiments import Experiment, NetworkConfig

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.frontier import at_budget, comparison, contests, frontier, matched_budgets, pareto
+from analysis.budgets import matched_budgets
+from analysis.frontier import at_budget, comparison, contests, frontier, pareto
 from analysis.tables import read_table
 from tests.fake_runs import OTHER, PRUNABLE, Curve, write_run
 from training.errors import LotteryError

@@ -9,14 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lottery.records import (
-    EXPERIMENT,
-    HISTORY,
-    RECORDS,
-    read_facts,
-    read_history,
-    read_records,
-)
+from lottery.history import read_history
+from lottery.records import read_records
+from lottery.run_folder import EXPERIMENT, HISTORY, RECORDS, read_description
 from tests.fake_runs import write_run
 from tests.file_faults import Killed, counted, full_at, killed_at
 from training.errors import ExitCode, LotteryError
@@ -208,7 +203,7 @@ def meeting(
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    EXPERIMENT: lambda run: read_facts(run)["experiment"]["levels"],
+    EXPERIMENT: lambda run: read_description(run)["experiment"]["levels"],
     HISTORY: lambda run: len(read_history(run)),
     f"level-01/{RECORDS}": lambda run: len(read_records(run)),
 }

@@ -16,7 +16,7 @@ from lottery.cycle import Setting, find_tickets
 from lottery.experiments import NetworkConfig, PruningConfig
 from lottery.forward_pass import trace
 from lottery.levels import read_masks
-from lottery.records import TICKET
+from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run, open_run
 from nas.catalog.building import build
 from tests.tiny_runs import TINY, TINY_TEXT, digits, text
@@ -217,7 +217,7 @@ def pruned(pruning: PruningConfig, root: Path) -> dict[str, Tensor]:
     check(experiment, setting)
     run = open_run(root, experiment, digits().facts())
     find_tickets(experiment, run, setting)
-    masks: dict[str, Tensor] = read_masks(Run(root), "level-01")[TICKET, 0]
+    masks: dict[str, Tensor] = read_masks(Run(root), "level-01")[ReplicateId(TICKET, 0)]
     return masks
 
 

@@ -13,12 +13,13 @@ import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 
-from analysis.plots import FIGURES
+from analysis.figures import FIGURES
 from analysis.report import render_report
-from analysis.search_plots import SEARCH_FIGURES, contest
+from analysis.search_figures import SEARCH_FIGURES
+from analysis.search_plots import contest
 from analysis.search_tables import SearchStudy, read_searches
 from analysis.tables import Study, read_study
-from lottery.records import HISTORY
+from lottery.run_folder import HISTORY
 from tests.commands import done, refused
 from tests.fake_runs import Curve, write_run
 from tests.fake_searches import write_search
@@ -54,7 +55,7 @@ def titles(figure: Figure) -> list[str]:
 def test_a_panel_without_a_sound_network_says_so(
     study: Study, name: str, published: pd.DataFrame | None
 ) -> None:
-    figure = FIGURES[name].draw(dataclasses.replace(study, published=published))
+    figure = FIGURES[name].drawing(dataclasses.replace(study, published=published)).draw()
     sound, lost = figure.axes
     assert sound.get_title() == "sound"
     assert lost.get_title() == f"lost\n{LOST}"
@@ -64,7 +65,7 @@ def test_a_panel_without_a_sound_network_says_so(
 
 
 def test_a_front_without_a_sound_network_says_so(study: Study) -> None:
-    assert titles(FIGURES["searched-vs-pruned"].draw(study)) == [
+    assert titles(FIGURES["searched-vs-pruned"].drawing(study).draw()) == [
         "mnist",
         "ptb\nevery one of 15 networks diverged",
     ]
@@ -89,23 +90,27 @@ def test_lost_curves_leave_the_rest_of_a_report(tmp_path: Path, curve: Curve, ro
     folder.write(HISTORY, b"".join(kept if rows != "none" else []))
     lost = read_study([run])
     kind = FIGURES["learning-curves"]
-    drawn = kind.data(lost)
+    drawn = kind.drawing(lost).data
     if drawn.empty:
         assert kind.caption not in render_report([run], "Lost")
     else:  # the levels that are left are the first, the middle and the last
         assert set(drawn["level"]) == {1, 3}
         assert rows == "sound"
-        assert titles(kind.draw(lost)) == ["a"]
+        assert titles(kind.drawing(lost).draw()) == ["a"]
 
 
 def test_what_is_drawn_is_what_is_saved_beside_a_figure(study: Study) -> None:
-    drawn = FIGURES["learning-curves"].data(study)
+    drawn = FIGURES["learning-curves"].drawing(study).data
     assert set(drawn["arm"]) == {"ticket", "reinitialised"}
-    longer = FIGURES["learning-curves"].data(
-        dataclasses.replace(
-            study,
-            histories=pd.concat([study.histories.assign(level=n) for n in range(5)]),
+    longer = (
+        FIGURES["learning-curves"]
+        .drawing(
+            dataclasses.replace(
+                study,
+                histories=pd.concat([study.histories.assign(level=n) for n in range(5)]),
+            )
         )
+        .data
     )
     assert set(longer["level"]) == {0, 2, 4}
 
@@ -140,7 +145,7 @@ def test_architectures_that_diverged_are_in_no_mean(searches: SearchStudy) -> No
     whole = searches.architectures
     first = whole[(whole["origin"] == "random") & (whole["search"] == "enas")].index[:2]
     lost = losing(searches, lambda table: pd.Series(table.index.isin(first), table.index))
-    figure = SEARCH_FIGURES["searched-vs-random"].draw(lost)
+    figure = SEARCH_FIGURES["searched-vs-random"].drawing(lost).draw()
     assert titles(figure) == ["enas\n2 of 25 networks diverged; means are of the others", "whole"]
     left = whole[(whole["search"] == "enas") & (whole["origin"] == "random")].drop(index=first)
     drawn = [line for line in figure.axes[0].collections if isinstance(line, LineCollection)]
@@ -155,6 +160,6 @@ def test_architectures_that_diverged_are_in_no_mean(searches: SearchStudy) -> No
 
 def test_a_search_whose_architectures_all_diverged_says_so(searches: SearchStudy) -> None:
     lost = losing(searches, lambda table: table["lost"] == 0)
-    figure = SEARCH_FIGURES["searched-vs-random"].draw(lost)
+    figure = SEARCH_FIGURES["searched-vs-random"].drawing(lost).draw()
     assert titles(figure) == ["enas\nevery one of 25 networks diverged", "whole"]
     assert not figure.axes[0].collections

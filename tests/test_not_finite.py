@@ -12,7 +12,9 @@ import pytest
 from analysis.rows import results_at
 from analysis.tables import read_table
 from lottery.cli.watching import TerminalWatcher
-from lottery.records import HISTORY, HistoryRow, read_history, read_records
+from lottery.history import HistoryRow, read_history
+from lottery.records import read_records
+from lottery.run_folder import HISTORY
 from lottery.runs import finish_history, open_run
 from nas.search.records import (
     SearchHistoryRow,
@@ -73,7 +75,7 @@ def test_a_replicate_whose_test_loss_alone_is_not_finite_is_lost_on_test(
 
 def test_a_history_keeps_its_place(tmp_path: Path) -> None:
     run = open_run(tmp_path / "a", TINY, {"fingerprint": "d41d8cd9"})
-    row = HistoryRow(level=0, arm="ticket", seed=0, step=6, metric="loss", value=math.nan)
+    row = HistoryRow(level=0, arm="ticket", seed=0, copy=0, step=6, metric="loss", value=math.nan)
     finish_history(run, [row])
     assert read_history(run.root) == [dataclasses.replace(row, value=None)]
     assert b"NaN" not in run.folder.read(HISTORY)

@@ -13,7 +13,7 @@ from lottery.cycle import Setting, new_network
 from lottery.experiments import Experiment, PruningConfig
 from lottery.levels import read_masks
 from lottery.planning import plan
-from lottery.records import TICKET
+from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, digits, rewinding_to
 from training.errors import ExitCode, LotteryError
@@ -41,7 +41,7 @@ def test_an_output_layer_that_stays_whole_is_planned_as_it_is_kept(tmp_path: Pat
     records = carry_out(whole, tmp_path / "whole")
     assert [record.density for record in records if record.seed == 0] == densities
     masks = read_masks(Run(tmp_path / "whole"), "level-02")
-    assert [int(m.sum()) for m in masks[TICKET, 0].values()][-1] == 60
+    assert [int(m.sum()) for m in masks[ReplicateId(TICKET, 0)].values()][-1] == 60
 
 
 def test_bytes_are_those_on_disk_but_for_headers(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from analysis.axes import BREAK
 from analysis.curve_plots import learning_curves
 from analysis.density_plots import metric_vs_density
+from analysis.figures import FIGURES
 from analysis.frontier import frontier
-from analysis.plots import FIGURES, save_figure
+from analysis.rendering import save_figure
 from analysis.rows import results_at
 from analysis.structure_plots import gate_densities, layer_densities
 from analysis.tables import Study, read_study
@@ -30,7 +31,7 @@ from training.metrics import ACCURACY, PERPLEXITY, Metric
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     root = tmp_path_factory.mktemp("runs")
-    images = write_run(root / "lenet-mnist", levels=3, seeds=(0, 1, 2))
+    images = write_run(root / "lenet-mnist", levels=3, seeds=(0, 1, 2), readings=True)
     text = write_run(
         root / "enas-ptb",
         perplexity_curve,
@@ -41,6 +42,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         arms=("ticket", "reinitialised"),
         levels=2,
         seeds=(0, 1, 2),
+        readings=True,
     )
     return read_study([images, text])
 
@@ -57,12 +59,12 @@ def legend_texts(figure: Figure) -> list[str]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_kind_of_figure_draws_and_labels(name: str, study: Study) -> None:
-    figure = FIGURES[name].draw(study)
+    figure = FIGURES[name].drawing(study).draw()
     panels = [axes for axes in figure.axes if axes.get_title()]
     assert len(panels) == (1 if name == "density-per-gate" else 2)
     assert all(axes.get_xlabel() for axes in panels)
     assert figure.get_figwidth() == 6.5
-    assert not FIGURES[name].data(study).empty
+    assert not FIGURES[name].drawing(study).data.empty
     assert plt.get_fignums() == []
 
 
@@ -103,7 +105,9 @@ def test_published_figures_are_hollow_and_named(study: Study) -> None:
     published = pd.DataFrame(
         {"arm": ["ticket"], "density": [0.211], "value": [98.35], "source": ["a paper"]}
     )
-    figure = FIGURES["metric-vs-density"].draw(dataclasses.replace(study, published=published))
+    figure = (
+        FIGURES["metric-vs-density"].drawing(dataclasses.replace(study, published=published)).draw()
+    )
     assert "ticket, published: a paper" in legend_texts(figure)
     marks = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "none"]
     assert [float(np.asarray(mark.get_xdata())[0]) for mark in marks] == [pytest.approx(21.1)]
@@ -156,7 +160,7 @@ def test_layers_that_differ_only_far_to_the_left_are_not_one(study: Study) -> No
 
 
 def test_the_front_is_drawn_per_data_set(study: Study) -> None:
-    figure = FIGURES["searched-vs-pruned"].draw(study)
+    figure = FIGURES["searched-vs-pruned"].drawing(study).draw()
     assert [axes.get_title() for axes in figure.axes] == ["mnist", "ptb"]
     assert "enas-recurrent (searched)" in legend_texts(figure)
     levels = frontier(study.table)
@@ -172,7 +176,9 @@ def test_a_figure_is_saved_with_its_data_and_the_same_each_time(
     folders = (tmp_path / "first", tmp_path / "second")
     for folder in folders:
         path = folder / "early"
-        written = save_figure(kind.draw(study), kind.data(study), path, ["svg", "png", "pdf"])
+        written = save_figure(
+            kind.drawing(study).draw(), kind.drawing(study).data, path, ["svg", "png", "pdf"]
+        )
         assert [file.name for file in written] == [
             "early.svg",
             "early.png",
@@ -187,7 +193,7 @@ def test_a_figure_is_saved_with_its_data_and_the_same_each_time(
 
 def test_an_unknown_format_and_a_blocked_folder_are_clear(study: Study, tmp_path: Path) -> None:
     kind = FIGURES["early-stop-vs-density"]
-    figure, data = kind.draw(study), kind.data(study)
+    figure, data = kind.drawing(study).draw(), kind.drawing(study).data
     with pytest.raises(LotteryError, match="no figure format 'svgg'; did you mean svg"):
         save_figure(figure, data, tmp_path / "x", ["svgg"])
     (tmp_path / "file").write_text("")
@@ -199,7 +205,7 @@ def test_a_full_disk_leaves_whole_figures_or_none(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = FIGURES["early-stop-vs-density"]
-    figure, data = kind.draw(study), kind.data(study)
+    figure, data = kind.drawing(study).draw(), kind.drawing(study).data
     whole = [
         path.read_bytes() for path in save_figure(figure, data, tmp_path / "x", ["png", "svg"])
     ]
@@ -247,26 +253,26 @@ def test_odd_runs_are_drawn_or_have_nothing_to_draw(
 ) -> None:
     run = write_run(tmp_path / "a", **{"seeds": (0, 1), "metric": metric, **ODD[case]})
     odd = read_study([run])
-    drawn = {name for name, kind in FIGURES.items() if not kind.data(odd).empty}
+    drawn = {name for name, kind in FIGURES.items() if not kind.drawing(odd).data.empty}
     of_metric = {"metric-vs-density", "early-stop-vs-density", "learning-curves"}
     lost = case.startswith("everything lost")
-    left_out = of_metric if lost else set()
+    left_out = {"readings-vs-density", *(of_metric if lost else ())}
     if metric is ACCURACY:  # only the text has gates
         left_out = left_out | {"density-per-gate"}
     assert set(FIGURES) - drawn == left_out
     # The others show masks alone.
     for name in drawn if "density" in ODD[case] or "curve" not in ODD[case] else drawn & of_metric:
-        save_figure(FIGURES[name].draw(odd), odd.table, tmp_path / name)
+        save_figure(FIGURES[name].drawing(odd).draw(), odd.table, tmp_path / name)
         assert "nan" not in (tmp_path / f"{name}.svg").read_text()
     for name in left_out & of_metric:
         with pytest.raises(LotteryError, match="Every network of a diverged"):
-            FIGURES[name].draw(odd)
+            FIGURES[name].drawing(odd).draw()
 
 
 def test_density_0_stands_behind_a_break(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=3, density=nothing_left, seeds=(0, 1))
     for name in ("metric-vs-density", "early-stop-vs-density"):
-        axes = FIGURES[name].draw(read_study([run])).axes[0]
+        axes = FIGURES[name].drawing(read_study([run])).draw().axes[0]
         assert list(axes.get_xticks()) == [100, 50, 20, 0]
         assert axes.get_xlim()[1] < 0
         place = [axes.transData.transform((x, 1))[0] for x in (100, 50, 20, 10, 0)]
@@ -280,7 +286,9 @@ def test_panels_say_how_many_diverged(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", lambda a, lv, s: None if lv and s == 0 else 98.0, levels=2)
     lost = read_study([run])
     titles = {
-        name: FIGURES[name].draw(lost).axes[0].get_title() for name in FIGURES if "gate" not in name
+        name: FIGURES[name].drawing(lost).draw().axes[0].get_title()
+        for name in FIGURES
+        if name not in ("density-per-gate", "readings-vs-density")
     }
     note = "{} networks diverged; means are of the others"
     assert titles == {
@@ -298,7 +306,8 @@ def test_a_run_whose_controls_all_diverged_can_be_drawn(tmp_path: Path) -> None:
         lambda arm, level, seed: 98.0 if arm == "ticket" else None,
         metric=PERPLEXITY,
         levels=1,
+        readings=True,
     )
     lost = read_study([run])
     for kind in FIGURES.values():
-        save_figure(kind.draw(lost), kind.data(lost), tmp_path / "out")
+        save_figure(kind.drawing(lost).draw(), kind.drawing(lost).data, tmp_path / "out")

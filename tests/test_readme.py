@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from analysis.plots import FIGURES, FORMATS
-from analysis.search_plots import SEARCH_FIGURES
+from analysis.figures import FIGURES, FORMATS
+from analysis.search_figures import SEARCH_FIGURES
 from lottery.cli.main import cli
 from lottery.recipes.catalog import RECIPES
 from lottery.recipes.search_catalog import METHODS, SEARCHES

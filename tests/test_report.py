@@ -16,14 +16,8 @@ import pytest
 from analysis.report import inline_svg, render_report
 from analysis.tables import read_table
 from analysis.text_tables import levels_table, results_table
-from lottery.records import (
-    DATA,
-    RECORDS,
-    Value,
-    read_facts,
-    records_from_json,
-    records_to_json,
-)
+from lottery.records import Value, records_from_json, records_to_json
+from lottery.run_folder import DATA, RECORDS, read_description
 from tests.commands import done
 from tests.fake_runs import perplexity_curve, write_run
 from training.folders import Folder
@@ -155,7 +149,7 @@ def test_pages_and_terminals_show_bits_where_tokens_are_characters(
     records = records_from_json(folder.read(name), folder.path(name))
     with_loss = [dataclasses.replace(one, values=(*one.values, loss)) for one in records]
     folder.write(name, records_to_json(with_loss))
-    folder.write(DATA, to_json({**read_facts(run)["data"], "cut into": cut}))
+    folder.write(DATA, to_json({**read_description(run)["data"], "cut into": cut}))
     page = Page()
     page.feed(render_report([run], "Letters"))
     assert page.text.count("bits per character") == shown

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lottery.experiments import NetworkConfig
-from lottery.records import HISTORY, HistoryRow, history_to_lines, read_history
+from lottery.history import HistoryRow, history_to_lines, read_history
+from lottery.run_folder import HISTORY
 from lottery.runs import Run, begin_history, finish_history, open_run, stored_experiment
 from tests.tiny_runs import TINY
 from training.errors import ExitCode, LotteryError
@@ -123,7 +124,9 @@ def test_what_is_no_run_has_no_experiment(tmp_path: Path) -> None:
 def rows_of(level: int, *values: float | None) -> list[HistoryRow]:
     """Losses of one replicate at steps 6, 12 and so on."""
     return [
-        HistoryRow(level=level, arm="ticket", seed=0, step=6 * n, metric="loss", value=value)
+        HistoryRow(
+            level=level, arm="ticket", seed=0, copy=0, step=6 * n, metric="loss", value=value
+        )
         for n, value in enumerate(values, 1)
     ]
 

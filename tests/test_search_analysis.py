@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis.search_plots import SEARCH_FIGURES, ranked, search_figure
+from analysis.search_figures import SEARCH_FIGURES, search_drawing
+from analysis.search_plots import ranked
 from analysis.search_report import render_search_report
 from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
@@ -155,9 +156,9 @@ def test_tables_of_text(study: SearchStudy) -> None:
 
 @pytest.mark.parametrize("name", SEARCH_FIGURES)
 def test_every_figure_is_drawn_with_what_there_is(name: str, study: SearchStudy) -> None:
-    figure = search_figure(name, study).draw(study)
+    figure = search_drawing(name, study).draw()
     assert figure.axes
-    assert not SEARCH_FIGURES[name].data(study).empty
+    assert not SEARCH_FIGURES[name].drawing(study).data.empty
 
 
 def test_ranks_are_within_a_search(study: SearchStudy) -> None:
@@ -171,9 +172,9 @@ def test_ranks_are_within_a_search(study: SearchStudy) -> None:
 def test_what_can_not_be_drawn_is_refused(searches: list[Path]) -> None:
     study = read_searches(searches[:1])
     with pytest.raises(LotteryError, match="nothing to draw in promised-vs-real"):
-        search_figure("promised-vs-real", study)
+        search_drawing("promised-vs-real", study)
     with pytest.raises(LotteryError, match="no figure of searches 'search-curve'; did you mean"):
-        search_figure("search-curve", study)
+        search_drawing("search-curve", study)
 
 
 def test_the_report_is_one_page_that_loads_nothing(searches: list[Path]) -> None:

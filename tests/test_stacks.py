@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from lottery.experiments import Experiment
+from lottery.history import read_history
 from lottery.progress import Watcher
-from lottery.records import HISTORY, read_history
+from lottery.run_folder import HISTORY
 from lottery.runs import Run
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, files, text
 from training.augmentation import Augmentation

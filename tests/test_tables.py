@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.frontier import comparison
+from analysis.published import read_published
 from analysis.rows import results_at
 from analysis.structure import density_per_gate, density_per_layer
 from analysis.tables import (
@@ -18,7 +19,6 @@ from analysis.tables import (
     TABLE,
     read_histories,
     read_layers,
-    read_published,
     read_study,
     read_table,
 )
@@ -32,7 +32,8 @@ from analysis.text_tables import (
     run_line,
 )
 from analysis.verdicts import answer_questions
-from lottery.records import DATA, EXPERIMENT, HISTORY, read_facts, read_records
+from lottery.records import read_records
+from lottery.run_folder import DATA, EXPERIMENT, HISTORY, read_description
 from tests.fake_runs import OTHER, PRUNABLE, write_run
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
@@ -227,7 +228,7 @@ def test_a_part_of_the_data_never_passes_for_the_whole(
 ) -> None:
     run = write_run(tmp_path / "a", levels=1, data="ptb", metric=PERPLEXITY)
     folder = Folder(run)
-    facts = read_facts(run)
+    facts = read_description(run)
     folder.write(DATA, to_json({**facts["data"], **kind}))
     data = {"name": "ptb", "options": options}
     folder.write(EXPERIMENT, to_json({**facts["experiment"], "data": data}))

@@ -8,19 +8,22 @@ from xml.etree import ElementTree
 
 import pytest
 
-from analysis.plots import FIGURES, save_figure
+from analysis.figures import FIGURES
+from analysis.rendering import save_figure
 from analysis.report import render_report
-from analysis.search_plots import SEARCH_FIGURES
+from analysis.search_figures import SEARCH_FIGURES
 from analysis.search_report import render_search_report
 from analysis.search_tables import read_searches
 from analysis.tables import LAYERS, read_study
 from lottery.cli.architectures import draw_genotype
 from lottery.cli.showing import print_table
+from lottery.readings import Reading, write_readings
 from nas.genotypes.encodings import PARSERS
 from tests.commands import done, lottery, refused
 from tests.fake_runs import perplexity_curve, write_run
 from tests.fake_searches import write_search
 from training.errors import visible
+from training.folders import Folder
 from training.metrics import PERPLEXITY
 
 # A terminal's colour and title, the direction turned, a control of 8 bits, bytes that are no text, line ends, markup of
@@ -40,7 +43,7 @@ def acts(text: str) -> set[str]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two runs with hostile names of everything."""
     root = tmp_path_factory.mktemp("runs")
-    return [
+    found = [
         write_run(
             root / f"{FOLDER}{number}",
             perplexity_curve,
@@ -54,6 +57,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         )
         for number in range(2)
     ]
+    for run in found:
+        readings = [
+            Reading(
+                **{"level": 0, "arm": arm, "seed": 0, "copy": 0, "other": HOSTILE, "at": "end"},
+                **{"metric": HOSTILE, "x": None, "value": 1.0},
+            )
+            for arm in ("ticket", FOLDER)
+        ]
+        write_readings(Folder(run), "m", 0, {HOSTILE: HOSTILE}, readings)
+    return found
 
 
 def test_what_acts_is_shown_as_python_writes_it() -> None:
@@ -121,7 +134,7 @@ def test_figures_show_names_and_obey_none(runs: list[Path], tmp_path: Path, name
     study = read_study(runs)
     kind = FIGURES[name]
     svg, png, table = save_figure(
-        kind.draw(study), kind.data(study), tmp_path / "figure", ["svg", "png"]
+        kind.drawing(study).draw(), kind.drawing(study).data, tmp_path / "figure", ["svg", "png"]
     )
     text = svg.read_text()
     assert acts(text) == set()
@@ -135,7 +148,7 @@ def test_figures_show_names_and_obey_none(runs: list[Path], tmp_path: Path, name
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(runs: list[Path]) -> None:
-    figure = FIGURES["searched-vs-pruned"].draw(read_study(runs))
+    figure = FIGURES["searched-vs-pruned"].drawing(read_study(runs)).draw()
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert len(texts) == 3
     assert texts[0].startswith(" _=1+1")
@@ -145,7 +158,9 @@ def test_numbers_of_a_table_stay_numbers(tmp_path: Path) -> None:
     run = write_run(tmp_path / "-a", lambda arm, level, seed: -1.5, levels=0, seeds=(0,))
     study = read_study([run])
     table = study.layers.assign(name=["@x", "+x", "=x"], density=[-0.5, 1e-9, 2.0])
-    *_, path = save_figure(FIGURES["metric-vs-density"].draw(study), table, tmp_path / "f", [])
+    *_, path = save_figure(
+        FIGURES["metric-vs-density"].drawing(study).draw(), table, tmp_path / "f", []
+    )
     lines = path.read_text().splitlines()
     assert lines[0].split(",") == list(LAYERS)
     assert [line.split(",")[0] for line in lines[1:]] == ["'-a"] * 3
@@ -164,7 +179,9 @@ def test_searches_with_hostile_names(tmp_path: Path) -> None:
     assert "<script" not in page
     study = read_searches([search])
     for kind in list(SEARCH_FIGURES.values())[:3]:
-        svg, _ = save_figure(kind.draw(study), kind.data(study), tmp_path / "f", ["svg"])
+        svg, _ = save_figure(
+            kind.drawing(study).draw(), kind.drawing(study).data, tmp_path / "f", ["svg"]
+        )
         assert shown[-9:] in "".join(ElementTree.fromstring(svg.read_text()).itertext())
 
 

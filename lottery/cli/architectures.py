@@ -158,7 +158,8 @@ def save_drawing(entry: NetworkEntry, out: Path | None) -> Path:
     Raises:
         LotteryError: there is nothing to draw, or the file's ending is no format of a figure.
     """
-    from analysis.plots import FORMATS, render
+    from analysis.figures import FORMATS
+    from analysis.rendering import render
     from training.storage import write_file
 
     path = out or Path(f"{entry.name.replace('/', '-')}.svg")

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from analysis.wording import data_in_words
 from lottery.cli.options import as_json
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table
 from lottery.cli.terminal import say
-from lottery.run_folder import data_in_words
 from training.errors import LotteryError
 
 if TYPE_CHECKING:

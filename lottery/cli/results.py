@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from analysis.budgets import BUDGETS
+from analysis.figures import FIGURES, FORMATS, FigureKind
+from analysis.search_figures import SEARCH_FIGURES
 from lottery.cli.options import as_json, run_argument, runs_argument
 from lottery.cli.running import print_json
 from lottery.cli.search_showing import of_searches, plot_searches, show_search
 from lottery.cli.showing import (
     print_gates,
     print_levels,
+    print_readings,
     print_text_table,
     say_answer,
     to_plain_rows,
 )
 from lottery.cli.terminal import say
-from training.errors import LotteryError, visible
+from training.errors import LotteryError, chosen, visible
 
 HOW_COMPARED = (
     "The level of each network within a budget is chosen on validation; the front is drawn on test."
@@ -25,11 +31,22 @@ HOW_COMPARED = (
 OVERLAID = "metric-vs-density"
 
 
+def _either(names: Iterable[str]) -> str:
+    """Names in a sentence: a, b or c."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
+
+
+def _summaries(figures: Mapping[str, FigureKind[Any]]) -> str:
+    """A line of help for each figure."""
+    return "\n".join(f"  {name:<23} {kind.summary}" for name, kind in figures.items())
+
+
 @click.command()
 @run_argument
 @as_json
 def show(run: Path, as_json: bool) -> None:
-    """Show a run's levels, arms and verdicts, and what a recurrent network's gates keep; or what a search found.
+    """Show a run's levels, verdicts and readings, and what a recurrent network's gates keep; or what a search found.
 
     \u0008
     Examples:
@@ -47,9 +64,21 @@ def show(run: Path, as_json: bool) -> None:
         study = read_study([run])
         print_levels(study)
         print_gates(study)
+        print_readings(study)
 
 
-@click.command()
+PLOT_HELP = f"""Draw a FIGURE of one or several runs; its data go beside it as CSV.
+
+\b
+FIGURE is one of
+{_summaries(FIGURES)}
+or, of searches,
+{_summaries(SEARCH_FIGURES)}
+Example: lottery plot {OVERLAID} results/runs/demo-digits-enas --format png
+"""
+
+
+@click.command(help=PLOT_HELP)
 @click.argument("figure")
 @runs_argument
 @click.option(
@@ -67,7 +96,7 @@ def show(run: Path, as_json: bool) -> None:
     default=("svg",),
     show_default=True,
     metavar="NAME",
-    help="svg, png or pdf; may be repeated.",
+    help=f"{_either(FORMATS)}; may be repeated.",
 )
 @click.option(
     "--published",
@@ -78,28 +107,12 @@ def show(run: Path, as_json: bool) -> None:
 def plot(
     figure: str, runs: tuple[Path, ...], out: Path, formats: tuple[str, ...], published: Path | None
 ) -> None:
-    """Draw a FIGURE of one or several runs; its data go beside it as CSV.
-
-    \u0008
-    FIGURE is one of
-      metric-vs-density       accuracy or perplexity per arm
-      early-stop-vs-density   how soon each arm is at its best
-      learning-curves         validation metric while training
-      density-per-layer       where pruning went
-      density-per-gate        the same within recurrent layers, gate by gate
-      searched-vs-pruned      metric against parameters, with the Pareto front
-    or, of searches,
-      search-curves           reward, baseline, loss and entropy while it went on
-      score-vs-standalone     what the scores are worth
-      searched-vs-random      the best of a search and random architectures, trained alone
-      promised-vs-real        what NAO promised and got, per step size
-    Example: lottery plot metric-vs-density results/runs/demo-digits-enas --format png
-    """
+    """Draw a figure, see `PLOT_HELP`."""
     import dataclasses
 
-    from analysis.plots import figure_kind, save_figure
-    from analysis.search_plots import SEARCH_FIGURES
-    from analysis.tables import read_published, read_study
+    from analysis.published import read_published
+    from analysis.rendering import save_figure
+    from analysis.tables import read_study
 
     formats = tuple(dict.fromkeys(formats))
     if published is not None and figure != OVERLAID:
@@ -112,11 +125,12 @@ def plot(
         return
     if figure in SEARCH_FIGURES:
         raise LotteryError(f"{figure} is a figure of searches, and {runs[0]} is a run.")
-    kind = figure_kind(figure)
+    kind = chosen("figure", figure, FIGURES)
     study = read_study(runs)
     if published is not None:
         study = dataclasses.replace(study, published=read_published(published))
-    for path in save_figure(kind.draw(study), kind.data(study), out / figure, formats):
+    drawing = kind.drawing(study)
+    for path in save_figure(drawing.draw(), drawing.data, out / figure, formats):
         say(str(path))
 
 
@@ -127,7 +141,7 @@ def plot(
     default="parameters",
     show_default=True,
     metavar="NAME",
-    help="What is matched: parameters, multiply_adds or bytes.",
+    help=f"What is matched: {_either(BUDGETS)}.",
 )
 @as_json
 def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
@@ -138,9 +152,9 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     """
     from analysis.frontier import comparison
     from analysis.search_verdicts import retraining_answers
+    from analysis.size_verdicts import search_or_prune
     from analysis.tables import read_study
     from analysis.text_tables import comparison_table, metric_title
-    from analysis.verdicts import search_or_prune
 
     study = read_study(runs)
     answers = [*retraining_answers(study), *search_or_prune(study.table, budget=budget)]

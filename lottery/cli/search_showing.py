@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from analysis.wording import data_in_words
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
 from lottery.recipes.search_catalog import SEARCHES, architectures_alone
-from lottery.run_folder import data_in_words
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, visible
@@ -114,7 +114,7 @@ def print_ranking(roots: Sequence[Path]) -> None:
 
 def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
     """Draw the best architectures into the search's folder, unless they are there."""
-    from analysis.plots import render
+    from analysis.rendering import render
     from lottery.cli.architectures import draw_genotype
     from nas.genotypes.encodings import PARSERS
     from training.folders import Folder
@@ -160,10 +160,9 @@ def plot_searches(
     figure: str, runs: Sequence[Path], out: Path, formats: Sequence[str]
 ) -> list[Path]:
     """Draw a figure of searches; the files."""
-    from analysis.plots import save_figure
-    from analysis.search_plots import search_figure
+    from analysis.rendering import save_figure
+    from analysis.search_figures import search_drawing
     from analysis.search_tables import read_searches
 
-    study = read_searches(runs)
-    kind = search_figure(figure, study)
-    return save_figure(kind.draw(study), kind.data(study), out / figure, formats)
+    drawing = search_drawing(figure, read_searches(runs))
+    return save_figure(drawing.draw(), drawing.data, out / figure, formats)

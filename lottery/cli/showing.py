@@ -22,9 +22,9 @@ WIDE = 160
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.answers import Answer
     from analysis.tables import Study
     from analysis.text_tables import Table
-    from analysis.verdicts import Answer
     from nas.catalog.outside_networks import Factory
 
 
@@ -97,6 +97,15 @@ def print_gates(study: Study) -> None:
     if not gates.empty:
         say("", "Density of each gate; every level: lottery plot density-per-gate RUN")
         print_text_table(gates_table(gates, str(gates["run"].iloc[0])))
+
+
+def print_readings(study: Study) -> None:
+    """What was measured on a run's trained networks; nothing where nothing was."""
+    from analysis.readings import readings_table
+
+    for run in map(str, study.readings["run"].unique()):
+        say("", "Readings of trained networks; over density: lottery plot readings-vs-density RUN")
+        print_text_table(readings_table(study.readings, run))
 
 
 def print_plan(

@@ -176,6 +176,7 @@ def read_config(run: Path) -> SearchConfig:
     """
     _require_search(run)
     plain = parse_json(Folder(run).read(SEARCH), run / SEARCH)
+    plain.pop("format", None)
     try:
         return from_plain(SearchConfig, plain)
     except LotteryError as error:
