@@ -10,15 +10,15 @@ import pytest
 from torch import Tensor, nn
 
 from lottery.checks import check
-from lottery.cycle import Setting, find_tickets
+from lottery.cycle import find_tickets
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.runs import open_run
+from lottery.session import Session
 from nas.catalog.outside_networks import Factory
-from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, digits, files
+from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, files, session
 from training.batching import Batching
 from training.errors import ExitCode, LotteryError
 from training.specs import Spec
-from training.tasks.task import Task
 
 OWN = dataclasses.replace(
     TINY, name="own", levels=1, arms=("reinitialised",), network=NetworkConfig(name="m:f")
@@ -28,20 +28,25 @@ OWN_TEXT = dataclasses.replace(
 )
 
 
-def setting(
-    factory: Factory, task: Task | None = None, batching: Batching = "looped", **how: Any
-) -> Setting:
-    return Setting(task=task or digits(), batching=batching, factory=factory, **how)
+def own_session(
+    factory: Factory,
+    experiment: Experiment = OWN,
+    root: Path = Path("own"),
+    *,
+    batching: Batching | None = "looped",
+    **how: Any,
+) -> Session:
+    """A session of a network of one's own."""
+    return session(experiment, root, factory=factory, batching=batching, **how)
 
 
 def carried_out(
     factory: Factory, root: Path, experiment: Experiment = OWN, **how: Any
 ) -> dict[str, bytes]:
     """The files of a run that was begun, or gone on with."""
-    use = setting(factory, **how)
-    check(experiment, use)
-    run = open_run(root, experiment, use.task.facts())
-    find_tickets(experiment, run, use)
+    one = check(own_session(factory, experiment, root, **how))
+    open_run(root, experiment, one.task.facts())
+    find_tickets(one)
     return files(root)
 
 
@@ -61,7 +66,7 @@ def in_pieces(
 def refusal(factory: Factory, experiment: Experiment = OWN, **how: Any) -> str:
     """What a network is refused with before anything is written."""
     with pytest.raises(LotteryError) as caught:
-        check(experiment, setting(factory, **how))
+        check(own_session(factory, experiment, **how))
     return str(caught.value)
 
 

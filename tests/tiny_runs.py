@@ -6,16 +6,16 @@ import dataclasses
 import functools
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from lottery.cycle import Setting, find_tickets
-from lottery.disk_use import KeepWeights
+from lottery.cycle import find_tickets
 from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
 from lottery.progress import Watcher
 from lottery.records import Record
-from lottery.runs import open_run
-from training.batching import Batching
+from lottery.runs import Run, open_run
+from lottery.session import Session
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
 from training.environments import ENVIRONMENT
@@ -109,27 +109,20 @@ def rewinding_to(step: int, weights: str = "start", schedule: str = "rewind") ->
     )
 
 
+def session(
+    experiment: Experiment = TINY, root: Path = Path("tiny"), task: Task | None = None, **how: Any
+) -> Session:
+    """An experiment on a task, the digits unless said otherwise; nothing is written."""
+    return Session(experiment=experiment, run=Run(root), task=task or digits(), **how)
+
+
 def carry_out(
-    experiment: Experiment,
-    root: Path,
-    task: Task | None = None,
-    *,
-    watcher: Watcher | None = None,
-    at_once: int | None = None,
-    keep_weights: KeepWeights | None = None,
-    batching: Batching | None = None,
+    experiment: Experiment, root: Path, task: Task | None = None, **how: Any
 ) -> list[Record]:
     """Begin a run, or go on with it."""
-    task = digits() if task is None else task
-    run = open_run(root, experiment, task.facts())
-    setting = Setting(
-        task=task,
-        batching=batching,
-        at_once=at_once,
-        watcher=watcher or Watcher(),
-        keep_weights=keep_weights,
-    )
-    return find_tickets(experiment, run, setting)
+    one = session(experiment, root, task, **how)
+    open_run(root, experiment, one.task.facts())
+    return find_tickets(one)
 
 
 class StopAfter(Watcher):
