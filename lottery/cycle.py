@@ -21,8 +21,9 @@ from lottery.records import TICKET, Record, read_records
 from lottery.runs import Run, end_level
 from lottery.stacks import train_stack
 from lottery.starts import pruned_tickets, tensors_of
-from nas.catalog.building import build, counted_parameters
+from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
+from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
 from training.errors import LotteryError
 from training.noise import generator
