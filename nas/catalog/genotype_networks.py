@@ -67,7 +67,11 @@ GENOTYPE_NETWORKS = (
         f"your genotype; sizes, dropouts, start and decoder of enas-rnn: {ENAS_PAPER}; melodyguan/enas, ptb_final.sh",
         like="enas-rnn",
         accepts=(
-            *("ENAS recurrent", "enas_lm", "NAO recurrent", "NAO-WS recurrent", "DARTS recurrent"),
+            "ENAS recurrent",
+            "enas_lm",
+            "NAO recurrent",
+            "NAO-WS recurrent",
+            "DARTS recurrent",
         ),
     ),
 )
