@@ -27,10 +27,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.catalog.building import searched_language_model
 from nas.convolutional.cells import CellNetwork
 from nas.convolutional.layers import LayerNetwork
 from nas.genotypes.values import Genotype
+from nas.recurrent.searched_language_model import searched_language_model
 from nas.search.controller_config import CONTROLLERS, SpaceName
 from nas.search.enas import Enas
 from nas.search.shared import SharedNetwork, shared_network
@@ -40,7 +40,7 @@ from nas.search.spaces import (
     LayerSpace,
     RecurrentSpace,
     Space,
-    random_genotype,
+    random_choices,
 )
 from training.device import keep_freed_memory
 from training.noise import generator, set_noise
@@ -178,7 +178,7 @@ def pairs_of(case: Case, shared: SharedNetwork) -> list[tuple[Step, Step]]:
     """Of each architecture, a step with shared weights and one alone."""
     loss = loss_of(case, shared)
     draws = Random(0)
-    chosen = random_genotype(case.space, draws)
+    chosen = case.space.genotype(random_choices(case.space, draws))
     step = step_of(shared, shared.drawing(), lambda: loss(lambda *inputs: shared(chosen, *inputs)))
 
     def with_shared(genotype: Genotype) -> Step:
@@ -193,7 +193,9 @@ def pairs_of(case: Case, shared: SharedNetwork) -> list[tuple[Step, Step]]:
         network = alone(case, genotype)
         return step_of(network, network, lambda: loss(network))
 
-    genotypes = [random_genotype(case.space, draws) for _ in range(ARCHITECTURES)]
+    genotypes = [
+        case.space.genotype(random_choices(case.space, draws)) for _ in range(ARCHITECTURES)
+    ]
     return [(with_shared(genotype), by_itself(genotype)) for genotype in genotypes]
 
 

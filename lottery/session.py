@@ -13,8 +13,9 @@ from lottery.forward_pass import ForwardPass, trace
 from lottery.machine import StoreWeights
 from lottery.progress import Watcher
 from lottery.runs import Run
-from nas.catalog.building import build, counted_parameters
+from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
+from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
 from training.noise import generator
 from training.replicates import copied

@@ -83,7 +83,7 @@ def _record(
         origin="found" if rank else "random",
         rank=rank,
         choices=choices,
-        genotype=ENCODINGS[encoding](space.genotype(choices)),
+        genotype=ENCODINGS[encoding].print(space.genotype(choices)),
         encoding=encoding,
         parameters=5000 + sum(choices),
         round=3,

@@ -16,6 +16,16 @@ OURS = ("training", "nas", "lottery", "analysis", "tests", "benchmarks")
 MAY_IMPORT = {
     "training": ("training",),
     "nas": ("nas", "training"),
+    # Genotypes are values, networks are built from them, and the catalog names what builds a network.
+    "nas/genotypes": ("nas.genotypes", "training"),
+    "nas/convolutional": (
+        "nas.convolutional",
+        "nas.genotypes",
+        "nas.normalised_weights",
+        "training",
+    ),
+    "nas/recurrent": ("nas.recurrent", "nas.genotypes", "nas.normalised_weights", "training"),
+    "nas/catalog": ("nas.catalog", "nas.genotypes", "nas.normalised_weights", "training"),
     "lottery": ("lottery", "nas", "training"),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
     "analysis": (
@@ -31,7 +41,8 @@ TORCH_FREE = (
     *(
         "lottery.recipes.search_catalog",
         "nas.catalog.catalog",
-        "nas.genotypes.values",
+        "nas.genotypes.encodings",
+        "nas.genotypes.random_genotypes",
         "nas.search.spaces",
     ),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),

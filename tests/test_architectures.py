@@ -17,7 +17,7 @@ from lottery.cli.architectures import (
 )
 from nas.catalog.catalog import NETWORKS, entry
 from nas.catalog.entry import genotype_of
-from nas.catalog.given_genotypes import GIVEN
+from nas.catalog.genotype_networks import GENOTYPE_NETWORKS
 from nas.genotypes.convolutional_encodings import parse_enas_macro
 from nas.genotypes.encodings import ENCODINGS, genotype_texts, parse_genotype
 from nas.genotypes.published import ENAS_MICRO
@@ -27,11 +27,13 @@ from nas.genotypes.values import RecurrentGenotype
 from training.errors import LotteryError
 
 SEARCHED = sorted(
-    name for name, found in NETWORKS.items() if genotype_of(found, found.sizes) is not None
+    name for name, found in NETWORKS.items() if genotype_of(found, found.defaults) is not None
 )
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, found in NETWORKS.items() if not found.accepts)
+)
 def test_every_network_has_its_facts(name: str) -> None:
     facts = network_facts(entry(name))
     assert json.loads(json.dumps(facts)) == facts
@@ -41,7 +43,7 @@ def test_every_network_has_its_facts(name: str) -> None:
 
 @pytest.mark.parametrize("name", SEARCHED)
 def test_every_searched_network_is_drawn_with_all_its_operations(name: str) -> None:
-    found = genotype_of(entry(name), entry(name).sizes)
+    found = genotype_of(entry(name), entry(name).defaults)
     assert found is not None
     words = [text.get_text() for text in drawing(entry(name)).axes[0].texts]
     for operation, count in operations(found).items():
@@ -53,15 +55,14 @@ def test_every_searched_network_is_drawn_with_all_its_operations(name: str) -> N
 
 @pytest.mark.parametrize("name", SEARCHED)
 def test_every_searched_network_has_the_encoding_of_its_source(name: str) -> None:
-    found = genotype_of(entry(name), entry(name).sizes)
+    found = genotype_of(entry(name), entry(name).defaults)
     assert found is not None
-    encoding, texts = entry(name).encoding, genotype_texts(entry(name), found)
-    assert not encoding or encoding in texts
-    assert texts
+    texts = genotype_texts(entry(name).encoding, found)
+    assert entry(name).encoding in texts
     # What is printed can be given, with the word in brackets before it.
-    form = next(each for each in GIVEN.values() if {*texts} <= {*each.given})
+    form = next(each for each in GENOTYPE_NETWORKS if {*texts} <= {*each.accepts})
     for label, text in texts.items():
-        assert parse_genotype(f"{label}: {text}", form.given) == (label, found)
+        assert parse_genotype(f"{label}: {text}", form.accepts) == (label, found)
 
 
 def test_recurrent_cells_have_the_numbers_of_their_source() -> None:
@@ -73,7 +74,7 @@ def test_recurrent_cells_have_the_numbers_of_their_source() -> None:
     )
     # DARTS can't say a first activation other than tanh.
     cell = parse_enas_rnn("1 0 0")
-    assert genotype_texts(entry("random-rnn"), cell) == {"ENAS recurrent": "1 0 0"}
+    assert genotype_texts("ENAS recurrent", cell) == {"ENAS recurrent": "1 0 0"}
 
 
 def test_a_designed_network_counts_what_it_has() -> None:
@@ -110,7 +111,7 @@ def test_operations_are_counted_the_most_frequent_first() -> None:
 
 
 def test_a_random_network_is_the_one_of_its_default_seed() -> None:
-    sizes = entry("random-macro").sizes
+    sizes = entry("random-macro").defaults
     seed, layers = sizes["seed"], sizes["layers"]
     assert isinstance(seed, int)
     assert isinstance(layers, int)

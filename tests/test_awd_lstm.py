@@ -9,9 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.catalog.building import BUILDERS, build
-from nas.catalog.catalog import entry
-from nas.catalog.entry import check_size
+from nas.catalog.building import build
 from nas.recurrent.awd_lstm import awd_lstm, lstm_yu
 from nas.recurrent.cells import LSTMLayer
 from nas.recurrent.language_model import LanguageModel
@@ -49,9 +47,8 @@ def loss(network: LanguageModel) -> Tensor:
 
 def count(name: str, vocabulary: int, given: Mapping[str, object] | None = None) -> int:
     """The parameters at the catalog's sizes, without memory for them."""
-    sizes = check_size(entry(name), given or {})
     with torch.device("meta"):
-        network = BUILDERS[name](TextSpec(vocabulary=vocabulary), **sizes)
+        network = build(name, given or {}, TextSpec(vocabulary=vocabulary), torch.Generator("cpu"))
     return sum(p.numel() for p in network.parameters())
 
 

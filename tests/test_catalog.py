@@ -7,12 +7,15 @@ import sys
 
 import pytest
 
-from nas.catalog.catalog import NETWORKS, entry, is_own
+from nas.catalog.catalog import NETWORKS, entry, is_known
 from nas.catalog.designed_images import DESIGNED
 from nas.catalog.designed_text import LSTMS
-from nas.catalog.entry import MAX_SIZE, check_size, genotype_of
+from nas.catalog.entry import check_size, genotype_of
+from nas.catalog.genotype_networks import GENOTYPE_NETWORKS
 from nas.catalog.searched_images import SEARCHED
 from nas.catalog.searched_text import TEXT
+from nas.catalog.sizes import MAX_DEPTH, MAX_SIZE, Count, Counts, Probability, depth, seed, switch
+from nas.genotypes.encodings import ENCODINGS
 from nas.genotypes.published import ENAS_MICRO
 from nas.genotypes.random_genotypes import random_cells
 from training.errors import LotteryError
@@ -20,7 +23,8 @@ from training.specs import ImageSpec, TextSpec
 
 
 def test_names_are_unique() -> None:
-    assert len(NETWORKS) == len(SEARCHED) + len(DESIGNED) + len(TEXT) + len(LSTMS)
+    entries = (*SEARCHED, *DESIGNED, *TEXT, *LSTMS, *GENOTYPE_NETWORKS)
+    assert [found.name for found in entries] == [*NETWORKS]
 
 
 def test_entries_are_consistent() -> None:
@@ -30,20 +34,24 @@ def test_entries_are_consistent() -> None:
         assert found.task in ("images", "text")
         assert found.task == ("text" if isinstance(found.spec, TextSpec) else "images")
         drawn = "seed" in found.sizes
-        assert (found.genotype is not None) == (found.origin == "searched" and not drawn)
+        assert drawn == (found.drawn is not None)
+        needs = found.origin == "searched" and not found.accepts
+        assert (found.genotype is not None) == needs
+        assert bool(found.encoding) == (needs or drawn)
+        assert found.encoding in ("", *ENCODINGS)
         assert found.source
-        for figure in found.published:
-            assert figure.what
-            assert any(sign.isdigit() for sign in figure.value)
-            assert figure.source
+        for result in found.published:
+            assert result.what
+            assert any(sign.isdigit() for sign in result.value)
+            assert result.source
         assert check_size(found, {}) == {
             key: list(value) if isinstance(value, tuple) else value
-            for key, value in found.sizes.items()
+            for key, value in found.defaults.items()
         }
 
 
 def test_lookup_offers_near_names() -> None:
-    assert entry("awd-lstm").sizes["hidden"] == 1150
+    assert entry("awd-lstm").defaults["hidden"] == 1150
     with pytest.raises(LotteryError, match="no network 'awd-lstn'; did you mean awd-lstm"):
         entry("awd-lstn")
 
@@ -58,8 +66,9 @@ def test_networks_from_outside_have_entries() -> None:
     assert (own.origin, own.task, own.name) == ("own", "any", "some.module:make")
     assert residual.spec == ImageSpec(channels=3, height=224, width=224, classes=1000)
     assert own.spec is None
-    assert is_own(own.name)
-    assert not is_own(residual.name)
+    assert own.builder is None
+    assert not is_known(own.name)
+    assert not is_known(residual.name)
     with pytest.raises(LotteryError, match="resnet18 has no sizes, so 'depth' can't be set"):
         check_size(residual, {"depth": 3})
 
@@ -113,6 +122,21 @@ def test_impossible_sizes(name: str, given: dict[str, object], message: str) -> 
     assert message in str(caught.value)
 
 
+def test_sizes_know_what_they_can_be() -> None:
+    for name, found in NETWORKS.items():
+        for key, size in found.sizes.items():
+            # A default is possible.
+            size.checked(f"{key} of {name}", size.default)
+    assert (depth(3).least, depth(3).most, depth(2, least=0).least) == (1, MAX_DEPTH, 0)
+    assert (switch(1), seed(4)) == (Count(1, 0, 1), Count(4, 0, MAX_SIZE))
+    assert Count(3).checked("width", MAX_SIZE) == MAX_SIZE
+    assert Counts((3,)).checked("widths", (5, 4)) == [5, 4]
+    assert Probability(0.5).checked("dropout", 0) == 0.0
+    message = "^The size width of mine is 4, but it must be one of the whole numbers from 1 to 3.$"
+    with pytest.raises(LotteryError, match=message):
+        Count(2, 1, 3).checked("width of mine", 4)
+
+
 def test_the_catalog_is_torch_free() -> None:
     code = "import sys, nas.catalog.catalog, training.specs; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -122,8 +146,8 @@ def test_a_drawn_genotype_is_a_function_of_sizes() -> None:
     found = entry("random-micro")
     sizes = check_size(found, {"seed": 3, "nodes": 2})
     assert genotype_of(found, sizes) == random_cells(3, 2)
-    assert genotype_of(found, found.sizes) == random_cells(0, 5)
+    assert genotype_of(found, found.defaults) == random_cells(0, 5)
     assert genotype_of(entry("enas-micro"), {}) == ENAS_MICRO
-    assert genotype_of(entry("resnet"), entry("resnet").sizes) is None
+    assert genotype_of(entry("resnet"), entry("resnet").defaults) is None
     for drawn in filter(None, (each.drawn for each in NETWORKS.values())):
         assert set(drawn.sizes) <= {"seed", "nodes", "layers"}

@@ -26,7 +26,6 @@ from lottery.recipes import search_catalog as searches
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.runs import Run, stored_experiment
 from nas.catalog.catalog import NETWORKS
-from nas.catalog.given_genotypes import GIVEN
 from nas.genotypes.convolutional_encodings import print_enas_micro
 from nas.genotypes.darts_encoding import print_darts
 from nas.genotypes.published import ENAS_MICRO
@@ -351,7 +350,7 @@ def test_recipes(here: Path) -> None:
 
 def test_networks() -> None:
     listed = {row["network"]: row for row in json.loads(done("networks", "--json"))}
-    assert listed.keys() == NETWORKS.keys() | GIVEN.keys()
+    assert listed.keys() == NETWORKS.keys()
     assert "enas-micro" in done("networks")
     found = json.loads(done("networks", "lenet-300-100", "--json"))
     assert listed["lenet-300-100"] == found

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.convolutional.cells import Cell, CellNetwork
-from nas.convolutional.wirings import WIRINGS, Source
+from nas.convolutional.wirings import WIRINGS
 from nas.genotypes import published
 from nas.genotypes.values import CellGraph, ConvCellGenotype
 from tests.tiny_tasks import gradients_by_name
@@ -25,7 +25,7 @@ SUMS = CellGraph(nodes=(((0, SAME), (1, SAME)), ((0, SAME), (0, SAME))), output=
 
 
 def small(
-    wiring: Source = "enas",
+    wiring: str = "enas",
     seed: int = 0,
     *,
     spec: ImageSpec = SPEC,
@@ -57,7 +57,7 @@ def cell(
     *,
     stride: int = 1,
     older_is_larger: bool = False,
-    wiring: Source = "enas",
+    wiring: str = "enas",
     drop_path: float = 0.0,
 ) -> Cell:
     return Cell(
@@ -102,7 +102,7 @@ def weights(module: nn.Module) -> int:
     ],
 )
 def test_weights_of_the_releases(
-    wiring: Source, genotype: ConvCellGenotype, channels: int, normal_cells: int, expected: int
+    wiring: str, genotype: ConvCellGenotype, channels: int, normal_cells: int, expected: int
 ) -> None:
     with torch.device("meta"):
         network = CellNetwork(
@@ -131,7 +131,7 @@ def test_weights_of_the_releases(
     ],
 )
 def test_weights_of_the_auxiliary_heads(
-    wiring: Source, genotype: ConvCellGenotype, expected: int
+    wiring: str, genotype: ConvCellGenotype, expected: int
 ) -> None:
     with torch.device("meta"):
         network = CellNetwork(
@@ -167,7 +167,7 @@ def test_nao_leaves_inputs_of_equal_channels_alone_and_darts_calibrates_both() -
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_inputs_are_calibrated_and_loose_inputs_reduced(wiring: Source) -> None:
+def test_inputs_are_calibrated_and_loose_inputs_reduced(wiring: str) -> None:
     # State 0 is loose in a reduction cell: it must come out at half the size.
     graph = CellGraph(nodes=(((1, "max-3x3"), (1, "average-3x3")),), output=(0, 2))
     module = cell(graph, (5, 7), 6, stride=2, older_is_larger=True, wiring=wiring)
@@ -192,7 +192,7 @@ def test_stages(reductions: int, size: int) -> None:
 )
 @pytest.mark.parametrize("size", [(8, 8), (28, 28), (5, 9)])
 def test_any_genotype_takes_any_wiring_and_size(
-    wiring: Source, genotype: ConvCellGenotype, size: tuple[int, int]
+    wiring: str, genotype: ConvCellGenotype, size: tuple[int, int]
 ) -> None:
     spec = ImageSpec(channels=1, height=size[0], width=size[1], classes=3)
     network = small(wiring, spec=spec, genotype=genotype, reductions=2, auxiliary=1)
@@ -202,7 +202,7 @@ def test_any_genotype_takes_any_wiring_and_size(
 
 
 @pytest.mark.parametrize(("wiring", "rectified"), [("enas", True), ("nao", False)])
-def test_the_head_averages_and_classifies(wiring: Source, rectified: bool) -> None:
+def test_the_head_averages_and_classifies(wiring: str, rectified: bool) -> None:
     network = small(wiring, reductions=0)
     seen: list[Tensor] = []
     network.cells[-1].register_forward_hook(lambda module, args, out: seen.append(out))
@@ -219,7 +219,7 @@ def test_a_network_without_cells_classifies_its_stem() -> None:
 
 # With one normal cell a stage the cells are: normal, reduction, normal, reduction, normal.
 @pytest.mark.parametrize(("wiring", "index"), [("enas", 4), ("nao", 3), ("darts", 3)])
-def test_the_auxiliary_head_reads_the_cell_of_the_release(wiring: Source, index: int) -> None:
+def test_the_auxiliary_head_reads_the_cell_of_the_release(wiring: str, index: int) -> None:
     network = small(wiring, reductions=2, auxiliary=1)
     assert network.auxiliary is not None
     seen: list[Tensor] = []
@@ -254,7 +254,7 @@ def test_the_auxiliary_head_changes_neither_weights_nor_logits() -> None:
     ],
 )
 def test_drop_path_acts_where_and_as_strongly_as_released(
-    wiring: Source, normal: int, reducing: int, rates: list[float]
+    wiring: str, normal: int, reducing: int, rates: list[float]
 ) -> None:
     graph = CellGraph(
         nodes=(((0, "separable-3x3"), (1, SAME)), ((0, SAME), (0, SAME))), output=(2, 3)
@@ -294,7 +294,7 @@ def test_dropout_stands_before_the_classifier() -> None:
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_gradients_reach_every_weight(wiring: Source) -> None:
+def test_gradients_reach_every_weight(wiring: str) -> None:
     network = small(wiring, genotype=published.NAONET_A, reductions=2, auxiliary=1)
     logits, auxiliary = network(torch.randn(4, 3, 8, 8))
     torch.autograd.backward(logits.square().sum() + auxiliary.square().sum())
@@ -316,7 +316,7 @@ def test_an_auxiliary_head_needs_a_reduction() -> None:
 
 
 @pytest.mark.parametrize("wiring", WIRINGS)
-def test_channels_last_is_kept(wiring: Source) -> None:
+def test_channels_last_is_kept(wiring: str) -> None:
     network = small(wiring, genotype=published.DARTS_V2).to(memory_format=torch.channels_last)
     kept: list[bool] = []
     for module in network.cells:
@@ -342,7 +342,7 @@ def gradients_of(
 
 @pytest.mark.parametrize("wiring", WIRINGS)
 @pytest.mark.parametrize("batching", ["stacked", "looped"])
-def test_a_replicate_of_three_is_the_one_that_is_alone(wiring: Source, batching: Batching) -> None:
+def test_a_replicate_of_three_is_the_one_that_is_alone(wiring: str, batching: Batching) -> None:
     seeds = [1, 2, 3]
     genotype = ConvCellGenotype(
         normal=published.NAONET_A.normal, reduction=published.DARTS_V2.reduction

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from nas.genotypes.darts_encoding import (
     DARTS_WORDS,
-    MAX_CHARACTERS,
     parse_darts,
     parse_darts_recurrent,
     print_darts,
     print_darts_recurrent,
 )
+from nas.genotypes.darts_objects import MAX_CHARACTERS
 from nas.genotypes.values import (
     CONV_OPERATIONS,
     MAX_NODES,

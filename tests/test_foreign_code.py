@@ -17,7 +17,8 @@ from lottery.checks import check
 from lottery.cycle import find_tickets
 from lottery.planning import plan
 from lottery.runs import open_run
-from nas.catalog.outside_networks import code_of, import_factory, own_network, their_code
+from nas.catalog.outside_networks import code_of, own_network, their_code
+from nas.catalog.own_code import import_factory
 from tests.own_runs import OWN, carried_out, refusal, results, setting
 from tests.tiny_runs import StopAfter, files
 from training.checkpoints import tensors_from_bytes

@@ -12,11 +12,11 @@ from lottery.experiments import FoundBy, NetworkConfig
 from lottery.runs import Run, stored_experiment
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from nas.catalog.building import build
-from nas.catalog.catalog import entry
-from nas.catalog.given_genotypes import GIVEN
+from nas.catalog.catalog import NETWORKS, entry
+from nas.catalog.genotype_networks import GENOTYPE_NETWORKS
 from nas.genotypes.convolutional_encodings import print_enas_macro, print_enas_micro, print_nao
 from nas.genotypes.darts_encoding import print_darts, print_darts_recurrent
-from nas.genotypes.encodings import ENCODINGS, PARSERS, parse_genotype
+from nas.genotypes.encodings import ENCODINGS, parse_genotype
 from nas.genotypes.published import (
     DARTS_RNN_V1,
     DARTS_V2,
@@ -87,12 +87,15 @@ def test_a_given_recurrent_cell_is_the_published_one_in_the_language_model_of_en
 
 
 def test_every_encoding_is_read_and_said() -> None:
-    assert PARSERS.keys() - ENCODINGS.keys() == {"DARTS", "DARTS recurrent"}
-    for form in GIVEN.values():
-        assert set(form.given) <= PARSERS.keys()
+    rows = {name for name, encoding in ENCODINGS.items() if encoding.is_row}
+    assert ENCODINGS.keys() - rows == {"DARTS", "DARTS recurrent"}
+    assert {name for form in GENOTYPE_NETWORKS for name in form.accepts} == ENCODINGS.keys()
+    for form in GENOTYPE_NETWORKS:
         assert form.origin == "searched"
+        assert (form.genotype, form.encoding, form.published) == (None, "", ())
     assert (
-        parse_genotype(f" ENAS micro : {SHORT}", GIVEN["searched-cells"].given)[0] == "ENAS micro"
+        parse_genotype(f" ENAS micro : {SHORT}", NETWORKS["searched-cells"].accepts)[0]
+        == "ENAS micro"
     )
     assert (
         entry("searched-cells", f"NAO:{SHORT}").genotype == entry("searched-cells", SHORT).genotype
@@ -136,7 +139,7 @@ def test_what_is_no_genotype_is_refused_in_one_sentence(name: str, text: str, me
 
 def test_a_bare_row_of_integers_is_in_the_words_of_its_wiring() -> None:
     found = {
-        name: parse_genotype(SHORT, GIVEN[name].given)[0]
+        name: parse_genotype(SHORT, NETWORKS[name].accepts)[0]
         for name in ("searched-cells", "searched-cells-nao", "searched-cells-darts")
     }
     assert found == {
@@ -148,7 +151,7 @@ def test_a_bare_row_of_integers_is_in_the_words_of_its_wiring() -> None:
     with pytest.raises(
         LotteryError, match="a text in NAO or DARTS begins with that name and a colon"
     ):
-        parse_genotype(SHORT.replace("0 4", "0 12"), GIVEN["searched-cells"].given)
+        parse_genotype(SHORT.replace("0 4", "0 12"), NETWORKS["searched-cells"].accepts)
 
 
 def test_a_configuration_keeps_genotype_and_origin() -> None:

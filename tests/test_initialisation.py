@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from nas.convolutional.cells import CellNetwork
 from nas.convolutional.initialisation import Initialisation, initialise
 from nas.convolutional.layers import LayerNetwork
-from nas.convolutional.wirings import Source
 from nas.genotypes.published import ENAS_MACRO, ENAS_MICRO
 from nas.search.shared import shared_network
 from nas.search.spaces import CellSpace, LayerSpace, Space
@@ -95,7 +94,7 @@ def test_scales_of_batch_norm_are_uniform_in_darts() -> None:
     assert not norm.get_parameter("bias").any()
 
 
-def cells(wiring: Source) -> CellNetwork:
+def cells(wiring: str) -> CellNetwork:
     torch.manual_seed(0)
     return CellNetwork(
         SPEC,
@@ -121,7 +120,7 @@ def cells(wiring: Source) -> CellNetwork:
     ],
 )
 def test_a_network_of_cells_starts_as_its_source(
-    wiring: Source, depthwise: float, pointwise: float, scale: float
+    wiring: str, depthwise: float, pointwise: float, scale: float
 ) -> None:
     network = cells(wiring)
     last = network.cells[-1]

@@ -15,9 +15,10 @@ from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.language import LANGUAGE_RECIPES
 from lottery.recipes.searched_language import SEARCHED_LANGUAGE_RECIPES
 from lottery.recipes.small_language import MOST_NOISE, SMALL_LANGUAGE_RECIPES
-from nas.catalog.building import build, counted_parameters
+from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size
+from nas.convolutional.auxiliary import counted_parameters
 from nas.recurrent.language_model import LanguageModel
 from training.configs import AveragingConfig, TextTraining
 from training.specs import TextSpec

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from torch import nn
 
-from nas.catalog.building import BUILDERS, build
+from nas.catalog.building import build
 from nas.catalog.catalog import NETWORKS
-from nas.catalog.given_genotypes import GIVEN
 from nas.convolutional.cells import Cell, CellNetwork
 from nas.genotypes.random_genotypes import random_cells
 from nas.recurrent.language_model import LanguageModel
@@ -69,9 +70,17 @@ def count(name: str, spec: Spec, **size: object) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def test_every_name_has_a_builder() -> None:
-    assert NETWORKS.keys() == SMALL.keys()
-    assert BUILDERS.keys() == NETWORKS.keys() | GIVEN.keys()
+def test_every_entry_names_what_builds_it() -> None:
+    assert {name for name, found in NETWORKS.items() if not found.accepts} == SMALL.keys()
+    for found in NETWORKS.values():
+        assert found.builder is not None
+        # The networks themselves know no catalog.
+        assert found.builder.module.startswith(("nas.convolutional.", "nas.recurrent."))
+        drawing = found.drawn.sizes if found.drawn else ()
+        takes = found.defaults.keys() - {*drawing}
+        takes |= {"genotype"} if found.encoding or found.accepts else set()
+        # Raises where one is missing or unknown there.
+        inspect.signature(found.builder.load()).bind(found.spec, **dict.fromkeys(takes))
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
@@ -117,7 +126,7 @@ def test_networks_say_which_has_a_published_number_of_parameters() -> None:
     assert count("enas-micro", cifar, normal_cells=6) == 4_587_372
     assert count("nao-ws-cnn", cifar) == 2_466_252
     said = {
-        name: [f.what for f in NETWORKS[name].published if f.what.startswith("parameters")]
+        name: [r.what for r in NETWORKS[name].published if r.what.startswith("parameters")]
         for name in ("enas-micro", "nao-ws-cnn")
     }
     assert said["enas-micro"][0] == "parameters; enas-micro has 4,587,372 with normal_cells 6"
@@ -174,7 +183,7 @@ def test_torch_dropouts_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     def with_dropout(spec: ImageSpec, *, widths: list[int]) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(768, widths[0]))
 
-    monkeypatch.setitem(BUILDERS, "lenet-300-100", with_dropout)
+    monkeypatch.setattr("nas.convolutional.lenet.LeNet", with_dropout)
     replaced = [m for m in small("lenet-300-100").modules() if isinstance(m, Dropout)]
     assert [dropout.p for dropout in replaced] == [0.3]
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from nas.catalog.building import BUILDERS, build
-from nas.catalog.catalog import entry
+from nas.catalog.building import build
 from nas.recurrent.awd_lstm import awd_lstm
 from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.on_lstm import OrderedLSTMLayer, gate_distances, on_lstm
@@ -105,7 +104,7 @@ def test_published_parameter_count() -> None:
     for (inputs, h), expected in layers.items():
         assert (4 * h + 2 * (h // 10)) * (inputs + h + 2) == expected
     with torch.device("meta"):
-        network = BUILDERS["on-lstm"](TextSpec(vocabulary=10_000), **entry("on-lstm").sizes)
+        network = build("on-lstm", {}, TextSpec(vocabulary=10_000), torch.Generator("cpu"))
     assert isinstance(network, LanguageModel)
     counts = [sum(p.numel() for p in core.parameters()) for core in network.cores]
     assert counts == [*layers.values()]

@@ -16,10 +16,10 @@ from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.outside_networks import (
     Factory,
-    import_factory,
     own_network,
     replace_stochastic_depth,
 )
+from nas.catalog.own_code import import_factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
 from training.noise import Dropout

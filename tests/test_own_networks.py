@@ -23,7 +23,8 @@ from lottery.experiments import Experiment, NetworkConfig
 from lottery.records import Record
 from lottery.runs import Run, open_run, stored_experiment
 from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
-from nas.catalog.outside_networks import Factory, import_factory
+from nas.catalog.outside_networks import Factory
+from nas.catalog.own_code import import_factory
 from nas.convolutional.auxiliary import AuxiliaryHead
 from nas.recurrent.gru import gru
 from tests.commands import done, refused

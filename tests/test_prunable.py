@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from lottery.pruning.prunable import left_whole, prunable_names
-from nas.catalog.building import build, counted_parameters
-from nas.convolutional.auxiliary import AuxiliaryHead
+from nas.catalog.building import build
+from nas.convolutional.auxiliary import AuxiliaryHead, counted_parameters
 from nas.normalised_weights import bear_zeros
 from tests.test_normalised_weights import NORMALISED
 from training.errors import LotteryError

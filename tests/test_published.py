@@ -174,13 +174,13 @@ def test_entries_say_what_they_are() -> None:
     for entry in SEARCHED:
         assert entry.spec == ImageSpec(channels=3, height=32, width=32, classes=10)
         assert entry.source and entry.summary
-        assert check_size(entry, {}) == entry.sizes
+        assert check_size(entry, {}) == entry.defaults
         if entry.name.startswith("random-"):
             assert entry.genotype is None and not entry.published
         else:
             assert entry.genotype is not None and entry.origin == "searched"
-            assert all(figure.value and figure.source for figure in entry.published)
-            assert any("test error" in figure.what for figure in entry.published)
+            assert all(result.value and result.source for result in entry.published)
+            assert any("test error" in result.what for result in entry.published)
 
 
 def test_entries_for_text_say_what_they_are() -> None:
@@ -188,11 +188,11 @@ def test_entries_for_text_say_what_they_are() -> None:
         *("enas-rnn", "enas-lm", "nao-rnn", "nao-ws-rnn", "darts-rnn-v1", "darts-rnn-v2")
     ]
     for entry in TEXT:
-        assert check_size(entry, {}) == entry.sizes
-        assert any("perplexity, " in figure.what for figure in entry.published) == (
+        assert check_size(entry, {}) == entry.defaults
+        assert any("perplexity, " in result.what for result in entry.published) == (
             entry.origin == "searched"
         )
-    sizes = {entry.name: entry.sizes for entry in TEXT}
+    sizes = {entry.name: entry.defaults for entry in TEXT}
     assert sizes["random-rnn"] == {**sizes["enas-rnn"], "seed": 0, "nodes": 12}
     # The two trainers are one, but for the dropout of words.
     assert sizes["darts-rnn-v1"] == {**sizes["nao-rnn"], "dropout_embedding": 0.1}
@@ -202,10 +202,10 @@ def test_sizes_fit_the_genotype() -> None:
     for entry in SEARCHED:
         layerwise = isinstance(entry.genotype, LayerwiseGenotype) or "layers" in entry.sizes
         assert ("normal_cells" in entry.sizes) != layerwise
-        assert entry.sizes["channels"] == (96 if layerwise else 36)
+        assert entry.defaults["channels"] == (96 if layerwise else 36)
 
 
 def test_twenty_cells_of_darts() -> None:
-    sizes = next(entry.sizes for entry in SEARCHED if entry.name == "darts-v2")
+    sizes = next(entry.defaults for entry in SEARCHED if entry.name == "darts-v2")
     # Three stages of 6 normal cells and the 2 reductions between them.
     assert sizes["normal_cells"] == 6 and sizes["reductions"] == 2

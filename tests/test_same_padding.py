@@ -11,7 +11,6 @@ from torch import nn
 from nas.convolutional.cells import CellNetwork
 from nas.convolutional.operations import ENAS_OPERATIONS, OPERATIONS
 from nas.convolutional.same_padding import SameConvolution, SamePool, same_padding
-from nas.convolutional.wirings import Source
 from nas.genotypes.published import ENAS_MICRO
 from training.specs import ImageSpec
 
@@ -95,7 +94,7 @@ def test_enas_pads_as_same_is_defined(word: str, height: int, width: int, stride
 
 
 @pytest.mark.parametrize(("wiring", "same"), [("enas", True), ("nao", False), ("darts", False)])
-def test_only_networks_that_are_wired_as_enas_pad_so(wiring: Source, same: bool) -> None:
+def test_only_networks_that_are_wired_as_enas_pad_so(wiring: str, same: bool) -> None:
     network = CellNetwork(
         ImageSpec(channels=3, height=8, width=8, classes=10),
         genotype=ENAS_MICRO,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.genotypes.encodings import PARSERS
+from nas.genotypes.encodings import ENCODINGS
 from nas.search.alone import genotype_text
 from nas.search.configs import SearchConfig, encoding_of, space_of
 from nas.search.controller_config import CONTROLLERS
@@ -91,7 +91,7 @@ def test_genotypes_are_written_in_an_encoding_that_reads_them(space: str, words:
     config = from_plain(SearchConfig, plain)
     for choices in different(space_of(config), 10, draws(0, "texts")):
         text = genotype_text(config, choices)
-        assert PARSERS[encoding_of(config)](text) == space_of(config).genotype(choices)
+        assert ENCODINGS[encoding_of(config)].parse(text) == space_of(config).genotype(choices)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from lottery.recipes.search_catalog import (
 )
 from lottery.recipes.searches import FULL_SEARCHES
 from lottery.recipes.small_strategies import nao_changes
-from nas.catalog.building import RELEASES, build
+from nas.catalog.building import build
+from nas.recurrent.searched_language_model import RELEASES
 from nas.search.alone import alone_network
 from nas.search.configs import SearchConfig, network_of, space_of
 from nas.search.records import SEARCH, read_config, read_result

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from nas.catalog.building import searched_language_model
 from nas.genotypes.values import RecurrentGenotype
 from nas.recurrent.language_model import LanguageModel
+from nas.recurrent.searched_language_model import searched_language_model
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.spaces import RecurrentSpace, random_choices
 from tests.shared_checks import assert_as_alone, gradients, live

@@ -18,7 +18,7 @@ from analysis.tables import LAYERS, read_study
 from lottery.cli.architectures import draw_genotype
 from lottery.cli.showing import print_table
 from lottery.readings import Reading, write_readings
-from nas.genotypes.encodings import PARSERS
+from nas.genotypes.encodings import ENCODINGS
 from tests.commands import done, lottery, refused
 from tests.fake_runs import perplexity_curve, write_run
 from tests.fake_searches import write_search
@@ -194,5 +194,5 @@ def test_searches_with_hostile_names(tmp_path: Path) -> None:
     ],
 )
 def test_drawings_have_dollars_in_their_titles(encoding: str, text: str) -> None:
-    figure = draw_genotype("a$b_{c", PARSERS[encoding](text))
+    figure = draw_genotype("a$b_{c", ENCODINGS[encoding].parse(text))
     assert figure.axes[0].texts[0].get_text().startswith("a$b_{c: ")

@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.catalog.entry import NetworkEntry, genotype_of
-from nas.genotypes.encodings import genotype_texts, missing_genotype
+from nas.catalog.entry import NetworkEntry, genotype_of, missing_genotype
+from nas.genotypes.encodings import genotype_texts
 from nas.genotypes.values import (
     CellGraph,
     ConvCellGenotype,
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from analysis.graphs import Graph
 
 
-def network_facts(entry: NetworkEntry, given: str = "") -> dict[str, Any]:
+def network_facts(entry: NetworkEntry, genotype_text: str = "") -> dict[str, Any]:
     """All that is known of a network, as plain JSON values.
 
     Args:
         entry: of the network.
-        given: the text of its genotype, where that is given; without it there are no parameters to count.
+        genotype_text: of a network that accepts one; without it there are no parameters to count.
 
     Raises:
         LotteryError: torchvision has no such network, or it is code of the user's own.
     """
-    genotype = genotype_of(entry, entry.sizes)
+    genotype = genotype_of(entry, entry.defaults)
     return {
         "network": entry.name,
         "origin": entry.origin,
@@ -44,17 +44,19 @@ def network_facts(entry: NetworkEntry, given: str = "") -> dict[str, Any]:
         "what": entry.summary,
         "source": entry.source,
         "spec": dataclasses.asdict(published_spec(entry)),
-        "sizes": {key: list(v) if isinstance(v, tuple) else v for key, v in entry.sizes.items()},
-        "parameters": None if entry.given and not given else count_parameters(entry, given),
-        "published": [dataclasses.asdict(figure) for figure in entry.published],
-        "genotype": {} if genotype is None else genotype_texts(entry, genotype),
+        "sizes": {key: list(v) if isinstance(v, tuple) else v for key, v in entry.defaults.items()},
+        "parameters": None
+        if entry.accepts and not genotype_text
+        else count_parameters(entry, genotype_text),
+        "published": [dataclasses.asdict(result) for result in entry.published],
+        "genotype": {} if genotype is None else genotype_texts(entry.encoding, genotype),
         "operations": {} if genotype is None else operations(genotype),
     }
 
 
-def network_rows(entry: NetworkEntry, given: str = "") -> list[dict[str, str]]:
+def network_rows(entry: NetworkEntry, genotype_text: str = "") -> list[dict[str, str]]:
     """The facts as rows of a table, without the genotype's texts; see `network_facts`."""
-    facts = network_facts(entry, given)
+    facts = network_facts(entry, genotype_text)
     sizes = ", ".join(f"{key} {_words(value)}" for key, value in facts["sizes"].items())
     counts = ", ".join(f"{count} x {word}" for word, count in facts["operations"].items())
     rows = [{"field": key, "value": facts[key]} for key in ("network", "origin", "for")]
@@ -70,10 +72,10 @@ def network_rows(entry: NetworkEntry, given: str = "") -> list[dict[str, str]]:
             else f"{counted:,} for {shape}",
         },
     ]
-    if entry.given:
-        rows.append({"field": "encodings", "value": ", ".join(entry.given)})
-    for figure in entry.published:
-        value = f"{figure.what}: {figure.value} ({figure.source})"
+    if entry.accepts:
+        rows.append({"field": "encodings", "value": ", ".join(entry.accepts)})
+    for result in entry.published:
+        value = f"{result.what}: {result.value} ({result.source})"
         rows.append({"field": "published", "value": value})
     return [*rows, {"field": "operations", "value": counts}] if counts else rows
 
@@ -92,21 +94,22 @@ def published_spec(entry: NetworkEntry) -> Spec:
     return entry.spec
 
 
-def count_parameters(entry: NetworkEntry, given: str = "") -> int:
+def count_parameters(entry: NetworkEntry, genotype_text: str = "") -> int:
     """The exact number of parameters at the published sizes.
 
     No memory is taken for them, but where a network computes its own widths with tensors: torchvision's RegNets do.
     """
     import torch
 
-    from nas.catalog.building import build, counted_parameters
+    from nas.catalog.building import build
+    from nas.convolutional.auxiliary import counted_parameters
 
     spec, generator = published_spec(entry), torch.Generator("cpu")
     try:
         with torch.device("meta"):
-            network = build(entry.name, {}, spec, generator, genotype=given)
+            network = build(entry.name, {}, spec, generator, genotype=genotype_text)
     except NotImplementedError:
-        network = build(entry.name, {}, spec, generator, genotype=given)
+        network = build(entry.name, {}, spec, generator, genotype=genotype_text)
     return sum(parameter.numel() for parameter in counted_parameters(network).values())
 
 
@@ -128,8 +131,8 @@ def drawing(entry: NetworkEntry) -> Figure:
     Raises:
         LotteryError: it has none.
     """
-    genotype = genotype_of(entry, entry.sizes)
-    if genotype is None and entry.given:
+    genotype = genotype_of(entry, entry.defaults)
+    if genotype is None and entry.accepts:
         raise missing_genotype(entry)
     if genotype is None:
         raise LotteryError(

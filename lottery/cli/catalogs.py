@@ -119,13 +119,13 @@ def networks(
         raise LotteryError("--genotype is of one network; name it, as in networks searched-cells.")
     if genotype is not None and not genotype.strip():
         raise LotteryError("--genotype is empty; give the genotype as text, or leave it out.")
-    given = genotype or ""
+    text = genotype or ""
     if name is None:
         _list_networks(as_json)
     elif not draw:
-        _show_network(entry(name, given), given, as_json)
+        _show_network(entry(name, text), text, as_json)
     else:
-        path = save_drawing(entry(name, given), out)
+        path = save_drawing(entry(name, text), out)
         if as_json:
             print_json({"drawing": str(path)})
         else:
@@ -134,9 +134,8 @@ def networks(
 
 def _list_networks(as_json: bool) -> None:
     from nas.catalog.catalog import NETWORKS
-    from nas.catalog.given_genotypes import GIVEN
 
-    listed = [*NETWORKS.values(), *GIVEN.values()]
+    listed = [*NETWORKS.values()]
     if as_json:
         from lottery.cli.architectures import network_facts
 
@@ -156,17 +155,17 @@ def _list_networks(as_json: bool) -> None:
     )
 
 
-def _show_network(found: NetworkEntry, given: str, as_json: bool) -> None:
+def _show_network(found: NetworkEntry, genotype_text: str, as_json: bool) -> None:
     from lottery.cli.architectures import network_facts, network_rows
     from nas.catalog.entry import genotype_of
     from nas.genotypes.encodings import genotype_texts
 
     if as_json:
-        print_json(network_facts(found, given))
+        print_json(network_facts(found, genotype_text))
         return
-    print_table(network_rows(found, given))
-    genotype = genotype_of(found, found.sizes)
+    print_table(network_rows(found, genotype_text))
+    genotype = genotype_of(found, found.defaults)
     if genotype is not None:
-        for encoding, text in genotype_texts(found, genotype).items():
+        for encoding, text in genotype_texts(found.encoding, genotype).items():
             # Not in the table, whose lines break: a genotype is copied whole.
             say("", f"genotype ({encoding})", text)

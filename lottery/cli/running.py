@@ -95,7 +95,7 @@ def with_network(experiment: Experiment, network: str) -> Experiment:
     if network == experiment.network.name:
         return experiment
     name = f"{experiment.name}-{re.sub('[^A-Za-z0-9._-]+', '-', network)}"
-    kept = experiment.network if entry(network).given else NetworkConfig(name=network)
+    kept = experiment.network if entry(network).accepts else NetworkConfig(name=network)
     config = NetworkConfig(name=network, genotype=kept.genotype, found=kept.found)
     return dataclasses.replace(experiment, name=name, network=config)
 
@@ -110,11 +110,11 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
     Raises:
         LotteryError: it can't be imported.
     """
-    from nas.catalog.catalog import is_own
+    from nas.catalog.catalog import entry
 
-    if network is None or network != experiment.network.name or not is_own(network):
+    if network is None or network != experiment.network.name or entry(network).origin != "own":
         return None
-    from nas.catalog.outside_networks import import_factory
+    from nas.catalog.own_code import import_factory
 
     return import_factory(network, Path.cwd())
 

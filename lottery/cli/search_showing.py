@@ -12,7 +12,7 @@ from lottery.cli.terminal import say
 from lottery.recipes.search_catalog import SEARCHES, architectures_alone
 from nas.search.configs import SearchConfig
 from nas.search.records import DRAWING, SearchRecord, is_search
-from training.errors import LotteryError, visible
+from training.errors import LotteryError, chosen, visible
 
 SHOWN = 10
 DRAWN = 3
@@ -116,7 +116,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
     """Draw the best architectures into the search's folder, unless they are there."""
     from analysis.rendering import render
     from lottery.cli.architectures import draw_genotype
-    from nas.genotypes.encodings import PARSERS
+    from nas.genotypes.encodings import ENCODINGS
     from training.folders import Folder
 
     folder = Folder(root)
@@ -126,7 +126,7 @@ def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
         names = {kind: DRAWING.format(rank=record.rank, format=kind) for kind in FORMATS}
         if all(folder.holds(name) for name in names.values()):
             continue
-        genotype = PARSERS[record.encoding](record.genotype)
+        genotype = chosen("encoding", record.encoding, ENCODINGS).parse(record.genotype)
         figure = draw_genotype(visible(f"{record.run}, rank {record.rank}"), genotype)
         for kind, name in names.items():
             folder.write(name, render(figure, kind, salt=name))

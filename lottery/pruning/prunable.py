@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.prune import BasePruningMethod
 
-from nas.catalog.building import counted_parameters
+from nas.convolutional.auxiliary import counted_parameters
 from nas.normalised_weights import gains, is_normalisation
 from nas.recurrent.cells import RecurrentCore
 from training.errors import LotteryError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lottery.experiments import Experiment
 from nas.catalog.catalog import entry
-from nas.catalog.entry import Size
+from nas.catalog.sizes import SizeValue
 from training.configs import AveragingConfig, TextTraining, TrainingConfig
 from training.steps import Steps
 
@@ -34,7 +34,7 @@ def _trained(recipe: Experiment, change: Callable[[TrainingConfig], TrainingConf
     return dataclasses.replace(recipe, training=change(recipe.training))
 
 
-def _sized(recipe: Experiment, name: str, value: Size) -> Experiment:
+def _sized(recipe: Experiment, name: str, value: SizeValue) -> Experiment:
     network = recipe.network
     return dataclasses.replace(
         recipe, network=dataclasses.replace(network, size={**network.size, name: value})
@@ -76,7 +76,7 @@ def _without_regularisation(training: TrainingConfig) -> TrainingConfig:
 
 def _with_full_embedding(recipe: Experiment) -> Experiment:
     """The embedding, and with it the last layer, as wide as the others."""
-    sizes = {**entry(recipe.network.name).sizes, **recipe.network.size}
+    sizes = {**entry(recipe.network.name).defaults, **recipe.network.size}
     return _sized(recipe, "embedding", sizes["hidden"])
 
 

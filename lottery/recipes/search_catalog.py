@@ -12,7 +12,7 @@ from lottery.recipes.catalog import recipe
 from lottery.recipes.searches import FULL_SEARCHES
 from lottery.recipes.small_searches import SMALL_SEARCHES
 from lottery.recipes.small_strategies import small_nao
-from nas.catalog.given_genotypes import GIVEN
+from nas.catalog.catalog import entry
 from nas.search.configs import SearchConfig, network_of
 from nas.search.controller_config import SpaceName
 from nas.search.records import SearchRecord, read_config, read_result
@@ -177,7 +177,7 @@ def found_network(
 ) -> NetworkConfig:
     """An architecture that a search found, in the sizes of another network where it has these too."""
     name = network_of(config)
-    sizes = {key: value for key, value in base.size.items() if key in GIVEN[name].sizes}
+    sizes = {key: value for key, value in base.size.items() if key in entry(name).sizes}
     return NetworkConfig(name=name, size=sizes, genotype=genotype_text(found), found=by)
 
 

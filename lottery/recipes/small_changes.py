@@ -50,7 +50,7 @@ def source_of(full: Experiment, changes: Sequence[str]) -> str:
 
 def changed_sizes(full: NetworkConfig, made: NetworkConfig) -> list[str]:
     """Each size of the network that differs."""
-    sizes = {**entry(full.name).sizes, **full.size}
+    sizes = {**entry(full.name).defaults, **full.size}
     return [
         f"{name} {_in_words(value)} in place of {_in_words(sizes[name])}"
         for name, value in made.size.items()

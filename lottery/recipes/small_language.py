@@ -82,7 +82,7 @@ def small_text(
 
 def _quieter(network: NetworkConfig) -> dict[str, int | float | tuple[int, ...]]:
     """The sizes of a recipe's network, each of its probabilities of dropping at most `MOST_NOISE`."""
-    noise = {k: v for k, v in entry(network.name).sizes.items() if isinstance(v, float)}
+    noise = {k: v for k, v in entry(network.name).defaults.items() if isinstance(v, float)}
     return quieter({**noise, **network.size}, MOST_NOISE)
 
 

@@ -1,4 +1,4 @@
-"""Networks by name: the published ones, torchvision's, and the user's own; torch-free."""
+"""Networks by name: the published ones, those of your genotype, torchvision's, and the user's own; torch-free."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import re
 
 from nas.catalog.designed_images import DESIGNED
 from nas.catalog.designed_text import LSTMS
-from nas.catalog.entry import IMAGENET, NetworkEntry, image_entry
-from nas.catalog.given_genotypes import GIVEN
+from nas.catalog.entry import IMAGENET, Builder, NetworkEntry, network_entry, with_genotype
+from nas.catalog.genotype_networks import GENOTYPE_NETWORKS
 from nas.catalog.searched_images import SEARCHED
 from nas.catalog.searched_text import TEXT
-from nas.genotypes.encodings import given_genotype
-from training.errors import LotteryError, unknown
+from training.errors import LotteryError, chosen
 
 NETWORKS: dict[str, NetworkEntry] = {
-    entry.name: entry for entry in (*SEARCHED, *DESIGNED, *TEXT, *LSTMS)
+    entry.name: entry for entry in (*SEARCHED, *DESIGNED, *TEXT, *LSTMS, *GENOTYPE_NETWORKS)
 }
 
 TORCHVISION = "torchvision/"
@@ -22,12 +21,7 @@ TORCHVISION = "torchvision/"
 
 def is_known(name: str) -> bool:
     """Whether a network is one of this project's own."""
-    return name in NETWORKS or name in GIVEN
-
-
-def is_own(name: str) -> bool:
-    """Whether a name is `package.module:factory`, code of the user's own."""
-    return ":" in name
+    return name in NETWORKS
 
 
 def own_parts(name: str) -> tuple[str, str]:
@@ -53,19 +47,18 @@ def entry(name: str, genotype: str = "") -> NetworkEntry:
 
     Args:
         name: of the network.
-        genotype: of one in `GIVEN`, as text; its entry is without one where this is left out.
+        genotype: of one that accepts one, as text; its entry is without one where this is left out.
 
     Raises:
         LotteryError: there is none, near names are offered; or the name or the genotype is malformed, or it takes none.
     """
-    if is_own(name):
-        return given_genotype(_own(name), genotype)
-    if name.startswith(TORCHVISION):
-        return given_genotype(_torchvision(name), genotype)
-    known = {**NETWORKS, **GIVEN}
-    if name not in known:
-        raise unknown("network", name, known, "lottery networks")
-    return given_genotype(known[name], genotype)
+    if ":" in name:
+        found = _own(name)
+    elif name.startswith(TORCHVISION):
+        found = _torchvision(name)
+    else:
+        found = chosen("network", name, NETWORKS, "lottery networks")
+    return with_genotype(found, genotype)
 
 
 def _own(name: str) -> NetworkEntry:
@@ -76,13 +69,19 @@ def _own(name: str) -> NetworkEntry:
         task="any",
         summary="your own",
         source=name,
-        genotype=None,
+        builder=None,
         sizes={},
         spec=None,
     )
 
 
 def _torchvision(name: str) -> NetworkEntry:
-    summary = "classification network of torchvision, without its trained weights"
-    source = f"torchvision.models.{name.removeprefix(TORCHVISION)}"
-    return image_entry(name, summary, source, {}, spec=IMAGENET)
+    model = name.removeprefix(TORCHVISION)
+    return network_entry(
+        name,
+        "classification network of torchvision, without its trained weights",
+        f"torchvision.models.{model}",
+        IMAGENET,
+        Builder("nas.catalog.outside_networks", "torchvision_network", {"model": model}),
+        {},
+    )

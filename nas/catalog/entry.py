@@ -1,35 +1,34 @@
-"""What is known of a network before it is built, and the sizes that it can take; torch-free."""
+"""What is known of a network before it is built: where it comes from, its sizes, and what builds it; torch-free."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from nas.catalog.sizes import Size, SizeValue
+from nas.genotypes.encodings import parse_genotype
 from nas.genotypes.values import Genotype
-from training.errors import LotteryError, shown, unknown
+from training.errors import LotteryError, chosen
 from training.specs import ImageSpec, Spec, TextSpec
 
-Size = int | float | tuple[int, ...]
-
-# The widest published layer is far below; a slip of the keyboard should not ask for terabytes.
-MAX_SIZE = 65_536
-# The sizes that count layers, cells or nodes, and the most of them: ResNet-1202's (He et al. 2016, section 4.2).
-DEPTHS = frozenset({"depth", "layers", "normal_cells", "reductions", "nodes"})
-MAX_DEPTH = 1202
-# The sizes that may be 0; every other integer is at least 1.
-MAY_BE_ZERO = frozenset({"reductions", "auxiliary", "seed", "second_bias", "tied"})
-# The sizes that are off or on: 0 or 1.
-SWITCHES = frozenset({"auxiliary", "second_bias", "tied"})
+if TYPE_CHECKING:
+    from torch import nn
 
 CIFAR_10 = ImageSpec(channels=3, height=32, width=32, classes=10)
 MNIST = ImageSpec(channels=1, height=28, width=28, classes=10)
 IMAGENET = ImageSpec(channels=3, height=224, width=224, classes=1000)
 PENN_TREEBANK = TextSpec(vocabulary=10_000)
+WIKITEXT_2 = TextSpec(vocabulary=33_278)
+
+# What a network is for, by the spec that it is built for.
+TASKS: dict[type[ImageSpec] | type[TextSpec], str] = {ImageSpec: "images", TextSpec: "text"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class PublishedResult:
     """A number that a source publishes of a network.
 
     Attributes:
@@ -41,6 +40,26 @@ class Figure:
     what: str
     value: str
     source: str
+
+
+@dataclass(frozen=True)
+class Builder:
+    """What builds a network; its module, which needs torch, is imported only then.
+
+    Attributes:
+        module: that it is in.
+        name: of the class or function there, which takes (spec, **sizes), with `genotype` too where the catalog has or
+            draws one.
+        options: what else it takes, the same at every size.
+    """
+
+    module: str
+    name: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def load(self) -> Callable[..., nn.Module]:
+        """The class or function, with its options."""
+        return partial(getattr(importlib.import_module(self.module), self.name), **self.options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,14 +85,16 @@ class NetworkEntry:
         task: "images" or "text"; "any" for a network of the user's own.
         summary: one line for lists.
         source: the paper or the file that it comes from.
-        genotype: of a searched network; None for one that is designed or drawn.
-        sizes: name -> default; a float is a dropout probability, an int or a tuple of ints counts units.
+        builder: what builds it; None for a network of the user's own, whose code is imported only where the command
+            line names it.
+        sizes: by name.
         spec: the shape of the data that it was published for; None for a network of the user's own.
-        published: figures of its source.
-        encoding: in which its source writes genotypes, a name of `nas.genotypes.encodings.ENCODINGS`; "" where it has
-            none but that of DARTS.
+        genotype: of a searched network; None for one that is designed or drawn.
+        encoding: in which its source writes genotypes, a name of `nas.genotypes.encodings.ENCODINGS`; "" for a network
+            without a genotype.
         drawn: how the genotype of a random network comes from its sizes.
-        given: the encodings that its genotype may be given in, the usual one first; () where none is to be given.
+        accepts: the encodings in which a user gives its genotype, the usual one first; () where none is to be given.
+        published: results of its source.
     """
 
     name: str
@@ -81,42 +102,50 @@ class NetworkEntry:
     task: str
     summary: str
     source: str
-    genotype: Genotype | None
+    builder: Builder | None
     sizes: Mapping[str, Size]
     spec: Spec | None
-    published: tuple[Figure, ...] = ()
+    genotype: Genotype | None = None
     encoding: str = ""
     drawn: Drawn | None = None
-    given: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
+    published: tuple[PublishedResult, ...] = ()
+
+    @property
+    def defaults(self) -> dict[str, SizeValue]:
+        """The published sizes, by name."""
+        return {name: size.default for name, size in self.sizes.items()}
 
 
-def image_entry(
+def network_entry(
     name: str,
     summary: str,
     source: str,
+    spec: Spec,
+    builder: Builder,
     sizes: Mapping[str, Size],
-    *published: Figure,
-    spec: ImageSpec = CIFAR_10,
+    *published: PublishedResult,
     genotype: Genotype | None = None,
     encoding: str = "",
     drawn: Drawn | None = None,
 ) -> NetworkEntry:
-    """A network for images, for CIFAR-10 unless said otherwise; it is searched where it has a genotype.
+    """A published network; it is searched where it has a genotype.
 
     One that is drawn is found by no search: it stands on the other side of that contest, as a designed one does.
     """
     return NetworkEntry(
         name=name,
         origin="designed" if genotype is None else "searched",
-        task="images",
+        task=TASKS[type(spec)],
         summary=summary,
         source=source,
-        genotype=genotype,
+        builder=builder,
         sizes=sizes,
         spec=spec,
-        published=published,
+        genotype=genotype,
         encoding=encoding,
         drawn=drawn,
+        published=published,
     )
 
 
@@ -129,6 +158,34 @@ def genotype_of(entry: NetworkEntry, sizes: Mapping[str, Any]) -> Genotype | Non
     if entry.drawn is None:
         return entry.genotype
     return entry.drawn.draw(*(sizes[name] for name in entry.drawn.sizes))
+
+
+def with_genotype(entry: NetworkEntry, text: str) -> NetworkEntry:
+    """The entry of a network with the genotype that a user gives for it.
+
+    Args:
+        entry: of the network.
+        text: of the genotype, see `nas.genotypes.encodings.parse_genotype`; the entry stays as it is where it is "".
+
+    Raises:
+        LotteryError: the network has a genotype of its own or none, or the text is malformed.
+    """
+    if not text:
+        return entry
+    if not entry.accepts:
+        raise LotteryError(
+            f"{entry.name} takes no genotype; leave it out, or choose a network of a given one, such as searched-cells."
+        )
+    encoding, genotype = parse_genotype(text, entry.accepts)
+    return replace(entry, genotype=genotype, encoding=encoding)
+
+
+def missing_genotype(entry: NetworkEntry) -> LotteryError:
+    """The error for a network that needs a genotype and has none."""
+    return LotteryError(
+        f"{entry.name} needs a genotype, in one of the encodings {', '.join(entry.accepts)}; give it with "
+        "--set 'network.genotype=0 2 0 0 ...' or, for lottery networks, with --genotype."
+    )
 
 
 def check_size(entry: NetworkEntry, given: Mapping[str, object]) -> dict[str, Any]:
@@ -145,39 +202,10 @@ def check_size(entry: NetworkEntry, given: Mapping[str, object]) -> dict[str, An
     if entry.origin == "own":
         return {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
     for key in given:
-        if key not in entry.sizes:
-            raise _unknown_size(entry, key)
+        if not entry.sizes:
+            raise LotteryError(f"{entry.name} has no sizes, so {key!r} can't be set; leave it out.")
+        chosen(f"size of {entry.name}", key, entry.sizes)
     return {
-        key: _checked(entry.name, key, default, given.get(key, default))
-        for key, default in entry.sizes.items()
+        key: size.checked(f"{key} of {entry.name}", given.get(key, size.default))
+        for key, size in entry.sizes.items()
     }
-
-
-def _unknown_size(entry: NetworkEntry, key: str) -> LotteryError:
-    if entry.sizes:
-        return unknown(f"size of {entry.name}", key, entry.sizes)
-    return LotteryError(f"{entry.name} has no sizes, so {key!r} can't be set; leave it out.")
-
-
-def _checked(network: str, key: str, default: Size, value: object) -> int | float | list[int]:
-    least = 0 if key in MAY_BE_ZERO else 1
-    most = 1 if key in SWITCHES else MAX_DEPTH if key in DEPTHS else MAX_SIZE
-    counts = f"whole numbers from {least} to {most:,}"
-    if isinstance(default, float):
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1:
-            return float(value)
-        possible = "a probability, from 0 to below 1"
-    elif isinstance(default, int):
-        if _is_count(value, least, most):
-            return value
-        possible = f"one of the {counts}"
-    else:
-        items = list(value) if isinstance(value, list | tuple) else []
-        if 1 <= len(items) <= MAX_DEPTH and all(_is_count(item, least, most) for item in items):
-            return items
-        possible = f"a list of {counts}, at most {MAX_DEPTH:,} of them, such as {list(default)}"
-    raise LotteryError(f"The size {key} of {network} is {shown(value)}, but it must be {possible}.")
-
-
-def _is_count(value: object, least: int, most: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most

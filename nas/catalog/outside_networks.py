@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import importlib
-import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from nas.catalog.catalog import TORCHVISION, is_known, own_parts
+from nas.catalog.catalog import TORCHVISION, is_known
 from training.checkpoints import RESERVED
 from training.errors import LotteryError, in_one_line, is_out_of_memory, unknown
 from training.named_values import is_own
@@ -23,8 +19,6 @@ from training.noise import DropPath, Noise, our_dropout
 from training.replicates import Replicates
 from training.specs import ImageSpec, Spec
 
-# The suite's own packages, which go before a user's of the same name.
-PACKAGES = ("training", "nas", "lottery", "analysis")
 # From the spec and the sizes to a network with its initial weights.
 Factory = Callable[..., nn.Module]
 
@@ -34,31 +28,30 @@ _WITHOUT_AUXILIARY: dict[str, dict[str, Any]] = {
 }
 
 
-def torchvision_network(name: str, spec: ImageSpec) -> nn.Module:
+def torchvision_network(spec: ImageSpec, *, model: str) -> nn.Module:
     """A classification network of torchvision, without trained weights and auxiliary classifiers.
 
     Its stochastic depth draws as all our noise does, not from a global generator.
 
     Args:
-        name: as `torchvision.models.list_models` has it, after `torchvision/`.
         spec: of the images.
+        model: its name, as `torchvision.models.list_models` has it.
 
     Raises:
         LotteryError: there is no such network, or the images are not coloured.
     """
     from torchvision import models
 
-    own = name.removeprefix(TORCHVISION)
     known = models.list_models(module=models)
-    if own not in known:
-        raise unknown("network of torchvision", own, known)
+    if model not in known:
+        raise unknown("network of torchvision", model, known)
     if spec.channels != 3:
         raise LotteryError(
-            f"{name} takes images of 3 channels and these have {spec.channels}; choose coloured "
+            f"{TORCHVISION}{model} takes images of 3 channels and these have {spec.channels}; choose coloured "
             "images, or a network of `lottery networks`."
         )
     network: nn.Module = models.get_model(
-        own, weights=None, num_classes=spec.classes, **_WITHOUT_AUXILIARY.get(own, {})
+        model, weights=None, num_classes=spec.classes, **_WITHOUT_AUXILIARY.get(model, {})
     )
     return replace_stochastic_depth(network)
 
@@ -211,73 +204,3 @@ def _of_a_pass(error: BaseException) -> bool:
     # A stack is a module too, and ours.
     modules = [o for o in objects if isinstance(o, nn.Module) and not isinstance(o, Replicates)]
     return bool(modules) or torch.autograd.backward.__code__ in [f.f_code for f in frames]
-
-
-def import_factory(name: str, folder: Path | None = None) -> Factory:
-    """The user's own function that makes a network. This runs their code: call it only for names they typed.
-
-    Args:
-        name: `package.module:factory`, the module importable from where Python looks.
-        folder: where Python looks too: while the module is imported before all else, as `python -m` does, and then
-            after it, so that a file of the user's hides no library that this project imports later.
-
-    Raises:
-        LotteryError: the name is malformed, the module can't be imported, or it has no such function.
-    """
-    module, path = own_parts(name)
-    for package in PACKAGES:
-        importlib.import_module(package)
-    here = [] if folder is None else [str(folder)]
-    sys.path[:0] = here
-    try:
-        held: Any = importlib.import_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise LotteryError(
-            f"The module {module!r} of the network {name} can't be imported: {in_one_line(error)}; "
-            f"{_advice(module, error)}."
-        ) from error
-    finally:
-        sys.path[:] = [*(path for path in sys.path if path not in here), *here]
-    try:
-        found = functools.reduce(getattr, path.split("."), held)
-    except AttributeError:
-        known = [key for key, value in vars(held).items() if callable(value)]
-        if (package := module.partition(".")[0]) in PACKAGES:
-            raise LotteryError(
-                f"There is no function {path!r} in {module}: {_taken(package)}."
-            ) from None
-        raise unknown(f"function in {module}", path, known) from None
-    if not callable(found):
-        raise LotteryError(
-            f"{name} is {type(found).__name__}, but it must be a function that returns a network."
-        )
-    factory: Factory = found
-    return factory
-
-
-def _advice(module: str, error: BaseException) -> str:
-    """What to do about a module that can't be imported: put it where it is found, or mend the line at fault."""
-    if isinstance(error, ImportError) and error.name:
-        package = error.name.partition(".")[0]
-        if package in PACKAGES:
-            return _taken(package)
-    # Python names the package where that is what it did not find.
-    if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
-        return "it must be in the current folder or installed"
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"mend {error.filename}, line {error.lineno}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename not in (__file__, importlib.__file__)
-        and not frame.filename.startswith("<frozen")
-    ]
-    return f"mend {frames[-1].filename}, line {frames[-1].lineno}" if frames else "mend its code"
-
-
-def _taken(package: str) -> str:
-    return (
-        f"{package} is the name of a package of this suite, so give a package of your own another"
-    )

@@ -47,3 +47,13 @@ class AuxiliaryHead(nn.Module):
         """The logits `[B, classes]` of features `[B, C, H, W]`."""
         logits: Tensor = self.classifier(self.features(x).flatten(1))
         return logits
+
+
+def counted_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that a network is counted and pruned by; a tied one stands once.
+
+    Those of an auxiliary head, which only helps while the network trains, are none of them.
+    """
+    heads = [module for module in network.modules() if isinstance(module, AuxiliaryHead)]
+    theirs = {id(parameter) for head in heads for parameter in head.parameters()}
+    return {name: p for name, p in network.named_parameters() if id(p) not in theirs}

@@ -9,9 +9,9 @@ from nas.convolutional.auxiliary import AuxiliaryHead
 from nas.convolutional.image_sizes import check_halvings
 from nas.convolutional.initialisation import initialise
 from nas.convolutional.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
-from nas.convolutional.wirings import WIRINGS, Source, Wiring
+from nas.convolutional.wirings import WIRINGS, Wiring
 from nas.genotypes.values import CellGraph, ConvCellGenotype
-from training.errors import LotteryError
+from training.errors import LotteryError, chosen
 from training.noise import Dropout, DropPath
 from training.specs import ImageSpec
 
@@ -60,7 +60,9 @@ class Cell(AssembledCell):
             graph,
             older=older,
             newer=newer,
-            edges=[wiring.operations[word](channels, by) for word, by in edges],
+            edges=[
+                chosen("operation", word, wiring.operations)(channels, by) for word, by in edges
+            ],
             drops=[
                 DropPath(drop_path)
                 if drop_path and _is_dropped(word, by, wiring)
@@ -112,7 +114,7 @@ class CellNetwork(AssembledCellNetwork):
         spec: ImageSpec,
         *,
         genotype: ConvCellGenotype,
-        wiring: Source,
+        wiring: str,
         channels: int,
         normal_cells: int,
         reductions: int,
@@ -121,7 +123,7 @@ class CellNetwork(AssembledCellNetwork):
         auxiliary: int,
     ) -> None:
         check_cell_sizes(spec, reductions, auxiliary)
-        way = WIRINGS[wiring]
+        way = chosen("wiring", wiring, WIRINGS)
         stem = cell_stem(spec, channels)
         strides = cell_strides(normal_cells, reductions)
         cells = _cells(genotype, way, channels, strides, _drop_rates(drop_path, len(strides), way))

@@ -28,9 +28,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
+
+from training.errors import chosen
 
 Initialisation = Literal["glorot", "he", "enas", "nao", "darts"]
 Layer = nn.Linear | nn.Conv2d
@@ -43,15 +46,16 @@ def initialise(network: nn.Module, how: Initialisation) -> None:
         network: changed in place.
         how: a word of the table above.
     """
+    start = chosen("initialisation", how, _STARTS)
     for module in network.modules():
         if isinstance(module, Layer):
-            _WEIGHTS[how](module)
-            if module.bias is not None and how in ("nao", "darts"):
+            start.weights(module)
+            if module.bias is not None and start.uniform_biases:
                 bound = 1.0 / math.sqrt(module.weight[0].numel())
                 nn.init.uniform_(module.bias, -bound, bound)
             elif module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, nn.BatchNorm2d) and how == "darts":
+        elif isinstance(module, nn.BatchNorm2d) and start.uniform_scales:
             nn.init.uniform_(module.weight)
 
 
@@ -73,12 +77,21 @@ def _uniform(layer: Layer) -> None:
     nn.init.uniform_(layer.weight, -bound, bound)
 
 
-_WEIGHTS: dict[Initialisation, Callable[[Layer], None]] = {
-    "glorot": _glorot,
-    "he": _he,
-    "enas": _he_cut,
-    "nao": _he,
-    "darts": _uniform,
+@dataclass(frozen=True)
+class _Start:
+    """A row of the table at the head of this module."""
+
+    weights: Callable[[Layer], None]
+    uniform_biases: bool = False
+    uniform_scales: bool = False
+
+
+_STARTS = {
+    "glorot": _Start(_glorot),
+    "he": _Start(_he),
+    "enas": _Start(_he_cut),
+    "nao": _Start(_he, uniform_biases=True),
+    "darts": _Start(_uniform, uniform_biases=True, uniform_scales=True),
 }
 
 

@@ -19,6 +19,7 @@ from nas.convolutional.operations import (
     separable_convolution,
 )
 from nas.genotypes.values import Layer, LayerwiseGenotype
+from training.errors import chosen
 from training.noise import Dropout
 from training.specs import ImageSpec
 
@@ -98,7 +99,7 @@ class SearchedLayer(AssembledLayer):
         super().__init__(
             layer.skips,
             squeeze=relu_conv_norm(channels, channels),
-            operation=operations[layer.operation](channels, 1),
+            operation=chosen("operation", layer.operation, operations)(channels, 1),
             join=nn.Identity() if first else relu_conv_norm(inputs, channels),
         )
 

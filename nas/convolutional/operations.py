@@ -15,7 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas.convolutional.same_padding import SameConvolution, SamePool
+from nas.convolutional.pools import (
+    average_pool,
+    average_pool_2x2,
+    max_pool,
+    max_pool_2x2,
+    same_average_pool,
+    same_max_pool,
+)
+from nas.convolutional.same_padding import SameConvolution
 
 
 def relu_conv_norm(inputs: int, channels: int, kernel: int = 1, stride: int = 1) -> nn.Module:
@@ -62,16 +70,6 @@ class Nothing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From `[B, C, H, W]` to zeros `[B, C, ceil(H / stride), ceil(W / stride)]`."""
         return x[:, :, :: self.stride, :: self.stride] * 0.0
-
-
-def same_average_pool(channels: int, stride: int, kernel: int) -> nn.Module:
-    """The mean of the pixels under an odd kernel, padded as "SAME"."""
-    return SamePool(partial(F.avg_pool2d, count_include_pad=False), kernel, stride)
-
-
-def same_max_pool(channels: int, stride: int, kernel: int) -> nn.Module:
-    """The largest of the pixels under an odd kernel, padded as "SAME"."""
-    return SamePool(F.max_pool2d, kernel, stride)
 
 
 def separable_convolution(
@@ -160,40 +158,6 @@ def _row_and_column(channels: int, stride: int, kernel: int) -> tuple[nn.Module,
         channels, channels, (kernel, 1), stride=(stride, 1), padding=(half, 0), bias=False
     )
     return row, column
-
-
-def average_pool(channels: int, stride: int, kernel: int, padded: bool = False) -> nn.Module:
-    """The mean of the pixels under an odd kernel.
-
-    Args:
-        channels: any number; pools leave them as they are.
-        stride: 1 or 2.
-        kernel: its side.
-        padded: whether zeros beyond the border count, as in the large search space of
-            renqianluo/NAO_pytorch.
-    """
-    return nn.AvgPool2d(kernel, stride=stride, padding=kernel // 2, count_include_pad=padded)
-
-
-def max_pool(channels: int, stride: int, kernel: int) -> nn.Module:
-    """The largest of the pixels under an odd kernel."""
-    return nn.MaxPool2d(kernel, stride=stride, padding=kernel // 2)
-
-
-def average_pool_2x2(channels: int, stride: int) -> nn.Module:
-    """The mean of a pixel and those right of and below it.
-
-    Beyond the border there are zeros, which count (renqianluo/NAO_pytorch).
-    """
-    return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.AvgPool2d(2, stride=stride))
-
-
-def max_pool_2x2(channels: int, stride: int) -> nn.Module:
-    """The largest of a pixel and those right of and below it.
-
-    Beyond the border there are zeros, which count (renqianluo/NAO_pytorch).
-    """
-    return nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.MaxPool2d(2, stride=stride))
 
 
 def _identity(channels: int, stride: int) -> nn.Module:

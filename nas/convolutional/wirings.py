@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from nas.convolutional.initialisation import Initialisation
 from nas.convolutional.operations import DARTS_OPERATIONS, ENAS_OPERATIONS, OPERATIONS, Constructor
@@ -39,9 +38,7 @@ class Wiring:
     start: Initialisation
 
 
-Source = Literal["enas", "nao", "darts"]
-
-WIRINGS: Mapping[Source, Wiring] = {
+WIRINGS: Mapping[str, Wiring] = {
     # `_fixed_layer` in `micro_child.py` of melodyguan/enas, of which `NAO-WS/cnn/model.py` of
     # renqianluo/NAO is a copy. Its auxiliary head pads the second convolution and averages; ours
     # doesn't pad, which has as many weights.

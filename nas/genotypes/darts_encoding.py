@@ -12,17 +12,17 @@ is the mean of the states in "concat" (rnn/model.py).
 
     {"recurrent": [["relu", 0], ["tanh", 1], ...], "concat": [1, 2, ...]}
 
-Either is also read as DARTS writes it in Python, see `nas.genotypes.darts_python`.
+Either is also read as DARTS writes it in Python, see `nas.genotypes.darts_objects`.
 """
 
 from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Collection, Sequence
-from typing import Never, TypeGuard
+from collections.abc import Collection
+from typing import TypeGuard
 
-from nas.genotypes.darts_python import is_python, read_python
+from nas.genotypes.darts_objects import read_object
 from nas.genotypes.values import (
     ACTIVATIONS,
     MAX_NODES,
@@ -33,7 +33,7 @@ from nas.genotypes.values import (
     recurrent_loose_ends,
     unread_nodes,
 )
-from training.errors import LotteryError, unknown
+from training.errors import LotteryError
 
 # `OPS` in cnn/operations.py of quark0/darts; its averages leave out padded pixels.
 DARTS_WORDS = {
@@ -51,9 +51,6 @@ DARTS_WORDS = {
 KEYS = ("normal", "normal_concat", "reduce", "reduce_concat")
 RECURRENT_KEYS = ("recurrent", "concat")
 
-# Two cells of as many nodes as are possible, written with indentation, need about 15,000.
-MAX_CHARACTERS = 50_000
-
 
 def parse_darts(text: str) -> ConvCellGenotype:
     """Read a DARTS genotype from JSON or Python; see the head of this module for the form.
@@ -61,7 +58,7 @@ def parse_darts(text: str) -> ConvCellGenotype:
     Raises:
         LotteryError: the text is malformed; the position, counted from 1, is named.
     """
-    value = _read(text, KEYS)
+    value = read_object(text, KEYS)
     return ConvCellGenotype(
         normal=_parse_cell("normal", value["normal"], value["normal_concat"]),
         reduction=_parse_cell("reduce", value["reduce"], value["reduce_concat"]),
@@ -90,7 +87,7 @@ def parse_darts_recurrent(text: str) -> RecurrentGenotype:
     Raises:
         LotteryError: the text is malformed; the position, counted from 1, is named.
     """
-    value = _read(text, RECURRENT_KEYS)
+    value = read_object(text, RECURRENT_KEYS)
     items = value["recurrent"]
     if not isinstance(items, list) or not 1 <= len(items) < MAX_NODES:
         size = f"{len(items)} items" if isinstance(items, list) else reprlib.repr(items)
@@ -117,64 +114,6 @@ def print_darts_recurrent(genotype: RecurrentGenotype) -> str:
         raise ValueError("the recurrent DARTS text needs tanh first and at least one node")
     nodes = [[activation, previous] for previous, activation in genotype.nodes]
     return json.dumps({"recurrent": nodes, "concat": list(genotype.output)})
-
-
-def _read(text: str, keys: Sequence[str]) -> dict[str, object]:
-    if len(text) > MAX_CHARACTERS:
-        raise LotteryError(
-            f"The DARTS text has {len(text):,} characters, and at most {MAX_CHARACTERS:,} are "
-            "read; give only one genotype."
-        )
-    value = _decode(text, keys)
-    if not isinstance(value, dict):
-        raise LotteryError(
-            f"The DARTS text is {reprlib.repr(value)}, but it must be a JSON object with the keys "
-            f"{', '.join(keys)}."
-        )
-    for key in value:
-        if key not in keys:
-            raise unknown("key of the DARTS text", key[:40], keys)
-    missing = [key for key in keys if key not in value]
-    if missing:
-        raise LotteryError(f"The DARTS text has no {missing[0]}; give {', '.join(keys)}.")
-    return value
-
-
-def _decode(text: str, keys: Sequence[str]) -> object:
-    if is_python(text):
-        return _object(read_python(text))
-    try:
-        value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_constant)
-    except json.JSONDecodeError as error:
-        raise LotteryError(
-            f"The DARTS text is no JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-            f"give an object with the keys {', '.join(keys)}."
-        ) from None
-    except RecursionError:
-        raise LotteryError(
-            "The DARTS text has brackets nested far deeper than the three levels that a genotype "
-            "needs; correct the text."
-        ) from None
-    except ValueError:
-        raise LotteryError(
-            f"The DARTS text holds an integer of thousands of digits; states are 0 to "
-            f"{MAX_NODES + 1}."
-        ) from None
-    return value
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-    if twice is not None:
-        raise LotteryError(
-            f"The DARTS text has the key {reprlib.repr(twice)} twice; keep one of them."
-        )
-    return dict(pairs)
-
-
-def _constant(word: str) -> Never:
-    raise LotteryError(f"The DARTS text holds {word}, which JSON does not have; give integers.")
 
 
 def _parse_cell(name: str, items: object, concat: object) -> CellGraph:

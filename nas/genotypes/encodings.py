@@ -1,13 +1,12 @@
-"""A genotype in the words of its source, by the name of the encoding, and back; torch-free."""
+"""Every way in which sources write genotypes as text, by name: what reads it and what prints it; torch-free."""
 
 from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
-from nas.catalog.entry import NetworkEntry
 from nas.genotypes.convolutional_encodings import (
     parse_enas_macro,
     parse_enas_micro,
@@ -34,54 +33,65 @@ from nas.genotypes.recurrent_encodings import (
     print_nao_ws_rnn,
 )
 from nas.genotypes.values import ConvCellGenotype, Genotype, RecurrentGenotype
-from training.errors import LotteryError, unknown
+from training.errors import LotteryError, chosen
 
-# What `encoding` of a network's entry names; cells of either kind have a DARTS genotype besides.
-ENCODINGS: dict[str, Callable[[Any], str]] = {
-    "ENAS micro": print_enas_micro,
-    "ENAS macro": print_enas_macro,
-    "NAO": print_nao,
-    "ENAS recurrent": print_enas_rnn,
-    "enas_lm": print_enas_lm,
-    "NAO recurrent": print_nao_rnn,
-    "NAO-WS recurrent": print_nao_ws_rnn,
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a source writes genotypes as text.
+
+    Attributes:
+        name: what stands before a text that a user gives.
+        parse: reads a text; LotteryError where it is malformed.
+        print: writes a genotype; ValueError where the encoding can't say it.
+        is_row: whether it is a row of integers; else words, as JSON or as Python.
+    """
+
+    name: str
+    parse: Callable[[str], Genotype]
+    print: Callable[[Any], str]
+    is_row: bool = True
+
+
+ENCODINGS: dict[str, Encoding] = {
+    encoding.name: encoding
+    for encoding in (
+        Encoding("ENAS micro", parse_enas_micro, print_enas_micro),
+        Encoding("ENAS macro", parse_enas_macro, print_enas_macro),
+        Encoding("NAO", parse_nao, print_nao),
+        Encoding("ENAS recurrent", parse_enas_rnn, print_enas_rnn),
+        Encoding("enas_lm", parse_enas_lm, print_enas_lm),
+        Encoding("NAO recurrent", parse_nao_rnn, print_nao_rnn),
+        Encoding("NAO-WS recurrent", parse_nao_ws_rnn, print_nao_ws_rnn),
+        Encoding("DARTS", parse_darts, print_darts, is_row=False),
+        Encoding("DARTS recurrent", parse_darts_recurrent, print_darts_recurrent, is_row=False),
+    )
 }
 
-DARTS = "DARTS"
-DARTS_RECURRENT = "DARTS recurrent"
-PARSERS: dict[str, Callable[[str], Genotype]] = {
-    "ENAS micro": parse_enas_micro,
-    "ENAS macro": parse_enas_macro,
-    "NAO": parse_nao,
-    "ENAS recurrent": parse_enas_rnn,
-    "enas_lm": parse_enas_lm,
-    "NAO recurrent": parse_nao_rnn,
-    "NAO-WS recurrent": parse_nao_ws_rnn,
-    DARTS: parse_darts,
-    DARTS_RECURRENT: parse_darts_recurrent,
+# The encoding in words of each kind of cell, which says what is in a cell without its source's numbers.
+IN_WORDS: dict[type[Genotype], Encoding] = {
+    ConvCellGenotype: ENCODINGS["DARTS"],
+    RecurrentGenotype: ENCODINGS["DARTS recurrent"],
 }
 
 
-def genotype_texts(entry: NetworkEntry, genotype: Genotype) -> dict[str, str]:
-    """Encoding -> the genotype in it: the source's own, and that of DARTS for cells it has words for.
+def genotype_texts(encoding: str, genotype: Genotype) -> dict[str, str]:
+    """Encoding -> the genotype in it: the source's own, and that in words for cells that it has words for.
 
     Args:
-        entry: of the network, which names the encoding of its source.
+        encoding: of the source, a name of `ENCODINGS`.
         genotype: in the space of that encoding.
     """
-    texts = {}
-    if entry.encoding:
-        texts[entry.encoding] = ENCODINGS[entry.encoding](genotype)
+    texts = {encoding: chosen("encoding", encoding, ENCODINGS).print(genotype)}
+    words = IN_WORDS.get(type(genotype))
+    if words is None:
+        return texts
     try:
-        if isinstance(genotype, ConvCellGenotype):
-            texts[DARTS] = print_darts(genotype)
-        elif isinstance(genotype, RecurrentGenotype):
-            texts[DARTS_RECURRENT] = print_darts_recurrent(genotype)
+        return {**texts, words.name: words.print(genotype)}
     except ValueError:
         # DARTS lacks some operations of NAO, and its recurrent cells begin with a tanh; the
         # source's own text says all.
         return texts
-    return texts
 
 
 def parse_genotype(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
@@ -89,57 +99,33 @@ def parse_genotype(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
 
     Args:
         text: `ENCODING: GENOTYPE`, or the genotype alone. A row of integers alone is in the first encoding of integers;
-            what begins as JSON or `Genotype(` is in that of DARTS, where that is among them.
-        encodings: names of `PARSERS`, the network's own first.
+            what begins as JSON or `Genotype(` is in that of words, where one is among them.
+        encodings: names of `ENCODINGS`, the network's own first.
 
     Raises:
         LotteryError: there is no such encoding here, or the text is malformed.
     """
-    name, sign, rest = text.partition(":")
-    darts = [each for each in encodings if each in (DARTS, DARTS_RECURRENT)]
-    if darts and (text.lstrip().startswith("{") or is_python(text)):
-        return darts[0], PARSERS[darts[0]](text)
-    if not sign:
-        return _parse_bare(text, encodings)
-    if name.strip() not in encodings:
-        raise unknown("encoding of this network", reprlib.repr(name.strip())[1:-1], encodings)
-    return name.strip(), PARSERS[name.strip()](rest)
+    possible = {name: ENCODINGS[name] for name in encodings}
+    name, colon, rest = text.partition(":")
+    words = next((each for each in possible.values() if not each.is_row), None)
+    if words is not None and (text.lstrip().startswith("{") or is_python(text)):
+        return words.name, words.parse(text)
+    if not colon:
+        return _parse_row(text, list(possible.values()))
+    shown = reprlib.repr(name.strip())[1:-1]
+    encoding = chosen("encoding of this network", shown, possible)
+    return encoding.name, encoding.parse(rest)
 
 
-def _parse_bare(text: str, encodings: Sequence[str]) -> tuple[str, Genotype]:
-    """Read a genotype that no encoding's name stands before."""
-    own, *others = encodings
+def _parse_row(text: str, possible: Sequence[Encoding]) -> tuple[str, Genotype]:
+    """Read a row of integers that no encoding's name stands before."""
+    own, *others = (each.name for each in possible)
     named = f"a text in {' or '.join(others)} begins with that name and a colon"
     if not text.lstrip()[:1].isdigit():
         advice = f"write one{f', or another: {named}' if others else ''}"
         raise LotteryError(f"The genotype {reprlib.repr(text)} is no {own} text; {advice}.")
-    first = next(each for each in encodings if each in ENCODINGS)
+    first = next(each for each in possible if each.is_row)
     try:
-        return first, PARSERS[first](text)
+        return first.name, first.parse(text)
     except LotteryError as error:
         raise LotteryError(f"{str(error)[:-1]} ({named}).") if others else error from None
-
-
-def given_genotype(entry: NetworkEntry, text: str) -> NetworkEntry:
-    """The entry of a network with the genotype that a user gave for it.
-
-    Raises:
-        LotteryError: the network has a genotype of its own or none, or the text is malformed.
-    """
-    if not text:
-        return entry
-    if not entry.given:
-        raise LotteryError(
-            f"{entry.name} takes no genotype; leave it out, or choose a network of a given one, such as searched-cells."
-        )
-    encoding, genotype = parse_genotype(text, entry.given)
-    # The other texts that there are of a genotype follow from it.
-    return replace(entry, genotype=genotype, encoding=encoding if encoding in ENCODINGS else "")
-
-
-def missing_genotype(entry: NetworkEntry) -> LotteryError:
-    """The error for a network that needs a genotype and has none."""
-    return LotteryError(
-        f"{entry.name} needs a genotype, in one of the encodings {', '.join(entry.given)}; give it with "
-        "--set 'network.genotype=0 2 0 0 ...' or, for lottery networks, with --genotype."
-    )

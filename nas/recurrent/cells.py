@@ -102,7 +102,8 @@ class SearchedRecurrentCell(RecurrentCore):
         hidden: H, width of every state.
         dropout_input: probability that an input unit is dropped.
         dropout_state: probability that a unit of the states is dropped.
-        bound: every weight is uniform within it at first; for the sources' see `nas.catalog.building.RELEASES`.
+        bound: every weight is uniform within it at first; for the sources' see `RELEASES` in
+            `nas.recurrent.searched_language_model`.
     """
 
     def __init__(

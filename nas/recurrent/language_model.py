@@ -53,7 +53,8 @@ class LanguageModel(nn.Module):
         tied: whether the decoder's matrix is the embedding's; else it is one of its own.
         bias: whether the decoder has one.
         bound: the embedding, and a decoder's own matrix, are uniform within it at first: 0.1 in awd-lstm-lm and
-            Ordered-Neurons (model.py, `init_weights`); for searched cells see `nas.catalog.building.RELEASES`.
+            Ordered-Neurons (model.py, `init_weights`); for searched cells see `RELEASES` in
+            `nas.recurrent.searched_language_model`.
     """
 
     def __init__(

@@ -10,13 +10,14 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from nas.catalog.building import build, counted_parameters
+from nas.catalog.building import build
+from nas.convolutional.auxiliary import counted_parameters
 from nas.genotypes.encodings import ENCODINGS
 from nas.search.configs import SearchConfig, encoding_of, network_of, space_of
 from nas.search.spaces import Choices
 from nas.search.watching import SearchWatcher
 from training.batching import default_batching
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, chosen
 from training.folders import Folder
 from training.loop import begin, train
 from training.noise import generator
@@ -60,7 +61,8 @@ def load_tasks(config: SearchConfig, root: Path | None, device: torch.device) ->
 
 def genotype_text(config: SearchConfig, choices: Choices) -> str:
     """An architecture as text, in `encoding_of`."""
-    return ENCODINGS[encoding_of(config)](space_of(config).genotype(choices))
+    encoding = chosen("encoding", encoding_of(config), ENCODINGS)
+    return encoding.print(space_of(config).genotype(choices))
 
 
 def alone_network(config: SearchConfig, choices: Choices, task: Task, seed: int) -> nn.Module:

@@ -8,17 +8,17 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from nas.catalog.building import RELEASES, searched_language_model
 from nas.genotypes.values import RecurrentGenotype
 from nas.recurrent.cells import RecurrentCore
 from nas.recurrent.language_model import LanguageModel
+from nas.recurrent.searched_language_model import RELEASES, searched_language_model
 from nas.search.shared_weights import Selection, SharedNetwork
 from nas.search.spaces import RecurrentSpace
 from training.specs import TextSpec
 
 
 class SharedLanguageModel(SharedNetwork):
-    """The shared weights of language models around a searched cell, `nas.catalog.building.searched_language_model`.
+    """The shared weights of language models around a searched cell, `nas.recurrent.searched_language_model`.
 
     A node has one matrix for each state that it may read, whatever its activation (Pham et al. 2018, section 2.1). In
     code it has one for each state and activation: ENAS (`ptb_enas_child.py`), which also has batch norms in the cell

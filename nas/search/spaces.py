@@ -21,7 +21,6 @@ from nas.genotypes.recurrent_encodings import ENAS_RNN_ACTIVATIONS
 from nas.genotypes.values import (
     CellGraph,
     ConvCellGenotype,
-    Genotype,
     Layer,
     LayerwiseGenotype,
     Node,
@@ -209,11 +208,6 @@ def canonical(space: Space, choices: Choices) -> Choices:
     edges = [choices[place : place + 2] for place in range(0, len(choices), 2)]
     nodes = [sorted(edges[place : place + 2]) for place in range(0, len(edges), 2)]
     return tuple(number for node in nodes for edge in node for number in edge)
-
-
-def random_genotype(space: Space, draws: Random) -> Genotype:
-    """An architecture drawn at random, see `random_choices`."""
-    return space.genotype(random_choices(space, draws))
 
 
 def _checked(decisions: Sequence[Decision], choices: Sequence[int]) -> Sequence[int]:
