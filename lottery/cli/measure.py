@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,17 +18,13 @@ from lottery.cli.options import (
 )
 from lottery.cli.running import commanded, factory_of, machine_of, print_json
 from lottery.cli.runs import check_same_network
-from lottery.cli.showing import print_table
+from lottery.cli.showing import print_table, print_text_table
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.records import read_records
-from lottery.run_folder import read_description
 from lottery.runs import Run, stored_experiment
 from training.errors import LotteryError, chosen
 from training.plain import override
-
-if TYPE_CHECKING:
-    from lottery.readings import Reading
 
 
 @click.command()
@@ -93,7 +89,7 @@ def measure(
             }
         )
     else:
-        _print(run, name, dataclasses.asdict(settings), readings)
+        _print(run, name)
 
 
 def _list(as_json: bool) -> None:
@@ -133,32 +129,14 @@ def _finished(run: Path, given: Sequence[int] | None) -> list[int]:
     return wanted
 
 
-def _print(run: Path, name: str, settings: dict[str, Any], readings: Sequence[Reading]) -> None:
-    """One row per level, arm and metric, with its interval."""
-    import pandas as pd
+def _print(run: Path, name: str) -> None:
+    """What the run has of a measurement, and beside it what its data alone give."""
+    from analysis.readings import readings_table
+    from analysis.tables import read_study
+    from analysis.wording import number
 
-    from analysis.summaries import summarise
-    from analysis.wording import counted, interval, number
-
-    rows = pd.DataFrame([dataclasses.asdict(one) for one in readings])
-    rows["diverged"] = rows["value"].isna()
-    how = ", ".join(f"{key} {value}" for key, value in settings.items())
-    say("", f"{run.resolve().name}, {name} ({how})")
-    found = summarise(rows, ["level", "arm", "other", "metric"], "value")
-    print_table(
-        [
-            {
-                "level": str(one["level"]),
-                "arm": str(one["arm"]),
-                "what": f"{one['other']} {one['metric']}".strip(),
-                "mean": number(one["mean"]),
-                "95 % interval": interval(one["low"], one["high"]),
-                "n": counted(one["n"], one["diverged"]),
-            }
-            for _, one in found.iterrows()
-        ]
-    )
-    for baseline in read_description(run)["data"].get("baselines", []):
-        say(
-            f"{baseline['split']} {baseline['name']} {baseline['metric']} {number(baseline['value'])}"
-        )
+    study = read_study([run])
+    mine = study.readings[study.readings["measurement"] == name]
+    print_text_table(readings_table(mine, run.resolve().name))
+    for _, one in study.baselines.iterrows():
+        say(f"{one['split']} {one['name']} {one['metric']} {number(one['value'])}")

@@ -36,6 +36,15 @@ from training.errors import LotteryError
 
 _WIDTH = max(map(len, CONTROLS))
 _ARMS = "\n".join(f"  {name:{_WIDTH}}  {one.summary}" for name, one in CONTROLS.items())
+CONTROL_HELP = f"""Train one more control beside every level of a finished RUN.
+
+A RUN of your own code needs --network again: code is imported only when the command line names it.
+
+\b
+ARM is one of
+{_ARMS}
+Example: lottery control results/runs/demo-digits-enas shuffled-mask
+"""
 
 
 def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
@@ -110,17 +119,7 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
     _train(target, levels, options)
 
 
-@click.command(
-    help=f"""Train one more control beside every level of a finished RUN.
-
-    A RUN of your own code needs --network again: code is imported only when the command line names it.
-
-    \u0008
-    ARM is one of
-    {_ARMS}
-    Example: lottery control results/runs/demo-digits-enas shuffled-mask
-    """
-)
+@click.command(help=CONTROL_HELP)
 @run_argument
 @click.argument("arm")
 @network_option
