@@ -13,9 +13,10 @@ from lottery.starts import pruned_tickets, read_start, tensors_of
 
 from lottery.checks import check
 from lottery.cycle import Setting, add_control, new_network, replicate
-from lottery.experiments import Experiment, NetworkConfig, PruningConfig
+from lottery.experiments import Experiment, NetworkConfig
 from lottery.levels import read_masks, read_weights
 from lottery.progress import Watcher
+from lottery.pruning.config import PruningConfig
 from lottery.pruning.masks import kept
 from lottery.pruning.scopes import LayerKinds
 from lottery.records import Record, read_history, read_records
@@ -88,7 +89,7 @@ def test_it_learns(finished: Run) -> None:
 
 
 def test_masks_are_exact_and_nested_on_disk(finished: Run) -> None:
-    masks = [read_masks(finished, finished.level(n)) for n in range(3)]
+    masks = [read_masks(finished.level(n)) for n in range(3)]
     for level, of_level in enumerate(masks):
         assert all(kept(mask) == KEPT[level] for mask in of_level.values())
     for seed in (0, 1):
@@ -104,8 +105,8 @@ def test_masks_are_exact_and_nested_on_disk(finished: Run) -> None:
 
 
 def test_the_mask_is_of_the_largest_weights_of_the_level_before(finished: Run) -> None:
-    final = read_weights(finished, finished.level(0))["ticket", 1]
-    mask = read_masks(finished, finished.level(1))["ticket", 1]
+    final = read_weights(finished.level(0))["ticket", 1]
+    mask = read_masks(finished.level(1))["ticket", 1]
     sizes = torch.cat([final[name].abs().flatten() for name in mask])
     chosen = torch.cat([m.flatten() for m in mask.values()])
     assert sizes[chosen].min() >= sizes[~chosen].max()
@@ -113,7 +114,7 @@ def test_the_mask_is_of_the_largest_weights_of_the_level_before(finished: Run) -
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_pruned_weights_are_exactly_zero_and_kept_ones_trained(finished: Run, level: int) -> None:
-    masks, weights = (read(finished, finished.level(level)) for read in (read_masks, read_weights))
+    masks, weights = (read(finished.level(level)) for read in (read_masks, read_weights))
     for key, mask in masks.items():
         for name, m in mask.items():
             final = weights[key][name]
@@ -194,7 +195,7 @@ def test_nothing_pruned_is_the_dense_run_bit_for_bit(tmp_path: Path) -> None:
     same = dataclasses.replace(TINY, pruning=PruningConfig(rate=0.0), arms=(), levels=1)
     records = carry_out(same, tmp_path / "a")
     run = Run(tmp_path / "a")
-    dense, again = (read_weights(run, run.level(n)) for n in (0, 1))
+    dense, again = (read_weights(run.level(n)) for n in (0, 1))
     for key, tensors in dense.items():
         assert all(torch.equal(tensor, again[key][name]) for name, tensor in tensors.items())
     for seed in (0, 1):
@@ -210,8 +211,8 @@ def test_chunks_give_the_same_ticket_but_for_rounding(finished: Run, tmp_path: P
     carry_out(TINY, tmp_path / "tiny", at_once=4)
     run = Run(tmp_path / "tiny")
     for level in range(3):
-        one, other = (read_weights(r, r.level(level)) for r in (finished, run))
-        masks = [read_masks(r, r.level(level)) for r in (finished, run)]
+        one, other = (read_weights(r.level(level)) for r in (finished, run))
+        masks = [read_masks(r.level(level)) for r in (finished, run)]
         assert list(one) == list(other)
         for key, tensors in one.items():
             agree = [torch.equal(masks[0][key][n], masks[1][key][n]) for n in masks[0][key]]
@@ -268,7 +269,7 @@ def test_rewound_momenta_with_nothing_pruned_are_the_dense_run_bit_for_bit(
     for name, experiment in (("rewound", same), ("fresh", fresh)):
         carry_out(experiment, tmp_path / name)
         run = Run(tmp_path / name)
-        finals.append([read_weights(run, run.level(n))["ticket", 1] for n in (0, 1)])
+        finals.append([read_weights(run.level(n))["ticket", 1] for n in (0, 1)])
     for dense, again in finals:
         equal = all(torch.equal(tensor, again[name]) for name, tensor in dense.items())
         # Nothing is remembered at initialisation, so that there a fresh optimizer is the rewound one.
@@ -284,7 +285,7 @@ def test_pruned_weights_stay_zero_with_rewound_momenta_also_after_a_stop(
     experiment = dataclasses.replace(TINY, training=training, rewinding=rewinding)
     carry_out(experiment, tmp_path / "a" / "tiny")
     run = Run(tmp_path / "a" / "tiny")
-    masks, finals = (read(run, run.level(2)) for read in (read_masks, read_weights))
+    masks, finals = (read(run.level(2)) for read in (read_masks, read_weights))
     for key, mask in masks.items():
         assert all(not finals[key][name][~m].any() for name, m in mask.items())
     carry_out_in_pieces(experiment, tmp_path / "b" / "tiny", every=5)
@@ -305,8 +306,8 @@ def test_fine_tuning_goes_on_from_the_trained_weights_at_the_last_rate(tmp_path:
     )
     carry_out(experiment, tmp_path / "a")
     run = Run(tmp_path / "a")
-    dense, tuned = (read_weights(run, run.level(n))["ticket", 0] for n in (0, 1))
-    for name, mask in read_masks(run, run.level(1))["ticket", 0].items():
+    dense, tuned = (read_weights(run.level(n))["ticket", 0] for n in (0, 1))
+    for name, mask in read_masks(run.level(1))["ticket", 0].items():
         moved = (tuned[name] - dense[name])[mask].abs().max()
         assert 0 < float(moved) < 5 * 1e-2 * 0.0062 * 1.5
 

@@ -11,9 +11,9 @@ import lottery.disk_use
 from lottery.cycle import Setting, add_control, new_network
 from lottery.disk_use import run_bytes, what_to_keep
 from lottery.experiments import RewindingConfig
+from lottery.portable_tickets import ticket_of
 from lottery.records import read_records
 from lottery.runs import Run
-from lottery.tickets import ticket_of
 from tests.tiny_runs import TINY, carry_out, digits, files, rewinding_to
 from training.errors import LotteryError
 from training.steps import Steps

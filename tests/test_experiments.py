@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lottery.experiments import Experiment, PruningConfig
+from lottery.experiments import Experiment
+from lottery.pruning.config import PruningConfig
 from tests.tiny_runs import TINY, TINY_TEXT, TOML, rewinding_to
 from training.configs import ScheduleConfig
 from training.errors import LotteryError

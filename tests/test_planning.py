@@ -10,9 +10,10 @@ from torch import nn
 
 from lottery import cycle
 from lottery.cycle import Setting, new_network
-from lottery.experiments import Experiment, PruningConfig
+from lottery.experiments import Experiment
 from lottery.levels import read_masks
 from lottery.planning import plan
+from lottery.pruning.config import PruningConfig
 from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, digits, rewinding_to

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lottery.experiments import PruningConfig
+from lottery.pruning.config import PruningConfig
 from lottery.pruning.masks import Mask, Tensors, dense_mask, kept
 from lottery.pruning.selection import (
     SCOPES,

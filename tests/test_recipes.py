@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lottery.controls import CONTROLS
-from lottery.experiments import Experiment, PruningConfig
+from lottery.experiments import Experiment
+from lottery.pruning.config import PruningConfig
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.selection import keep_count
