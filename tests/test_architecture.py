@@ -38,6 +38,8 @@ TORCH_FREE = (
     *("lottery.records", "lottery.history", "lottery.readings", "lottery.run_folder"),
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
+    *("lottery.controls", "lottery.machine", "lottery.pruning.config"),
+    *("lottery.pruning.schedules", "lottery.pruning.scopes"),
     *(
         "lottery.recipes.search_catalog",
         "nas.catalog.catalog",

@@ -168,8 +168,8 @@ def test_a_dry_run_writes_nothing(here: Path) -> None:
     assert "25.0 %" in text
     assert "MB on disk, about " in text
     assert "newest" not in text
-    lean = done("prune", "tiny.toml", "--dry-run", "--keep-weights", "newest")
-    assert "will be kept; with --keep-weights all it is 0.0 MB" in lean
+    lean = done("prune", "tiny.toml", "--dry-run", "--store-weights", "newest")
+    assert "will be kept; with --store-weights all it is 0.0 MB" in lean
     assert [path.name for path in here.iterdir()] == ["tiny.toml"]
 
 

@@ -53,6 +53,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ),
         ("prune tiny.toml --set pruning.rat=0.5", "did you mean pruning.rate"),
         ("prune tiny.toml --set pruning.scope=layers", "global, layerwise"),
+        ("prune tiny.toml --set pruning.schedule=lsted", "did you mean listed"),
+        ("prune tiny.toml --set pruning.schedule=listed", "must be one for each of 2 levels"),
+        ("prune tiny.toml --set pruning.densities=[0.5]", "left out unless schedule is listed"),
+        ("prune tiny.toml --set copies=0", "copies = 0 is out of range"),
         ("prune tiny.toml --set network.name=lenet-300-10", "did you mean lenet-300-100"),
         ("prune tiny.toml --set network.size.width=3", "did you mean widths"),
         ("prune tiny.toml --set network.size.widths=[0]", "from 1 to 65,536"),
@@ -267,7 +271,7 @@ def test_too_little_memory_is_5(error: Exception, monkeypatch: pytest.MonkeyPatc
     def load(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr("training.tasks.catalog.load_task", load)
+    monkeypatch.setattr("lottery.sessions.load_task", load)
     assert "--replicates-at-once" in refused("prune", "tiny.toml", code=ExitCode.OUT_OF_MEMORY)
 
 
@@ -276,7 +280,7 @@ def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*args: object) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr("training.tasks.catalog.load_task", load)
+    monkeypatch.setattr("lottery.sessions.load_task", load)
     assert isinstance(lottery("prune", "tiny.toml").exception, RuntimeError)
 
 

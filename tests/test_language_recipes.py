@@ -9,7 +9,7 @@ import torch
 
 from lottery.experiments import Experiment
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.selection import keep_count
+from lottery.pruning.scopes import LayerKinds, kept_at
 from lottery.recipes.awd_ablations import ABLATIONS
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.language import LANGUAGE_RECIPES
@@ -200,7 +200,7 @@ def test_language_models_are_pruned_late_and_globally(name: str) -> None:
     assert found.pruning.embeddings == (name == "yu20-lstm-wt2")
     assert "Yu et al. 2020" in found.source
     # 0.8 ** 15 and 0.8 ** 20.
-    kept = keep_count(1_000_000, found.pruning.rate, found.levels)
+    kept = kept_at({"weight": (1_000_000,)}, found.levels, found.pruning, LayerKinds())
     assert kept in (35_184, 35_185, 11_529, 11_530)
     assert found.resolved(664).training.steps.iterations == 664 * found.training.steps.epochs
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import done, refused
+from lottery.measurements.catalog import MEASUREMENTS
+from tests.commands import done, lottery, refused
+from training.errors import ExitCode
 
 TOML = """\
 name = "tiny-text"
@@ -49,23 +51,58 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_pointer_of_every_arm_stands_beside_the_plain_perplexity(run: Path) -> None:
-    text = done("measure", "pointer", run, "--window", "50", "--quiet")
-    assert "run, level 1: validation perplexity with a cache of 50 tokens" in text
-    rows = [line.split() for line in text.splitlines()]
-    assert [row[0] for row in rows if row and row[-1] == "2"] == ["ticket", "random-mask"]
+    text = done("measure", "pointer", run, "--levels", "1", "--set", "window=50", "--quiet")
+    assert "pointer" in text and "window 50" in text
+    lines = text.splitlines()
+    for arm in ("ticket", "random-mask"):
+        for metric in ("plain perplexity", "pointer perplexity"):
+            assert any(arm in line and metric in line and "validation" in line for line in lines)
     assert "unigram" in text
-    assert (run / "measurements/pointer-level-01.json").is_file()
+    assert (run / "readings/pointer-level-01.json").is_file()
 
 
 def test_json_gives_every_replicate(run: Path) -> None:
-    words = ("--level", "0", "--split", "test", "--window", "20", "--share", "0.2", "--json")
-    found = json.loads(done("measure", "pointer", run, *words, "--quiet"))
-    assert (found["level"], found["split"], found["window"], found["share"]) == (0, "test", 20, 0.2)
-    assert [(one["arm"], one["seed"]) for one in found["replicates"]] == [
-        ("ticket", 0),
-        ("ticket", 1),
+    settings = ("split=test", "window=20", "share=0.2")
+    words = [word for one in settings for word in ("--set", one)]
+    found = json.loads(
+        done("measure", "pointer", run, "--levels", "0", *words, "--json", "--quiet")
+    )
+    assert (found["run"], found["measurement"]) == ("run", "pointer")
+    assert found["settings"] == {"split": "test", "window": 20, "share": 0.2, "flatness": 1.0}
+    assert [(one["metric"], one["arm"], one["seed"]) for one in found["readings"]] == [
+        (metric, "ticket", seed)
+        for metric in ("plain perplexity", "pointer perplexity")
+        for seed in (0, 1)
     ]
-    assert all(one["plain"] > 1 and one["pointer"] > 1 for one in found["replicates"])
+    assert all(one["value"] > 1 for one in found["readings"])
+    assert {(one["level"], one["other"], one["at"]) for one in found["readings"]} == {
+        (0, "test", "end")
+    }
+
+
+def test_by_default_every_level_is_measured_whose_weights_are_there(
+    tmp_path: Path, run: Path
+) -> None:
+    words = ("--set", "window=30", "--json", "--quiet")
+    found = json.loads(done("measure", "pointer", run, *words))
+    assert {one["level"] for one in found["readings"]} == {0, 1}
+    lean = tmp_path / "lean"
+    toml = run.parent / "tiny.toml"
+    done("prune", toml, "--out", lean, "--store-weights", "newest", "--quiet")
+    found = json.loads(done("measure", "pointer", lean, *words))
+    assert {one["level"] for one in found["readings"]} == {1}
+    told = refused("measure", "pointer", lean, "--levels", "0", *words)
+    assert "level-00/weights.safetensors was removed" in told
+    assert not (lean / "readings/pointer-level-00.json").exists()
+
+
+def test_without_a_name_it_says_what_can_be_measured() -> None:
+    rows = json.loads(done("measure", "--json"))
+    assert {row["measurement"] for row in rows} == MEASUREMENTS.keys()
+    (pointer,) = (row for row in rows if row["measurement"] == "pointer")
+    assert pointer["what"] == MEASUREMENTS["pointer"].summary
+    assert pointer["settings"] == "window=500, share=0.1, flatness=1.0, split=validation"
+    assert "pointer" in done("measure")
 
 
 def test_gates_are_shown_and_drawn(run: Path, tmp_path: Path) -> None:
@@ -79,9 +116,11 @@ def test_gates_are_shown_and_drawn(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--level", "2"), "has no finished level 2; finished: 0, 1."),
-        (("--window", "500"), "too large for the 120 of the validation text"),
-        (("--share", "1"), "share = 1.0 is out of range"),
+        (("--levels", "2"), "has no finished level 2; finished: 0, 1."),
+        (("--set", "window=500"), "too large for the 120 of the validation text"),
+        (("--set", "share=1"), "share = 1.0 is out of range"),
+        (("--set", "shar=1"), "did you mean share"),
+        (("--set", "split=train"), "validation, test"),
         (("--network", "gru"), "is a run of lstm, not of gru"),
     ],
 )
@@ -89,6 +128,13 @@ def test_what_can_not_be_measured_is_refused(
     run: Path, words: tuple[str, ...], sentence: str
 ) -> None:
     assert sentence in refused("measure", "pointer", run, *words, "--quiet")
+
+
+def test_what_is_no_measurement_is_refused(run: Path) -> None:
+    told = refused("measure", "pointr", run)
+    assert "did you mean pointer" in told
+    assert "`lottery measure` lists all" in told
+    assert lottery("measure", "pointer").exit_code == ExitCode.USAGE
 
 
 def test_no_run_and_a_run_of_images_are_refused(tmp_path: Path) -> None:

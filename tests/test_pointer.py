@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.cycle import Setting
+from lottery.cycle import add_control
 from lottery.experiments import Experiment
+from lottery.levels import read_weights
 from lottery.measurements import continuous_cache, pointer
+from lottery.measurements.catalog import MEASUREMENTS
 from lottery.measurements.continuous_cache import Cache, cached_losses
-from lottery.measurements.pointer import measure_pointer
+from lottery.measurements.measuring import measure_levels
+from lottery.measurements.pointer import POINTER, PointerSettings
+from lottery.readings import Reading
 from lottery.runs import Run
 from nas.recurrent.language_model import LanguageModel
-from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, text
+from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, session, text
 from tests.tiny_tasks import network, some_text, stack
 from training.batching import Batching
+from training.configs import OptimizerConfig
 from training.errors import ExitCode, LotteryError
 from training.replicates import Replicates
 from training.tasks.language_modelling import LanguageModelling
@@ -134,48 +141,132 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(root)
 
 
-CACHE = Cache(window=5)
+SETTINGS = PointerSettings(window=5, split="test")
 
 
 def measured(
-    run: Run, task: Task | None = None, experiment: Experiment = TINY_TEXT, **changes: Any
-) -> list[pointer.PointerResult]:
-    setting = Setting(task=text() if task is None else task)
-    options = {"level": 2, "split": "test", "cache": CACHE, **changes}
-    return measure_pointer(experiment, run, setting, **options)
+    run: Run,
+    settings: PointerSettings = SETTINGS,
+    *,
+    levels: Sequence[int] = (2,),
+    experiment: Experiment = TINY_TEXT,
+    task: Task | None = None,
+    **how: Any,
+) -> list[Reading]:
+    one = session(experiment, run.root, task or text(), **how)
+    return measure_levels(one, "pointer", POINTER, settings, levels)
 
 
 def test_every_replicate_of_a_level_is_measured_and_kept(finished: Run) -> None:
-    results = measured(finished)
+    readings = measured(finished)
+    names = ("plain perplexity", "pointer perplexity")
     pairs = [(arm, seed) for arm in ("ticket", "reinitialised") for seed in (0, 1)]
-    assert [(result.arm, result.seed) for result in results] == pairs
-    again = measured(finished)
-    assert again == results
-    other = measured(finished, split="validation")
-    stored = json.loads(finished.folder.read("measurements/pointer-level-02.json"))
-    assert stored["level"] == 2
-    assert [one["split"] for one in stored["measurements"]] == ["test", "validation"]
-    assert [one["weights"] for one in stored["measurements"]] == ["end", "end"]
-    for one, found in zip(stored["measurements"], (results, other), strict=True):
-        assert one["replicates"] == [vars(result) for result in found]
-    assert all(result.plain is not None and result.pointer is not None for result in results)
+    assert [(one.metric, one.arm, one.seed) for one in readings] == [
+        (name, *pair) for name in names for pair in pairs
+    ]
+    assert {(one.level, one.copy, one.other, one.at, one.x) for one in readings} == {
+        (2, 0, "test", "end", None)
+    }
+    assert all(one.value is not None and one.value > 1 for one in readings)
+    plain, pointer = ([one.value for one in readings if one.metric == name] for name in names)
+    assert plain != pointer
+    other = measured(finished, dataclasses.replace(SETTINGS, split="validation"))
+    assert [one.other for one in other] == ["validation"] * 8
+    stored = json.loads(finished.folder.read("readings/pointer-level-02.json"))
+    assert (stored["measurement"], stored["level"]) == ("pointer", 2)
+    assert [part["settings"]["split"] for part in stored["measured"]] == ["test", "validation"]
+    for part, found in zip(stored["measured"], (readings, other), strict=True):
+        assert part["readings"] == [dataclasses.asdict(one) for one in found]
+        assert part["settings"] == {
+            **{"window": 5, "share": 0.1, "flatness": 1.0},
+            "split": part["readings"][0]["other"],
+        }
+
+
+def test_the_readings_are_those_of_each_network_alone(finished: Run) -> None:
+    """By the cache itself, on the trained tensors of one replicate after the other."""
+    readings = {(one.metric, one.seed): one.value for one in measured(finished, levels=[0])}
+    one, weights = session(TINY_TEXT, finished.root, text()), read_weights(finished.level(0))
+    task = one.task
+    assert isinstance(task, LanguageModelling)
+    for ticket, tensors in weights.items():
+        replicates = Replicates([one.network], [0], "looped").eval()
+        replicates.load({name: tensor[None] for name, tensor in tensors.items()})
+        losses = cached_losses(replicates, task, "test", Cache(window=5))
+        names = ("plain perplexity", "pointer perplexity")
+        for name, loss in zip(names, losses, strict=True):
+            expected = math.exp(float(loss.mean()) * task.data.tokens_per_word("test"))
+            assert readings[name, ticket.seed] == pytest.approx(expected, rel=1e-4)
+
+
+def test_what_was_measured_is_not_measured_again(
+    finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = dataclasses.replace(SETTINGS, window=7)
+    first = measured(finished, settings, levels=[0, 1])
+    assert [one.level for one in first] == [0] * 4 + [1] * 8
+
+    def again(*_: object) -> object:
+        raise AssertionError("it was measured")
+
+    monkeypatch.setattr(pointer, "cached_losses", again)
+    assert measured(finished, settings, levels=[0, 1]) == first
+    with pytest.raises(AssertionError, match="it was measured"):
+        measured(finished, dataclasses.replace(settings, share=0.3), levels=[0])
+
+
+def test_an_arm_that_was_added_since_is_measured(tmp_path: Path) -> None:
+    short = dataclasses.replace(TINY_TEXT, levels=1, arms=(), copies=2)
+    carry_out(short, tmp_path / "tiny", text())
+    run = Run(tmp_path / "tiny")
+    before = measured(run, levels=[1], experiment=short)
+    add_control(session(short, run.root, text()), "random-mask")
+    after = measured(run, levels=[1], experiment=short)
+    assert [one for one in after if one.arm == "ticket"] == before
+    assert {(one.arm, one.seed, one.copy) for one in after} == {
+        (arm, seed, copy) for arm in ("ticket", "random-mask") for seed in (0, 1) for copy in (0, 1)
+    }
+    stored = json.loads(run.folder.read("readings/pointer-level-01.json"))
+    assert len(stored["measured"]) == 1
+
+
+def test_one_that_diverged_has_no_value(tmp_path: Path) -> None:
+    optimizer = OptimizerConfig(name="sgd", learning_rate=1e30)
+    training = dataclasses.replace(TINY_TEXT.training, optimizer=optimizer)
+    wild = dataclasses.replace(TINY_TEXT, levels=0, training=training)
+    records = carry_out(wild, tmp_path / "tiny", text())
+    assert all(record.diverged_at is not None for record in records)
+    readings = measured(Run(tmp_path / "tiny"), levels=[0], experiment=wild)
+    assert [one.value for one in readings] == [None] * 4
 
 
 def test_what_can_not_be_measured_is_refused(finished: Run, tmp_path: Path) -> None:
     with pytest.raises(LotteryError, match="has no finished level 7"):
-        measured(finished, level=7)
+        measured(finished, levels=[7])
     with pytest.raises(
         LotteryError, match=r"A window of 36 tokens is too large for the 36 .*at most 34\.$"
     ):
-        measured(finished, cache=Cache(window=36))
+        measured(finished, dataclasses.replace(SETTINGS, window=36))
     carry_out(TINY, tmp_path / "images")
-    with pytest.raises(LotteryError, match="learned no text"):
-        measured(Run(tmp_path / "images"), digits(), TINY)
+    with pytest.raises(LotteryError, match="learned digits, which is no text"):
+        measured(Run(tmp_path / "images"), experiment=TINY, task=digits())
 
 
-def test_it_stops_when_asked_to_and_writes_nothing(finished: Run) -> None:
-    setting = Setting(task=text(), watcher=StopAfter(1))
-    with pytest.raises(LotteryError, match="nothing was written") as error:
-        measure_pointer(TINY_TEXT, finished, setting, level=0, split="test", cache=CACHE)
+def test_it_stops_when_asked_to_and_keeps_the_levels_that_are_done(tmp_path: Path) -> None:
+    carry_out(dataclasses.replace(TINY_TEXT, levels=1), tmp_path / "tiny", text())
+    run = Run(tmp_path / "tiny")
+    with pytest.raises(LotteryError, match="the same command goes on from there") as error:
+        measured(run, levels=[0, 1], watcher=StopAfter(1))
     assert error.value.exit_code == ExitCode.RESUMABLE
-    assert not finished.folder.holds("measurements/pointer-level-00.json")
+    assert not run.folder.holds("readings/pointer-level-00.json")
+    # A text of 36 tokens is one block.
+    with pytest.raises(LotteryError, match="the same command goes on from there"):
+        measured(run, levels=[0, 1], watcher=StopAfter(2))
+    assert run.folder.holds("readings/pointer-level-00.json")
+    assert not run.folder.holds("readings/pointer-level-01.json")
+
+
+def test_every_measurement_says_what_it_is_and_has_settings_with_defaults() -> None:
+    for name, one in MEASUREMENTS.items():
+        assert name and one.summary.strip() and "\n" not in one.summary
+        assert dataclasses.is_dataclass(one.settings())

@@ -13,7 +13,7 @@ from lottery.experiments import Experiment
 from lottery.pruning.config import PruningConfig
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.selection import keep_count
+from lottery.pruning.scopes import LayerKinds, kept_at
 from lottery.recipes.catalog import DEMO, RECIPES, recipe
 from lottery.recipes.deep import DEEP_RECIPES
 from lottery.recipes.lth import LTH_RECIPES
@@ -311,7 +311,8 @@ def test_the_demo_pairs_searched_and_designed_networks() -> None:
     assert [recipe(name).data.name for name in DEMO] == ["digits", "digits", "pydoc", "pydoc"]
     assert all(not name.startswith("lth") for name in DEMO)
     digits = recipe("demo-digits-enas")
-    assert keep_count(100_000, digits.pruning.rate, digits.levels) == 10_737
+    one = {"weight": (100_000,)}
+    assert kept_at(one, digits.levels, digits.pruning, LayerKinds()) == 10_737
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest() -> None:

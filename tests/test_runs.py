@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 
 from lottery.experiments import NetworkConfig
 from lottery.history import HistoryRow, history_to_lines, read_history
+from lottery.records import TICKET, ReplicateId
 from lottery.run_folder import HISTORY
-from lottery.runs import Run, begin_history, finish_history, open_run, stored_experiment
+from lottery.runs import (
+    Run,
+    begin_history,
+    end_level,
+    finish_history,
+    open_run,
+    stored_experiment,
+)
 from tests.tiny_runs import TINY
 from training.errors import ExitCode, LotteryError
 from training.plain import override
@@ -21,33 +30,75 @@ FACTS: dict[str, object] = {"name": "digits", "fingerprint": "0123456789abcdef"}
 def test_the_names_of_the_files() -> None:
     run = Run(Path("results/runs/a"))
     assert run.name == "a"
-    assert run.start(-3) == "start/seed--3.safetensors"
-    assert run.level(2) == "level-02"
-    assert run.level(12, "dense") == "level-12/dense"
-    assert run.masks("level-02") == "level-02/masks.safetensors"
-    assert run.weights("level-02") == "level-02/weights.safetensors"
-    assert run.predictions("level-02") == "level-02/predictions.safetensors"
-    assert run.records("level-02/dense") == "level-02/dense/records.json"
+    assert run.start(ReplicateId(TICKET, -3)) == "start/seed--3.safetensors"
+    assert run.start(ReplicateId(TICKET, 3, 2)) == "start/seed-3-copy-2.safetensors"
+    optimizer = run.start_optimizer(ReplicateId(TICKET, 3, 2))
+    assert optimizer == "start/seed-3-copy-2-optimizer.safetensors"
+    level, added = run.level(2), run.level(12, "dense")
+    assert (level.run, level.number, level.name) == (run, 2, "level-02")
+    assert (added.number, added.name) == (12, "level-12/dense")
+    assert level.tickets == "level-02/tickets.safetensors"
+    assert level.masks == "level-02/masks.safetensors"
+    assert level.weights == "level-02/weights.safetensors"
+    assert level.predictions == "level-02/predictions.safetensors"
+    assert level.execution == "level-02/execution.json"
+    assert level.records == "level-02/records.json"
+    assert added.records == "level-12/dense/records.json"
 
 
 def test_checkpoints_are_told_apart_by_what_they_hold(tmp_path: Path) -> None:
     run = Run(tmp_path)
+    level = run.level(1)
     one, ten, late = (
-        run.checkpoint("level-01", range(0, 1), 5),
-        run.checkpoint("level-01", range(0, 10), 5),
-        run.checkpoint("level-01", range(0, 1), 1_000),
+        level.checkpoint(range(0, 1), 5),
+        level.checkpoint(range(0, 10), 5),
+        level.checkpoint(range(0, 1), 1_000),
     )
-    for name in (late, ten, one, run.checkpoint("level-01/dense", range(0, 1), 7)):
+    added = run.level(1, "dense")
+    for name in (late, ten, one, added.checkpoint(range(0, 1), 7)):
         run.folder.write(name, b"x")
-    assert run.checkpoints("level-01", range(0, 1)) == [one, late]
-    assert run.checkpoints("level-01", range(0, 10)) == [ten]
-    assert set(run.checkpoints("level-01")) == {one, ten, late}
+    assert level.checkpoints(range(0, 1)) == [one, late]
+    assert level.checkpoints(range(0, 10)) == [ten]
+    assert set(level.checkpoints()) == {one, ten, late}
+    assert added.checkpoints() == ["level-01/dense/checkpoint-0-1-000000007.safetensors"]
+
+
+def test_a_level_that_ends_keeps_no_checkpoints_and_says_so(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for files in (run.level(1), run.level(1, "dense"), run.level(2)):
+        run.folder.write(files.checkpoint(range(0, 1), 5), b"x")
+    run.folder.write(run.level(1).tickets, b"x")
+    end_level(run.level(1))
+    assert run.folder.names() == [
+        run.level(1).name + "/dense/checkpoint-0-1-000000005.safetensors",
+        run.level(1).tickets,
+        run.level(2).name + "/checkpoint-0-1-000000005.safetensors",
+    ]
+    progress = json.loads((tmp_path / "progress.json").read_text())
+    assert progress == {"level": 1, "finished": True}
+
+
+def test_what_of_a_level_is_finished(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.finished(1) == []
+    for files in (run.level(1), run.level(1, "dense"), run.level(1, "random-mask"), run.level(11)):
+        run.folder.write(files.records, b"x")
+    run.folder.write(run.level(1, "shuffled-mask").weights, b"x")
+    assert [files.name for files in run.finished(1)] == [
+        "level-01",
+        "level-01/dense",
+        "level-01/random-mask",
+    ]
+    assert run.finished(1)[1] == run.level(1, "dense")
+    # What someone else removed is not done.
+    (tmp_path / run.level(1).records).unlink()
+    assert [files.added_arm for files in run.finished(1)] == ["dense", "random-mask"]
 
 
 def test_a_new_run_stores_its_experiment(tmp_path: Path) -> None:
     run = open_run(tmp_path / "a", TINY, FACTS)
     assert stored_experiment(run) == TINY
-    assert not run.is_done(run.level(0))
+    assert not run.level(0).is_done()
     assert stored_experiment(open_run(tmp_path / "a", TINY, FACTS)) == TINY
 
 
@@ -149,8 +200,8 @@ def test_what_was_appended_counts_once_its_level_is_finished(tmp_path: Path) -> 
     assert read_history(run.root) == written
     begin_history(run)
     assert (run.root / HISTORY).read_text() == (
-        '{"arm": "ticket", "level": 0, "metric": "loss", "seed": 0, "step": 6, "value": 1.25}\n'
-        '{"arm": "ticket", "level": 0, "metric": "loss", "seed": 0, "step": 12, "value": null}\n'
+        '{"arm": "ticket", "copy": 0, "level": 0, "metric": "loss", "seed": 0, "step": 6, "value": 1.25}\n'
+        '{"arm": "ticket", "copy": 0, "level": 0, "metric": "loss", "seed": 0, "step": 12, "value": null}\n'
     )
     for _ in range(2):  # A level that was stopped before its records is finished again.
         finish_history(run, second)
