@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.configs import DataConfig, TrainingConfig, require
-from training.errors import LotteryError
+from training.configs import DataConfig, TrainingConfig
+from training.errors import LotteryError, require
 from training.steps import Steps
 
 # Far more than leave a weight of any network, at any rate that is worth a training.

@@ -40,7 +40,7 @@ def carried_out(
     """The files of a run that was begun, or gone on with."""
     use = setting(factory, **how)
     check(experiment, use)
-    run = open_run(root, experiment, use.task.facts())
+    run = open_run(root, experiment, use.task.data.description())
     find_tickets(experiment, run, use)
     return files(root)
 

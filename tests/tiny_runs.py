@@ -121,7 +121,7 @@ def carry_out(
 ) -> list[Record]:
     """Begin a run, or go on with it."""
     task = digits() if task is None else task
-    run = open_run(root, experiment, task.facts())
+    run = open_run(root, experiment, task.data.description())
     setting = Setting(
         task=task,
         batching=batching,

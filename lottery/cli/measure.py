@@ -16,7 +16,7 @@ from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.records import read_facts, read_records
 from training.errors import LotteryError
-from training.metrics import PERPLEXITY
+from training.specs import TextSpec
 
 if TYPE_CHECKING:
     from lottery.measurements.continuous_cache import Cache
@@ -84,11 +84,12 @@ def pointer(run: Path, level: int | None, split: str, as_json: bool, **options: 
     machine = machine_of(options)
     experiment = stored_experiment(RunFolder(run))
     check_same_network(experiment, machine.network, run)
+    _check_text(run, experiment.data.name)
     level = _level(run, level)
     cache = Cache(**{field.name: options[field.name] for field in dataclasses.fields(Cache)})
     watcher = watcher_for(machine.quiet)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(run):
-        opened = open_run(run, resolved, setting.task.facts())
+        opened = open_run(run, resolved, setting.task.data.description())
         try:
             results = measure_pointer(
                 resolved, opened, setting, level=level, split=split, cache=cache
@@ -106,20 +107,29 @@ def _level(run: Path, given: int | None) -> int:
     """The level to measure.
 
     Raises:
-        LotteryError: the run learned no text, or has not finished that level.
+        LotteryError: the run has not finished that level.
     """
-    records = read_records(run)
-    levels = sorted({record.level for record in records})
+    levels = sorted({record.level for record in read_records(run)})
     level = max(levels, default=0) if given is None else given
     if level not in levels:
         finished = ", ".join(map(str, levels)) or "none"
         raise LotteryError(f"{run} has no finished level {level}; finished: {finished}.")
-    if records[0].metric.name != PERPLEXITY.name:
+    return level
+
+
+def _check_text(run: Path, data: str) -> None:
+    """Refuse runs that learned no text.
+
+    Raises:
+        LotteryError: it is one.
+    """
+    from training.datasets.catalog import data_entry
+
+    if data_entry(data).kind != TextSpec.kind:
         raise LotteryError(
-            f"{run} learned {records[0].data}, which is no text, and a pointer points at words; name a run of a "
+            f"{run} learned {data}, which is no text, and a pointer points at words; name a run of a "
             "language model."
         )
-    return level
 
 
 def _print_results(

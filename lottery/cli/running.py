@@ -223,7 +223,7 @@ def _opened(
 
     machine = _batching_as_before(experiment, root, machine)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
-        facts = setting.task.facts()
+        facts = setting.task.data.description()
         for text in facts["notices"]:
             watcher.notice(text)
         yield resolved, setting, open_run(root, resolved, facts)

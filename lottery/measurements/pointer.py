@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from lottery.batching import choose_batching
 from lottery.cycle import Setting, new_network
@@ -14,11 +14,11 @@ from lottery.measurements.continuous_cache import Cache, cached_losses
 from lottery.pruning.masks import Tensors, stack_tensors
 from lottery.records import read_records
 from lottery.runs import Run
-from training.datasets.text import MOST_NATS
+from training.datasets.text import MOST_NATS, TextData
 from training.errors import ExitCode, LotteryError
 from training.replicates import Replicates
+from training.specs import TextSpec
 from training.storage import parse_json, to_json
-from training.tasks.language_modelling import LanguageModelling
 
 SCHEMA = 1
 
@@ -58,10 +58,10 @@ def measure_pointer(
     Raises:
         LotteryError: no text, no such level, a window that no token of the text is preceded by, or stopped on request.
     """
-    task = setting.task
-    if not isinstance(task, LanguageModelling):
+    if setting.task.spec.kind != TextSpec.kind:
         raise LotteryError(f"{run.root} learned no text, and a pointer points at words.")
-    tokens = len(task.data.splits()[split])
+    text = cast("TextData", setting.task.data)
+    tokens = len(text.splits()[split])
     if cache.window > tokens - 2:
         raise LotteryError(
             f"A window of {cache.window:,} tokens is too large for the {tokens:,} of the {split} text, none of which "
@@ -70,8 +70,8 @@ def measure_pointer(
     held = dict(_trained(run, level))
     replicates = _stacked(experiment, setting, held)
     told = _teller(setting, run, tokens * len(held), len(held))
-    losses = cached_losses(replicates, task, split, cache, experiment.training.precision, told)
-    per_word = task.data.tokens_per_word(split)
+    losses = cached_losses(replicates, text, split, cache, experiment.training.precision, told)
+    per_word = text.tokens_per_word(split)
     plain, pointer = (
         (loss.mean(1) * per_word).clamp(max=MOST_NATS).exp().tolist() for loss in losses
     )

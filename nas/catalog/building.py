@@ -28,7 +28,7 @@ from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.on_lstm import on_lstm
 from training.errors import LotteryError
 from training.noise import replace_dropout
-from training.specs import ImageSpec, Spec, TextSpec
+from training.specs import Spec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -151,8 +151,6 @@ BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "on-lstm": on_lstm,
 }
 
-TASKS: dict[type[ImageSpec] | type[TextSpec], str] = {ImageSpec: "images", TextSpec: "text"}
-
 
 def build(
     name: str,
@@ -213,10 +211,9 @@ def _builder(found: NetworkEntry, factory: Factory | None) -> Callable[..., nn.M
 
 
 def _check_task(found: NetworkEntry, spec: Spec) -> None:
-    task = TASKS[type(spec)]
-    if found.task not in (task, "any"):
-        others = ", ".join(sorted(name for name, e in NETWORKS.items() if e.task == task))
+    if found.task not in (spec.kind, "any"):
+        others = ", ".join(sorted(name for name, e in NETWORKS.items() if e.task == spec.kind))
         raise LotteryError(
-            f"The network {found.name} is for {found.task} and this task is about {task}; "
+            f"The network {found.name} is for {found.task} and this task is about {spec.kind}; "
             f"choose one of {others}."
         )

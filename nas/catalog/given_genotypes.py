@@ -25,7 +25,7 @@ def _given(
     return NetworkEntry(
         name=name,
         origin="searched",
-        task="text" if spec is PENN_TREEBANK else "images",
+        task=spec.kind,
         summary=summary,
         source=source,
         genotype=None,
