@@ -178,7 +178,7 @@ def test_a_fault_of_ours_is_not_laid_on_the_network(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = setting(lambda spec: Failing(None), watcher=StopAfter(5))
-    run = open_run(tmp_path / "own", OWN, made.task.facts())
+    run = open_run(tmp_path / "own", OWN, made.task.data.description())
 
     def faulty(*_: object, **__: object) -> object:
         raise ZeroDivisionError("ours")
@@ -195,7 +195,7 @@ def test_a_forward_that_fails_later_loses_nothing(error: BaseException, tmp_path
 
     def go(error: BaseException | None, root: Path, steps: int = 1000) -> dict[str, bytes]:
         made = setting(lambda spec: Failing(error, 13), watcher=StopAfter(steps))
-        run = open_run(root, experiment, made.task.facts())
+        run = open_run(root, experiment, made.task.data.description())
         find_tickets(experiment, run, made)
         return files(root)
 
@@ -335,7 +335,7 @@ class FailsOnTest(nn.Module):
 def test_a_forward_that_fails_while_it_is_scored_at_the_end(tmp_path: Path) -> None:
     experiment = dataclasses.replace(OWN, levels=0)
     made = setting(lambda spec: FailsOnTest())
-    run = open_run(tmp_path / "own", experiment, made.task.facts())
+    run = open_run(tmp_path / "own", experiment, made.task.data.description())
     with pytest.raises(
         LotteryError, match=r"^m:f failed while level 0 was trained \(ValueError: not these\)"
     ):

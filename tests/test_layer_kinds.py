@@ -215,7 +215,7 @@ def pruned(pruning: PruningConfig, root: Path) -> dict[str, Tensor]:
     )
     setting = Setting(task=digits(), batching="looped", factory=HeadFirst)
     check(experiment, setting)
-    run = open_run(root, experiment, digits().facts())
+    run = open_run(root, experiment, digits().data.description())
     find_tickets(experiment, run, setting)
     masks: dict[str, Tensor] = read_masks(Run(root), "level-01")[ReplicateId(TICKET, 0)]
     return masks

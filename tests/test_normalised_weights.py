@@ -186,7 +186,9 @@ def carried_out(factory: Callable[[Spec], nn.Module], root: Path) -> list[Record
     )
     setting = Setting(task=digits(), batching="looped", factory=factory)
     check(experiment, setting)
-    records = find_tickets(experiment, open_run(root, experiment, digits().facts()), setting)
+    records = find_tickets(
+        experiment, open_run(root, experiment, digits().data.description()), setting
+    )
     assert all(record.diverged_at is None for record in records)
     return records
 

@@ -137,7 +137,7 @@ def carried_out(
 ) -> list[Record]:
     how = setting(factory, task)
     check(experiment, how)
-    return find_tickets(experiment, open_run(root, experiment, how.task.facts()), how)
+    return find_tickets(experiment, open_run(root, experiment, how.task.data.description()), how)
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_own_networks_are_looped_unless_told_otherwise(tmp_path: Path) -> None:
     how = Setting(task=digits(), factory=Dropped)
     check(OWN, how)
     plan(OWN, how)
-    run = open_run(tmp_path / "own", OWN, how.task.facts())
+    run = open_run(tmp_path / "own", OWN, how.task.data.description())
     find_tickets(OWN, run, how)
     for level in (0, 1):
         name = run.execution(run.level(level))

@@ -54,14 +54,17 @@ def recipes(name: str | None, as_json: bool) -> None:
 
 
 def _recipe_rows() -> list[dict[str, str]]:
+    from lottery.cli.architectures import published_spec
     from lottery.recipes.catalog import RECIPES
     from nas.catalog.catalog import entry
 
     rows = []
     for name, make in RECIPES.items():
         found, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
-        text = entry(found.network.name).task == "text"
-        data = data_in_words(found.data.name, found.data.options, text=text)
+        spec = published_spec(entry(found.network.name))
+        data = data_in_words(
+            found.data.name, found.data.options, unit=spec.unit, limits=spec.limits
+        )
         rows.append({"recipe": name, "network": found.network.name, "data": data, "what": what})
     return rows
 

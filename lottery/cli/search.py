@@ -151,7 +151,7 @@ def carry_out_search(
     products = multiplying(choose_library(options["products"], device))
     try:
         with products, stopping(watcher), locked(root):
-            facts = task.facts()
+            facts = task.data.description()
             for text in facts["notices"]:
                 watcher.notice(text)
             folder = open_search(root, resolved, facts)

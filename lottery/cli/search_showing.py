@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.wording import data_in_words
+from lottery.cli.architectures import published_spec
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
 from lottery.recipes.search_catalog import SEARCHES, architectures_alone
-from nas.search.configs import SearchConfig
+from nas.catalog.catalog import entry
+from nas.search.configs import SearchConfig, network_of
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, chosen, visible
 
@@ -88,8 +90,8 @@ def _plan(config: SearchConfig) -> list[dict[str, str]]:
 
 
 def _data(config: SearchConfig) -> str:
-    text = config.space == "recurrent"
-    return data_in_words(config.data.name, config.data.options, text=text)
+    spec = published_spec(entry(network_of(config)))
+    return data_in_words(config.data.name, config.data.options, unit=spec.unit, limits=spec.limits)
 
 
 def print_ranking(roots: Sequence[Path]) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from lottery.experiments import Experiment
 from nas.catalog.catalog import entry
 from nas.catalog.sizes import SizeValue
-from training.configs import AveragingConfig, TextTraining, TrainingConfig
+from training.configs import AveragingConfig, TrainingConfig
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 BASE = "awd-lstm-ptb"
 

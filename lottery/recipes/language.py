@@ -14,10 +14,10 @@ from training.configs import (
     DataConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 ARMS = ("reinitialised", "random-mask")
 YU = "Yu et al. 2020 (arXiv 1906.02768)"

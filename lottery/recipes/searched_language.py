@@ -14,10 +14,10 @@ from training.configs import (
     AveragingConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 WINDOW = 35
 ENAS_SOURCE = (

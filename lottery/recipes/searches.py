@@ -26,10 +26,10 @@ from training.configs import (
     DataConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 CIFAR_10 = DataConfig(name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1})
 WINDOW = 35

@@ -22,10 +22,10 @@ from training.configs import (
     DataConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 Sizes = dict[str, int | float | tuple[int, ...]]
 
