@@ -164,7 +164,7 @@ def test_numbers_of_a_table_stay_numbers(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0].split(",") == list(LAYERS)
     assert [line.split(",")[0] for line in lines[1:]] == ["'-a"] * 3
-    assert [line.split(",")[5] for line in lines[1:]] == ["'@x", "'+x", "'=x"]
+    assert [line.split(",")[6] for line in lines[1:]] == ["'@x", "'+x", "'=x"]
     assert [line.split(",")[-1] for line in lines[1:]] == ["-0.5", "1e-09", "2.0"]
 
 
