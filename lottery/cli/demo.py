@@ -78,29 +78,23 @@ def demo(in_full: bool, out: Path | None, **options: object) -> None:
 
 def _search_and_prune(root: Path, machine: Machine, in_full: bool) -> tuple[Path, list[Path]]:
     """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
-    from lottery.recipes.catalog import DEMO, RECIPES, recipe
-    from lottery.recipes.search_catalog import (
-        DEMO_RETRAINING,
-        DEMO_SEARCH,
-        SEARCHES,
-        retraining_experiment,
-        search_recipe,
-    )
+    from lottery.recipes.demo import DEMO, DEMO_RETRAINING, DEMO_SEARCH
+    from lottery.recipes.retraining import retraining_experiment
 
     stages = len(DEMO) + 2
-    _say(machine, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
-    found = root / DEMO_SEARCH
+    _say(machine, f"1/{stages}  {DEMO_SEARCH.summary}.")
+    found = root / DEMO_SEARCH.name
     names = ("device", "products", "data_root", "quiet")
     search = {name: getattr(machine, name) for name in names}
-    carry_out_search(search_recipe(DEMO_SEARCH), found, search)
+    carry_out_search(DEMO_SEARCH.config, found, search)
     best = override(retraining_experiment(found), *DEMO_RETRAINING)
-    experiments = {"The cells that the search found.": best}
-    experiments |= {str(RECIPES[name].__doc__): recipe(name) for name in DEMO}
+    experiments = {"The cells that the search found": best}
+    experiments |= {each.summary: each.config for each in DEMO}
     runs = []
     for number, (summary, small) in enumerate(experiments.items(), 2):
         experiment = thorough(small) if in_full else small
         watcher = watcher_for(machine.quiet)
-        _say(machine, f"{number}/{stages}  {summary}")
+        _say(machine, f"{number}/{stages}  {summary}.")
         try:
             carry_out(experiment, root / experiment.name, machine, watcher)
         finally:

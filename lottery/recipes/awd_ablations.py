@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lottery.experiments import Experiment
 from lottery.recipes.language import AWD_LSTM_PTB
 from lottery.recipes.recipe import Recipe
 from lottery.recipes.small_changes import small_name
 from nas.catalog.catalog import entry
+from nas.catalog.entry import Size
 from training.plain import override
 from training.steps import Steps
 
@@ -22,11 +24,13 @@ class Row:
         what: is otherwise, in words.
         published: perplexity on the Penn Treebank that the paper has for it, validation / test.
         changes: of a recipe with every strategy, as `override` takes them.
+        size: of the network, over the recipe's own.
     """
 
     what: str
     published: str
-    changes: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    size: Mapping[str, Size] = field(default_factory=dict)
 
 
 def ablation_rows(whole: Experiment) -> dict[str, Row]:
@@ -48,19 +52,13 @@ def ablation_rows(whole: Experiment) -> dict[str, Row]:
             ("training.averaging={}",),
         ),
         "without-varied-windows": Row(
-            "windows of one length",
-            "61.3 / 58.9",
-            ("training.text.varied_windows=false",),
+            "windows of one length", "61.3 / 58.9", ("training.text.varied_windows=false",)
         ),
         "without-embedding-dropout": Row(
-            "no dropout of words",
-            "65.1 / 62.7",
-            ("network.size.dropout_embedding=0.0",),
+            "no dropout of words", "65.1 / 62.7", size={"dropout_embedding": 0.0}
         ),
         "without-weight-decay": Row(
-            "no weight decay",
-            "63.7 / 61.0",
-            ("training.optimizer.weight_decay=0.0",),
+            "no weight decay", "63.7 / 61.0", ("training.optimizer.weight_decay=0.0",)
         ),
         "without-regularisation": Row(
             "neither AR nor TAR",
@@ -68,15 +66,9 @@ def ablation_rows(whole: Experiment) -> dict[str, Row]:
             ("training.text.activation=0.0", "training.text.slowness=0.0"),
         ),
         "with-full-embedding": Row(
-            "an embedding as wide as the hidden layers",
-            "68.0 / 65.6",
-            (f"network.size.embedding={hidden}",),
+            "an embedding as wide as the hidden layers", "68.0 / 65.6", size={"embedding": hidden}
         ),
-        "without-dropconnect": Row(
-            "no DropConnect",
-            "71.1 / 68.9",
-            ("network.size.dropconnect=0.0",),
-        ),
+        "without-dropconnect": Row("no DropConnect", "71.1 / 68.9", size={"dropconnect": 0.0}),
     }
 
 
@@ -97,7 +89,12 @@ def _ablated(whole: Recipe[Experiment], name: str, row: str) -> Recipe[Experimen
     small = whole.small
     return Recipe(
         summary=f"AWD-LSTM with {found.what}: a row of the paper's table 4",
-        config=dataclasses.replace(override(full, *found.changes), name=name, source=source),
+        config=dataclasses.replace(
+            override(full, *found.changes),
+            name=name,
+            source=source,
+            network=dataclasses.replace(full.network, size={**full.network.size, **found.size}),
+        ),
         small=None if small is None else _ablated(small, small_name(name), row),
     )
 

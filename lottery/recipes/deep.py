@@ -20,19 +20,13 @@ EVERYTHING = PruningConfig(scope="global", rate=0.2)
 # Frankle & Carbin 2019, figure 2: 20 % of the convolutions and 0 % of the output layer.
 CONVOLUTIONS = PruningConfig(scope="global", rate=0.2, output_rate=0.0)
 TO_THE_START = RewindingConfig()
-NO_WARMUP = Steps()
-EACH_EPOCH = Steps(epochs=1)
-EACH_HUNDRED = Steps(iterations=100)
 
 SMALL_RESNET = dataclasses.replace(IMAGES, size={"depth": 8, "width": 8})
 SMALL_VGG = dataclasses.replace(
     IMAGES, size={"width": 8}, optimizer=OptimizerConfig(name="adam", learning_rate=3e-3)
 )
 SHORT_TRAINING = dataclasses.replace(
-    IMAGES,
-    steps=60,
-    eval_every=20,
-    optimizer=OptimizerConfig(name="adam", learning_rate=1e-3),
+    IMAGES, steps=60, eval_every=20, optimizer=OptimizerConfig(name="adam", learning_rate=1e-3)
 )
 
 
@@ -68,21 +62,21 @@ def _deep(
 
 
 def _steps_down(
-    steps: Steps,
-    milestones: tuple[Steps, ...],
-    *,
+    steps: str,
+    milestones: tuple[str, ...],
     learning_rate: float,
     batch_size: int,
+    *,
     weight_decay: float = 1e-4,
     nesterov: bool = False,
-    warmup: Steps = NO_WARMUP,
-    eval_every: Steps = EACH_EPOCH,
+    warmup: str = "0it",
+    eval_every: str = "1ep",
 ) -> TrainingConfig:
-    """SGD with momentum 0.9 whose learning rate falls to a tenth at each milestone."""
+    """SGD with momentum 0.9 whose learning rate falls to a tenth at each milestone; steps are such as 500it or 2ep."""
     return TrainingConfig(
-        steps=steps,
+        steps=Steps.parse(steps),
         batch_size=batch_size,
-        eval_every=eval_every,
+        eval_every=Steps.parse(eval_every),
         optimizer=OptimizerConfig(
             name="sgd",
             learning_rate=learning_rate,
@@ -90,7 +84,11 @@ def _steps_down(
             nesterov=nesterov,
             weight_decay=weight_decay,
         ),
-        schedule=ScheduleConfig(name="step", milestones=milestones, warmup=warmup),
+        schedule=ScheduleConfig(
+            name="step",
+            milestones=tuple(map(Steps.parse, milestones)),
+            warmup=Steps.parse(warmup),
+        ),
     )
 
 
@@ -104,17 +102,7 @@ def _lmc(
     levels: int,
     own: str,
 ) -> Recipe[Experiment]:
-    """A network of Frankle et al. 2020, table 1, rewound to the step at which it is stable.
-
-    Args:
-        summary: of the recipe.
-        name: of the recipe.
-        network: as here.
-        small: the scale of the small recipe.
-        rewind: the step, in iterations.
-        levels: of pruning.
-        own: what facebookresearch/open_lth has and is otherwise here.
-    """
+    """A network of Frankle et al. 2020, table 1, rewound to the step at which it is stable."""
     return _deep(
         summary,
         name,
@@ -122,12 +110,7 @@ def _lmc(
         "a tenth at 32,000 and 48,000, 20 % per level globally, rewound to the step at which the dense network is "
         f"stable, {rewind:,} (section 3); weight decay 1e-4 from facebookresearch/open_lth, which {own}",
         network,
-        _steps_down(
-            Steps(iterations=63_000),
-            (Steps(iterations=32_000), Steps(iterations=48_000)),
-            learning_rate=0.1,
-            batch_size=128,
-        ),
+        _steps_down("63000it", ("32000it", "48000it"), 0.1, 128),
         small,
         levels=levels,
         arms=("reinitialised", "random-mask"),
@@ -145,12 +128,7 @@ DEEP = (
         "is ResNet-20, as Frankle's retrospective says; weight decay 1e-4 from facebookresearch/open_lth",
         GLOROT_20,
         _steps_down(
-            Steps(iterations=30_000),
-            (Steps(iterations=20_000), Steps(iterations=25_000)),
-            learning_rate=0.03,
-            batch_size=128,
-            warmup=Steps(iterations=20_000),
-            eval_every=EACH_HUNDRED,
+            "30000it", ("20000it", "25000it"), 0.03, 128, warmup="20000it", eval_every="100it"
         ),
         SMALL_RESNET,
         pruning=CONVOLUTIONS,
@@ -165,12 +143,7 @@ DEEP = (
         "weight decay 1e-4 from facebookresearch/open_lth",
         NetworkConfig(name="vgg-19"),
         _steps_down(
-            Steps(iterations=112_480),
-            (Steps(iterations=56_240), Steps(iterations=84_360)),
-            learning_rate=0.1,
-            batch_size=64,
-            warmup=Steps(iterations=10_000),
-            eval_every=EACH_HUNDRED,
+            "112480it", ("56240it", "84360it"), 0.1, 64, warmup="10000it", eval_every="100it"
         ),
         SMALL_VGG,
         pruning=CONVOLUTIONS,
@@ -204,14 +177,7 @@ DEEP = (
         "schedule again from the trained weights; the release (lottery-ticket/rewinding-iclr20-public) has plain "
         "momentum, and draws convolutions with variance 1 / inputs and the output layer with 1e-4, here 2 / inputs",
         RESNET_20,
-        _steps_down(
-            Steps(epochs=182),
-            (Steps(epochs=91), Steps(epochs=136)),
-            learning_rate=0.1,
-            batch_size=128,
-            weight_decay=2e-4,
-            nesterov=True,
-        ),
+        _steps_down("182ep", ("91ep", "136ep"), 0.1, 128, weight_decay=2e-4, nesterov=True),
         SMALL_RESNET,
         levels=10,
         rewinding=RewindingConfig(weights="keep", schedule="rewind"),
@@ -226,7 +192,7 @@ DEEP = (
         TrainingConfig(
             steps=Steps(epochs=200),
             batch_size=128,
-            eval_every=EACH_EPOCH,
+            eval_every=Steps(epochs=1),
             optimizer=OptimizerConfig(
                 name="sgd", learning_rate=0.1, momentum=0.9, weight_decay=5e-4
             ),

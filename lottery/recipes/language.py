@@ -132,8 +132,7 @@ AWD_LSTM_PTB = language_recipe(
             figures="60.0 / 57.3 (Merity et al. 2018, table 1), 58.8 / 56.5 (README)",
         ),
         NetworkConfig(
-            name="awd-lstm",
-            size={"dropout_input": 0.4, "dropout_hidden": 0.25, "second_bias": 1},
+            name="awd-lstm", size={"dropout_input": 0.4, "dropout_hidden": 0.25, "second_bias": 1}
         ),
         text("ptb", 70),
         _merity(1000, 500, 20, AR_AND_TAR),
@@ -150,8 +149,7 @@ AWD_LSTM_WT2 = language_recipe(
             figures="68.6 / 65.8 (Merity et al. 2018, table 2), 67.4 / 64.7 (README)",
         ),
         NetworkConfig(
-            name="awd-lstm",
-            size={"dropout_input": 0.65, "dropout_hidden": 0.2, "second_bias": 1},
+            name="awd-lstm", size={"dropout_input": 0.65, "dropout_hidden": 0.2, "second_bias": 1}
         ),
         text("wikitext-2", 70),
         _merity(1500, 750, 80, AR_AND_TAR),
@@ -218,9 +216,7 @@ YU20_LSTM_WT2 = with_small(
         rewinding=RewindingConfig(step=Steps(epochs=1)),
     ),
     dataclasses.replace(
-        TEXT,
-        size={"hidden": 96},
-        optimizer=dataclasses.replace(YU_ADAM, learning_rate=3e-2),
+        TEXT, size={"hidden": 96}, optimizer=dataclasses.replace(YU_ADAM, learning_rate=3e-2)
     ),
 )
 LANGUAGE = (AWD_LSTM_PTB, AWD_LSTM_WT2, ON_LSTM_PTB, LSTM_PTB, GRU_PTB, YU20_LSTM_WT2)

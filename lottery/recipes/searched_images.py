@@ -120,11 +120,7 @@ def _one_cosine(batch_size: int, weight_decay: float) -> TrainingConfig:
         batch_size=batch_size,
         eval_every=Steps(epochs=1),
         optimizer=OptimizerConfig(
-            name="sgd",
-            learning_rate=0.025,
-            momentum=0.9,
-            weight_decay=weight_decay,
-            clip_norm=5.0,
+            name="sgd", learning_rate=0.025, momentum=0.9, weight_decay=weight_decay, clip_norm=5.0
         ),
         schedule=ScheduleConfig(name="cosine"),
     )

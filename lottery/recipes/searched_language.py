@@ -42,10 +42,7 @@ DARTS_TRAINER = (
 
 
 def _trained(
-    epochs: int,
-    weight_decay: float,
-    regularised: TextTraining,
-    patience: int = 5,
+    epochs: int, weight_decay: float, regularised: TextTraining, patience: int = 5
 ) -> TrainingConfig:
     """SGD at 20, clipped at 0.25, in batches of 64 and windows of varied length up to 55, averaged once triggered."""
     return TrainingConfig(

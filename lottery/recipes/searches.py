@@ -116,16 +116,11 @@ _ENAS_RNN_WEIGHTS = TrainingConfig(
     batch_size=20,
     eval_every=Steps(epochs=1),
     optimizer=OptimizerConfig(
-        name="sgd",
-        learning_rate=WINDOW * 0.25,
-        weight_decay=2e-7 / WINDOW,
-        clip_norm=10.0 / WINDOW,
+        name="sgd", learning_rate=WINDOW * 0.25, weight_decay=2e-7 / WINDOW, clip_norm=10.0 / WINDOW
     ),
     # `lr_dec_start` of 12: the rate is 0.25 * 0.95^(epoch - 12) from epoch 12 on, counted from 0.
     schedule=ScheduleConfig(
-        name="step",
-        milestones=tuple(Steps(epochs=epoch) for epoch in range(13, 100)),
-        factor=0.95,
+        name="step", milestones=tuple(Steps(epochs=epoch) for epoch in range(13, 100)), factor=0.95
     ),
 )
 ENAS_RNN = with_small(
@@ -242,9 +237,7 @@ NAO_RNN = with_small(
         retraining="nao-rnn-ptb",
     ),
     dataclasses.replace(
-        RECURRENT,
-        what="a recurrent cell of 5 searched nodes for Python's documentation",
-        phase=2,
+        RECURRENT, what="a recurrent cell of 5 searched nodes for Python's documentation", phase=2
     ),
 )
 

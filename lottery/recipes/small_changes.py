@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lottery.recipes.recipe import Config
 from training.plain import to_plain
 
-# Of a list that is longer, such as milestones after every epoch, number and ends are told.
-_LONGEST_LIST = 4
+# Of a longer list, such as milestones after every epoch, the ends and the number are told.
+_LONGEST_LIST = 5
 
 
 def small_name(name: str) -> str:
@@ -18,39 +17,44 @@ def small_name(name: str) -> str:
     return f"{name}-small"
 
 
-def source_of_small(full: Config, made: Config) -> str:
+def source_of_small(full: Config, small: Config) -> str:
     """The source of a small recipe: what is otherwise in it, and where the rest is from.
 
     Args:
-        full: the full recipe, with every default that the small one changes written out.
-        made: the small one, likewise.
+        full: the full recipe, with every default that the small one may change written out.
+        small: the small one, likewise, its source still that of the full one.
     """
-    changes = "; ".join(differences(full, made))
-    return (
-        f"this project: {full.name}, to be tried in minutes, with {changes}. "
-        f"{full.name} is from {full.source}"
-    )
+    before = {**to_plain(full), "name": small.name}
+    changes = "; ".join(differences(before, to_plain(small)))
+    return f"this project: {full.name}, to be tried in minutes, with {changes}. {full.name} is from {full.source}"
 
 
-def differences(before: Config, after: Config) -> list[str]:
-    """Each field that differs, as `--set` names it, with its new and its old value; name and source aside."""
-    old = dict(_fields(to_plain(dataclasses.replace(before, name=after.name, source=after.source))))
-    new = dict(_fields(to_plain(after)))
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """In what two configurations differ, as plain values: a text for each table, of its fields with both values.
+
+    >>> differences({"levels": 9, "data": {"train": 5, "flip": 1}}, {"levels": 2, "data": {"train": 3, "test": 1}})
+    ['levels 2 in place of 9', 'data: train 3 in place of 5, flip none in place of 1, test 1']
+    """
+    old, new = dict(_fields(before)), dict(_fields(after))
+    tables: dict[str, list[str]] = {}
+    for table, field in {**old, **new}:
+        was, now = old.get((table, field)), new.get((table, field))
+        if was != now:
+            replaced = "" if was is None else f" in place of {_in_words(was)}"
+            tables.setdefault(table, []).append(f"{field} {_in_words(now)}{replaced}")
     return [
-        f"{name} {_in_words(new.get(name))}"
-        + (f" in place of {_in_words(old[name])}" if old.get(name) is not None else "")
-        for name in {**old, **new}
-        if old.get(name) != new.get(name)
+        f"{table}: {', '.join(told)}" if table else "; ".join(told)
+        for table, told in tables.items()
     ]
 
 
-def _fields(plain: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of a configuration by their dotted names."""
-    if not isinstance(plain, Mapping):
-        yield name, plain
-        return
-    for key, item in plain.items():
-        yield from _fields(item, f"{name}.{key}" if name else key)
+def _fields(plain: Mapping[str, Any], table: str = "") -> Iterator[tuple[tuple[str, str], Any]]:
+    """Every value that is no table itself, by the dotted name of its table and its own."""
+    for name, value in plain.items():
+        if isinstance(value, Mapping):
+            yield from _fields(value, f"{table}.{name}" if table else name)
+        else:
+            yield (table, name), value
 
 
 def _in_words(value: Any) -> str:
@@ -58,10 +62,9 @@ def _in_words(value: Any) -> str:
         return "none"
     if isinstance(value, list):
         items = [_in_words(item) for item in value]
-        few = len(items) <= _LONGEST_LIST
-        return (
-            f"[{', '.join(items)}]" if few else f"[{items[0]} ... {items[-1]}, {len(items)} in all]"
-        )
+        if len(items) > _LONGEST_LIST:
+            items = [f"{items[0]} ... {items[-1]}", f"{len(items)} in all"]
+        return f"[{', '.join(items)}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -73,11 +73,7 @@ CELLS = SearchScale(
     retraining="demo-digits-enas",
 )
 LAYERS = dataclasses.replace(
-    CELLS,
-    what="6 layers for handwritten digits",
-    network={"channels": 8},
-    nodes=None,
-    layers=6,
+    CELLS, what="6 layers for handwritten digits", network={"channels": 8}, nodes=None, layers=6
 )
 RECURRENT = SearchScale(
     what="a recurrent cell of 6 nodes for Python's documentation",
