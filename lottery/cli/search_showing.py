@@ -10,7 +10,7 @@ from lottery.cli.architectures import published_spec
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
-from lottery.recipes.search_catalog import SEARCHES, architectures_alone
+from lottery.recipes.random_search import architectures_alone
 from nas.catalog.catalog import entry
 from nas.search.configs import SearchConfig, network_of
 from nas.search.records import DRAWING, SearchRecord, is_search
@@ -23,18 +23,18 @@ FORMATS = ("svg", "png")
 
 def list_searches(as_json: bool) -> None:
     """The recipes of searches."""
-    rows = []
-    for name, make in SEARCHES.items():
-        config, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
-        rows.append(
-            {
-                "search": name,
-                "method": config.method,
-                "space": config.space,
-                "data": _data(config),
-                "what": what,
-            }
-        )
+    from lottery.recipes.search_catalog import SEARCHES
+
+    rows = [
+        {
+            "search": name,
+            "method": recipe.config.method,
+            "space": recipe.config.space,
+            "data": _data(recipe.config),
+            "what": recipe.summary,
+        }
+        for name, recipe in SEARCHES.items()
+    ]
     if as_json:
         print_json(rows)
     else:
