@@ -60,8 +60,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for run in found:
         readings = [
             Reading(
-                **{"level": 0, "arm": arm, "seed": 0, "copy": 0, "other": HOSTILE, "at": "end"},
-                **{"metric": HOSTILE, "x": None, "value": 1.0},
+                level=0,
+                arm=arm,
+                seed=0,
+                copy=0,
+                other=HOSTILE,
+                at="end",
+                metric=HOSTILE,
+                x=None,
+                value=1.0,
             )
             for arm in ("ticket", FOLDER)
         ]
