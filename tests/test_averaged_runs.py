@@ -75,8 +75,8 @@ def test_the_end_that_is_recorded_is_the_average_that_was_looked_at(finished: Ru
 
 
 def test_it_is_the_averages_that_are_pruned(finished: Run) -> None:
-    finals = read_weights(finished, finished.level(0))
-    masks = read_masks(finished, finished.level(1))
+    finals = read_weights(finished.level(0))
+    masks = read_masks(finished.level(1))
     for seed in AVERAGED.seeds:
         mask = masks[ReplicateId("ticket", seed)]
         held = torch.cat(
@@ -88,8 +88,8 @@ def test_it_is_the_averages_that_are_pruned(finished: Run) -> None:
 
 
 def test_averaged_tickets_are_0_where_they_are_pruned(finished: Run) -> None:
-    finals = read_weights(finished, finished.level(1))
-    for place, mask in read_masks(finished, finished.level(1)).items():
+    finals = read_weights(finished.level(1))
+    for place, mask in read_masks(finished.level(1)).items():
         for name, kept_ones in mask.items():
             assert not finals[place][name][~kept_ones].any()
 

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from lottery.starts import pruned_tickets, read_start, tensors_of
 
 from lottery.checks import check
-from lottery.cycle import Setting, add_control, new_network, replicate
-from lottery.experiments import Experiment, NetworkConfig, PruningConfig
-from lottery.levels import read_masks, read_weights
+from lottery.cycle import add_control, controls, with_controls
+from lottery.experiments import Experiment, NetworkConfig
+from lottery.history import read_history
+from lottery.levels import Replicate, read_masks, read_weights
 from lottery.progress import Watcher
-from lottery.pruning.masks import kept
-from lottery.pruning.scopes import LayerKinds
-from lottery.records import Record, read_history, read_records
+from lottery.pruning.config import PruningConfig
+from lottery.pruning.masks import dense_mask, kept, tensors_of
+from lottery.records import TICKET, Record, ReplicateId, read_records
 from lottery.runs import Run
+from lottery.session import Session, new_network
+from lottery.tickets import read_start, read_tickets
 from tests.tiny_runs import (
     PRUNABLE,
     STEPS,
@@ -30,6 +32,7 @@ from tests.tiny_runs import (
     digits,
     files,
     rewinding_to,
+    session,
     text,
 )
 from training.configs import OptimizerConfig, ScheduleConfig
@@ -38,6 +41,10 @@ from training.plain import override
 from training.tasks.task import Task
 
 KEPT = (620, 310, 155)
+
+
+def ticket(seed: int) -> ReplicateId:
+    return ReplicateId(TICKET, seed)
 
 
 @pytest.fixture(scope="module")
@@ -88,24 +95,24 @@ def test_it_learns(finished: Run) -> None:
 
 
 def test_masks_are_exact_and_nested_on_disk(finished: Run) -> None:
-    masks = [read_masks(finished, finished.level(n)) for n in range(3)]
+    masks = [read_masks(finished.level(n)) for n in range(3)]
     for level, of_level in enumerate(masks):
         assert all(kept(mask) == KEPT[level] for mask in of_level.values())
     for seed in (0, 1):
         for before, after in ((0, 1), (1, 2)):
-            for name, mask in masks[after]["ticket", seed].items():
-                assert not bool((mask & ~masks[before]["ticket", seed][name]).any())
+            for name, mask in masks[after][ticket(seed)].items():
+                assert not bool((mask & ~masks[before][ticket(seed)][name]).any())
     for level in (1, 2):
-        ticket, reinitialised, random = (
-            masks[level][arm, 0] for arm in ("ticket", "reinitialised", "random-mask")
+        own, reinitialised, random = (
+            masks[level][ReplicateId(arm, 0)] for arm in ("ticket", "reinitialised", "random-mask")
         )
-        assert all(torch.equal(ticket[name], reinitialised[name]) for name in ticket)
-        assert any(not torch.equal(ticket[name], random[name]) for name in ticket)
+        assert all(torch.equal(own[name], reinitialised[name]) for name in own)
+        assert any(not torch.equal(own[name], random[name]) for name in own)
 
 
 def test_the_mask_is_of_the_largest_weights_of_the_level_before(finished: Run) -> None:
-    final = read_weights(finished, finished.level(0))["ticket", 1]
-    mask = read_masks(finished, finished.level(1))["ticket", 1]
+    final = read_weights(finished.level(0))[ticket(1)]
+    mask = read_masks(finished.level(1))[ticket(1)]
     sizes = torch.cat([final[name].abs().flatten() for name in mask])
     chosen = torch.cat([m.flatten() for m in mask.values()])
     assert sizes[chosen].min() >= sizes[~chosen].max()
@@ -113,7 +120,7 @@ def test_the_mask_is_of_the_largest_weights_of_the_level_before(finished: Run) -
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_pruned_weights_are_exactly_zero_and_kept_ones_trained(finished: Run, level: int) -> None:
-    masks, weights = (read(finished, finished.level(level)) for read in (read_masks, read_weights))
+    masks, weights = (read(finished.level(level)) for read in (read_masks, read_weights))
     for key, mask in masks.items():
         for name, m in mask.items():
             final = weights[key][name]
@@ -147,14 +154,23 @@ def test_best_is_the_look_of_least_validation_loss_and_end_the_last(tmp_path: Pa
 
 
 def test_seeds_differ(finished: Run) -> None:
-    assert not torch.equal(*(read_start(finished, s)["layers.0.weight"] for s in (0, 1)))
+    assert not torch.equal(*(read_start(finished, ticket(s))["layers.0.weight"] for s in (0, 1)))
 
 
 def test_start_is_the_initial_network(finished: Run) -> None:
-    initial = tensors_of(new_network(TINY, Setting(task=digits()), 1))
-    start = read_start(finished, 1)
+    initial = tensors_of(new_network(session(), 1))
+    start = read_start(finished, ticket(1))
     assert start.keys() == initial.keys()
     assert all(torch.equal(start[name], initial[name]) for name in initial)
+
+
+def made_of(one: Session, level: int, arm: str) -> dict[ReplicateId, Replicate]:
+    """The replicates of an arm that are made of a run's tickets."""
+    tickets = read_tickets(one.experiment, one.run, level)
+    found = (
+        with_controls(one, level, tickets) if arm == TICKET else controls(one, level, tickets, arm)
+    )
+    return {each.id: each for each in found if each.id.arm == arm}
 
 
 @pytest.mark.parametrize(
@@ -162,10 +178,8 @@ def test_start_is_the_initial_network(finished: Run) -> None:
 )
 def test_an_arm_starts_from_the_whole_network_times_its_mask(finished: Run, arm: str) -> None:
     # Not from what the ticket's mask left of it: a control keeps weights that the ticket lost.
-    kinds = LayerKinds()
-    ticket = pruned_tickets(TINY, finished, 2, kinds)[1]
-    made = replicate(TINY, Setting(task=digits()), ticket, kinds, level=2, arm=arm, seed=1)
-    start = read_start(finished, 1)
+    made = made_of(session(TINY, finished.root), level=2, arm=arm)[ReplicateId(arm, 1)]
+    start = read_start(finished, ticket(1))
     for name, mask in made.mask.items():
         assert torch.equal(made.start[name], start[name] * mask)
         assert bool((made.start[name] != 0).equal(mask))
@@ -173,13 +187,14 @@ def test_an_arm_starts_from_the_whole_network_times_its_mask(finished: Run, arm:
 
 
 def test_controls_draw_anew_for_each_arm_seed_and_level(finished: Run) -> None:
-    kinds, task = LayerKinds(), digits()
-    tickets = pruned_tickets(TINY, finished, 1, kinds)
+    one = session(TINY, finished.root)
+    dense = [
+        dataclasses.replace(t, mask=dense_mask(t.mask)) for t in read_tickets(TINY, finished, 1)
+    ]
 
     def first_layer(arm: str, seed: int, level: int) -> torch.Tensor:
-        setting, ticket = Setting(task=task), tickets[0]
-        made = replicate(TINY, setting, ticket, kinds, level=level, arm=arm, seed=seed)
-        return made.start["layers.0.weight"]
+        made = {each.id: each for each in controls(one, level, dense, arm)}
+        return made[ReplicateId(arm, seed)].start["layers.0.weight"]
 
     base = first_layer("reinitialised", 0, 1)
     assert torch.equal(base, first_layer("reinitialised", 0, 1))
@@ -194,7 +209,7 @@ def test_nothing_pruned_is_the_dense_run_bit_for_bit(tmp_path: Path) -> None:
     same = dataclasses.replace(TINY, pruning=PruningConfig(rate=0.0), arms=(), levels=1)
     records = carry_out(same, tmp_path / "a")
     run = Run(tmp_path / "a")
-    dense, again = (read_weights(run, run.level(n)) for n in (0, 1))
+    dense, again = (read_weights(run.level(n)) for n in (0, 1))
     for key, tensors in dense.items():
         assert all(torch.equal(tensor, again[key][name]) for name, tensor in tensors.items())
     for seed in (0, 1):
@@ -210,8 +225,8 @@ def test_chunks_give_the_same_ticket_but_for_rounding(finished: Run, tmp_path: P
     carry_out(TINY, tmp_path / "tiny", at_once=4)
     run = Run(tmp_path / "tiny")
     for level in range(3):
-        one, other = (read_weights(r, r.level(level)) for r in (finished, run))
-        masks = [read_masks(r, r.level(level)) for r in (finished, run)]
+        one, other = (read_weights(r.level(level)) for r in (finished, run))
+        masks = [read_masks(r.level(level)) for r in (finished, run)]
         assert list(one) == list(other)
         for key, tensors in one.items():
             agree = [torch.equal(masks[0][key][n], masks[1][key][n]) for n in masks[0][key]]
@@ -233,8 +248,10 @@ def test_late_rewinding_learning_rate_rewinding_and_fine_tuning(
     assert {(r.level > 0, r.steps) for r in records} == {(False, STEPS), (True, steps)}
     assert [of(records, "ticket", n).kept for n in range(3)] == list(KEPT)
     run = Run(tmp_path / "a" / "tiny")
-    initial = tensors_of(new_network(TINY, Setting(task=digits()), 0))
-    assert not torch.equal(read_start(run, 0)["layers.0.weight"], initial["layers.0.weight"])
+    initial = tensors_of(new_network(session(), 0))
+    assert not torch.equal(
+        read_start(run, ticket(0))["layers.0.weight"], initial["layers.0.weight"]
+    )
     assert {row.step for row in read_history(run.root) if row.level} == {
         s for s in (6, 12, 18, 20) if s > step
     }
@@ -268,7 +285,7 @@ def test_rewound_momenta_with_nothing_pruned_are_the_dense_run_bit_for_bit(
     for name, experiment in (("rewound", same), ("fresh", fresh)):
         carry_out(experiment, tmp_path / name)
         run = Run(tmp_path / name)
-        finals.append([read_weights(run, run.level(n))["ticket", 1] for n in (0, 1)])
+        finals.append([read_weights(run.level(n))[ticket(1)] for n in (0, 1)])
     for dense, again in finals:
         equal = all(torch.equal(tensor, again[name]) for name, tensor in dense.items())
         # Nothing is remembered at initialisation, so that there a fresh optimizer is the rewound one.
@@ -284,7 +301,7 @@ def test_pruned_weights_stay_zero_with_rewound_momenta_also_after_a_stop(
     experiment = dataclasses.replace(TINY, training=training, rewinding=rewinding)
     carry_out(experiment, tmp_path / "a" / "tiny")
     run = Run(tmp_path / "a" / "tiny")
-    masks, finals = (read(run, run.level(2)) for read in (read_masks, read_weights))
+    masks, finals = (read(run.level(2)) for read in (read_masks, read_weights))
     for key, mask in masks.items():
         assert all(not finals[key][name][~m].any() for name, m in mask.items())
     carry_out_in_pieces(experiment, tmp_path / "b" / "tiny", every=5)
@@ -305,8 +322,8 @@ def test_fine_tuning_goes_on_from_the_trained_weights_at_the_last_rate(tmp_path:
     )
     carry_out(experiment, tmp_path / "a")
     run = Run(tmp_path / "a")
-    dense, tuned = (read_weights(run, run.level(n))["ticket", 0] for n in (0, 1))
-    for name, mask in read_masks(run, run.level(1))["ticket", 0].items():
+    dense, tuned = (read_weights(run.level(n))[ticket(0)] for n in (0, 1))
+    for name, mask in read_masks(run.level(1))[ticket(0)].items():
         moved = (tuned[name] - dense[name])[mask].abs().max()
         assert 0 < float(moved) < 5 * 1e-2 * 0.0062 * 1.5
 
@@ -324,8 +341,7 @@ def test_a_control_is_added_and_nothing_else_touched(tmp_path: Path) -> None:
     root = tmp_path / "tiny"
     carry_out(TINY, root)
     before = files(root)
-    setting = Setting(task=digits())
-    records = add_control(TINY, Run(root), setting, "shuffled-mask")
+    records = add_control(session(TINY, root), "shuffled-mask")
     after = files(root)
     assert {(r.level, r.arm, r.seed) for r in records} == {
         (n, "shuffled-mask", seed) for n in (1, 2) for seed in (0, 1)
@@ -338,7 +354,7 @@ def test_a_control_is_added_and_nothing_else_touched(tmp_path: Path) -> None:
     assert after["metrics.jsonl"].startswith(before["metrics.jsonl"])
     assert {n.split("/")[1] for n in after.keys() - before.keys()} == {"shuffled-mask"}
     assert len(read_records(root)) == 14 + 4
-    assert add_control(TINY, Run(root), setting, "shuffled-mask") == records
+    assert add_control(session(TINY, root), "shuffled-mask") == records
     assert files(root) == after
 
 
@@ -347,7 +363,7 @@ def test_an_added_control_equals_one_that_was_there_from_the_start(
 ) -> None:
     without = dataclasses.replace(TINY, arms=("reinitialised",))
     carry_out(without, tmp_path / "tiny")
-    added = add_control(without, Run(tmp_path / "tiny"), Setting(task=digits()), "random-mask")
+    added = add_control(session(without, tmp_path / "tiny"), "random-mask")
     own = [r for r in read_records(finished.root) if r.arm == "random-mask"]
     assert [r.layers for r in added] == [r.layers for r in own]
     for one, other in zip(added, own, strict=True):
@@ -361,14 +377,14 @@ def test_an_added_control_equals_one_that_was_there_from_the_start(
 )
 def test_controls_that_can_not_be_added(finished: Run, arm: str, words: str) -> None:
     with pytest.raises(LotteryError, match=words):
-        add_control(TINY, finished, Setting(task=digits()), arm)
+        add_control(session(TINY, finished.root), arm)
 
 
 def test_a_run_without_a_pruned_level_takes_no_control(tmp_path: Path) -> None:
     dense = dataclasses.replace(TINY, levels=0)
     carry_out(dense, tmp_path / "a")
     with pytest.raises(LotteryError, match="no finished level above 0"):
-        add_control(dense, Run(tmp_path / "a"), Setting(task=digits()), "dense")
+        add_control(session(dense, tmp_path / "a"), "dense")
 
 
 def test_a_network_that_diverges_is_recorded_and_the_run_goes_on(tmp_path: Path) -> None:
@@ -396,13 +412,13 @@ def test_what_can_not_be_carried_out_is_refused_first(assignment: str, words: st
     if "network.name" in assignment:
         experiment = dataclasses.replace(TINY, network=NetworkConfig(name="x"))
     with pytest.raises(LotteryError, match=words):
-        check(override(experiment, assignment), Setting(task=digits()))
+        check(session(override(experiment, assignment)))
 
 
 @pytest.mark.parametrize("task", [digits, text])
 def test_what_can_be_is_not(task: object) -> None:
     chosen: Task = digits() if task is digits else text()
-    check(TINY if task is digits else TINY_TEXT, Setting(task=chosen))
+    check(session(TINY if task is digits else TINY_TEXT, task=chosen))
 
 
 def test_a_watcher_is_told_every_step_of_every_network(tmp_path: Path) -> None:
@@ -422,7 +438,7 @@ def test_a_watcher_is_told_every_step_of_every_network(tmp_path: Path) -> None:
         assert watcher.taken == watcher.total == 14 * STEPS
 
 
-def test_a_new_setting_has_a_watcher_of_its_own() -> None:
-    first, second = (Setting(task=digits()) for _ in range(2))
+def test_a_new_session_has_a_watcher_of_its_own() -> None:
+    first, second = session(), session()
     first.watcher.request_stop()
     assert not second.watcher.stop_requested()

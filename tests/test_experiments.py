@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from lottery.experiments import Experiment, PruningConfig
+from lottery.checks import check_pruning
+from lottery.experiments import Experiment
+from lottery.pruning.config import PruningConfig
+from lottery.records import ReplicateId
 from tests.tiny_runs import TINY, TINY_TEXT, TOML, rewinding_to
 from training.configs import ScheduleConfig
 from training.errors import LotteryError
@@ -29,15 +32,17 @@ def test_a_written_file_is_read() -> None:
 def test_the_stored_form_is_pinned() -> None:
     stored = to_plain(TINY)
     assert list(stored) == [
-        *("name", "source", "seeds", "levels", "arms", "margin"),
+        *("name", "source", "seeds", "copies", "levels", "arms", "margin"),
         *("network", "data", "training", "pruning", "rewinding"),
     ]
     assert stored["pruning"] == {
         "criterion": "magnitude",
         "scope": "global",
+        "schedule": "geometric",
         "rate": 0.5,
         "output_rate": None,
         "convolution_rate": None,
+        "densities": [],
         "embeddings": False,
     }
     assert stored["rewinding"] == {
@@ -94,6 +99,8 @@ def test_the_rewind_step_comes_before_the_last(step: int) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"copies": 0}, "copies = 0 is out of range; it must be 1 to 1,000."),
+        ({"copies": 1001}, "copies = 1001 is out of range"),
         ({"levels": -1}, "levels = -1 is out of range; it must be 0 to 1,000."),
         ({"seeds": ()}, "seeds = none is out of range"),
         ({"seeds": (1, 1)}, "name each once"),
@@ -117,7 +124,7 @@ def test_rates_lie_from_0_to_below_1(name: str, rate: float) -> None:
 
 def test_rates_of_layers_need_the_layerwise_scope() -> None:
     with pytest.raises(LotteryError, match="left out unless scope is layerwise"):
-        PruningConfig(output_rate=0.1)
+        check_pruning(dataclasses.replace(TINY, pruning=PruningConfig(output_rate=0.1)))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,6 @@ def test_rates_of_layers_need_the_layerwise_scope() -> None:
     [
         ("pruning.rat=0.5", "did you mean pruning.rate"),
         ("prunning.rate=0.5", "did you mean pruning"),
-        ("pruning.scope=globl", "did you mean global"),
         ("pruning.rate=nan", "not finite"),
         ("training.optimizer.learning_rate=inf", "not finite"),
         ("margin=nan", "not finite"),
@@ -136,3 +142,30 @@ def test_rates_of_layers_need_the_layerwise_scope() -> None:
 def test_overrides_that_do_not_fit_are_refused(assignment: str, words: str) -> None:
     with pytest.raises(LotteryError, match=words):
         override(TINY, assignment)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("pruning.criterion=magnitud", "did you mean magnitude"),
+        ("pruning.scope=globl", "did you mean global"),
+        ("pruning.schedule=geometrc", "did you mean geometric"),
+    ],
+)
+def test_names_that_there_are_not_are_refused(assignment: str, words: str) -> None:
+    with pytest.raises(LotteryError, match=words):
+        check_pruning(override(TINY, assignment))
+
+
+def test_the_tickets_are_the_copies_of_each_seed() -> None:
+    assert TINY.tickets == (ReplicateId("ticket", 0), ReplicateId("ticket", 1))
+    twice = dataclasses.replace(TINY, copies=2)
+    assert [(one.seed, one.copy) for one in twice.tickets] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    # Two controls beside each.
+    assert [twice.replicates_at(level) for level in range(3)] == [4, 12, 12]
+
+
+def test_steps_of_a_level_are_those_after_the_rewind_step() -> None:
+    late = dataclasses.replace(TINY, rewinding=rewinding_to(5))
+    assert [late.first_step(level) for level in range(3)] == [0, 5, 5]
+    assert [late.level_steps(level) for level in range(3)] == [20, 15, 15]

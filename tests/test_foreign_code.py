@@ -19,7 +19,7 @@ from lottery.planning import plan
 from lottery.runs import open_run
 from nas.catalog.outside_networks import code_of, own_network, their_code
 from nas.catalog.own_code import import_factory
-from tests.own_runs import OWN, carried_out, refusal, results, setting
+from tests.own_runs import OWN, carried_out, own_session, refusal, results
 from tests.tiny_runs import StopAfter, files
 from training.checkpoints import tensors_from_bytes
 from training.errors import ExitCode, LotteryError
@@ -72,7 +72,7 @@ ERRORS = [
 @pytest.mark.parametrize(("error", "told"), ERRORS)
 def test_whatever_forward_raises_is_one_sentence(error: BaseException, told: str) -> None:
     with pytest.raises(LotteryError, match=rf"^m:f can't take images .* \({told}"):
-        check(OWN, setting(lambda spec: Failing(error)))
+        check(own_session(lambda spec: Failing(error)))
 
 
 @pytest.mark.parametrize(("error", "told"), ERRORS)
@@ -177,15 +177,16 @@ def test_a_backward_pass_that_fails_later(
 def test_a_fault_of_ours_is_not_laid_on_the_network(
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = setting(lambda spec: Failing(None), watcher=StopAfter(5))
-    run = open_run(tmp_path / "own", OWN, made.task.data.description())
+    root = tmp_path / "own"
+    made = own_session(lambda spec: Failing(None), root=root, watcher=StopAfter(5))
+    open_run(root, OWN, made.task.data.description())
 
     def faulty(*_: object, **__: object) -> object:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(where, faulty)
     with pytest.raises(ZeroDivisionError, match="ours"):
-        find_tickets(OWN, run, made)
+        find_tickets(made)
 
 
 @pytest.mark.parametrize("error", [SystemExit(0), Fault("no"), ZeroDivisionError("1 / 0")])
@@ -194,9 +195,10 @@ def test_a_forward_that_fails_later_loses_nothing(error: BaseException, tmp_path
     experiment = dataclasses.replace(OWN, levels=0)
 
     def go(error: BaseException | None, root: Path, steps: int = 1000) -> dict[str, bytes]:
-        made = setting(lambda spec: Failing(error, 13), watcher=StopAfter(steps))
-        run = open_run(root, experiment, made.task.data.description())
-        find_tickets(experiment, run, made)
+        watcher = StopAfter(steps)
+        made = own_session(lambda spec: Failing(error, 13), experiment, root, watcher=watcher)
+        open_run(root, experiment, made.task.data.description())
+        find_tickets(made)
         return files(root)
 
     whole = go(None, tmp_path / "a" / "own")
@@ -218,9 +220,9 @@ def test_a_forward_that_fails_later_loses_nothing(error: BaseException, tmp_path
 
 
 def test_a_forward_that_fails_while_it_is_timed() -> None:
-    made = setting(lambda spec: Failing(SystemExit(0), 4))
+    made = own_session(lambda spec: Failing(SystemExit(0), 4))
     with pytest.raises(LotteryError, match=r"^m:f failed while it was timed \(SystemExit: 0\)"):
-        plan(OWN, made)
+        plan(made)
 
 
 # Tensors that can't be trained
@@ -334,9 +336,9 @@ class FailsOnTest(nn.Module):
 
 def test_a_forward_that_fails_while_it_is_scored_at_the_end(tmp_path: Path) -> None:
     experiment = dataclasses.replace(OWN, levels=0)
-    made = setting(lambda spec: FailsOnTest())
-    run = open_run(tmp_path / "own", experiment, made.task.data.description())
+    made = own_session(lambda spec: FailsOnTest(), experiment, tmp_path / "own")
+    open_run(tmp_path / "own", experiment, made.task.data.description())
     with pytest.raises(
         LotteryError, match=r"^m:f failed while level 0 was trained \(ValueError: not these\)"
     ):
-        find_tickets(experiment, run, made)
+        find_tickets(made)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lottery.experiments import FoundBy, NetworkConfig
+from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from lottery.runs import Run, stored_experiment
-from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from nas.catalog.building import build
 from nas.catalog.catalog import NETWORKS, entry
 from nas.catalog.genotype_networks import GENOTYPE_NETWORKS

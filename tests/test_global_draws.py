@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lottery.checks import check
 from nas.catalog.outside_networks import Factory
-from tests.own_runs import OWN, OWN_TEXT, carried_out, in_pieces, refusal, results, setting
+from tests.own_runs import OWN, OWN_TEXT, carried_out, in_pieces, own_session, refusal, results
 from tests.tiny_runs import text
 from tests.tiny_tasks import config, image_task, trained
 from training.noise import generator, torch_seeded
@@ -185,4 +185,4 @@ def test_a_stack_can_not_set_a_generator_for_each() -> None:
 
 
 def test_dropout_of_torch_between_layers_is_accepted() -> None:
-    check(OWN_TEXT, setting(TwoLayers, text()))
+    check(own_session(TwoLayers, OWN_TEXT, task=text()))

@@ -24,9 +24,9 @@ from tests.own_runs import (
     Classifier,
     carried_out,
     in_pieces,
+    own_session,
     refusal,
     results,
-    setting,
 )
 from tests.test_global_draws import TwoLayers
 from tests.tiny_runs import text
@@ -159,7 +159,7 @@ INSTANCES = itertools.count()
 
 
 def test_what_is_kept_to_be_looked_at_is_accepted() -> None:
-    check(OWN, setting(Watched))
+    check(own_session(Watched))
 
 
 class Counted(Classifier):
@@ -203,7 +203,7 @@ class Normed(Classifier):
 
 
 def test_recurrent_layers_may_have_computed_weights() -> None:
-    check(OWN, setting(Normed))
+    check(own_session(Normed))
 
 
 # Seeds
@@ -232,7 +232,9 @@ def test_a_constructor_that_seeds_the_generator(seeds: tuple[int, ...]) -> None:
 
 def test_one_start_will_do_for_one_seed_without_new_weights() -> None:
     check(
-        dataclasses.replace(OWN, seeds=(0,), arms=("random-mask",)), setting(seeds_itself_in_secret)
+        own_session(
+            seeds_itself_in_secret, dataclasses.replace(OWN, seeds=(0,), arms=("random-mask",))
+        )
     )
 
 

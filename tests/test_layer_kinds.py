@@ -12,14 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lottery.checks import check
-from lottery.cycle import Setting, find_tickets
-from lottery.experiments import NetworkConfig, PruningConfig
+from lottery.cycle import find_tickets
+from lottery.experiments import NetworkConfig
 from lottery.forward_pass import trace
 from lottery.levels import read_masks
+from lottery.pruning.config import PruningConfig
 from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run, open_run
 from nas.catalog.building import build
-from tests.tiny_runs import TINY, TINY_TEXT, digits, text
+from tests.tiny_runs import TINY, TINY_TEXT, digits, session, text
 from training.errors import LotteryError
 from training.specs import ImageSpec, Spec
 
@@ -213,11 +214,10 @@ def pruned(pruning: PruningConfig, root: Path) -> dict[str, Tensor]:
         network=NetworkConfig(name="m:f"),
         pruning=pruning,
     )
-    setting = Setting(task=digits(), batching="looped", factory=HeadFirst)
-    check(experiment, setting)
-    run = open_run(root, experiment, digits().data.description())
-    find_tickets(experiment, run, setting)
-    masks: dict[str, Tensor] = read_masks(Run(root), "level-01")[ReplicateId(TICKET, 0)]
+    one = check(session(experiment, root, batching="looped", factory=HeadFirst))
+    open_run(root, experiment, digits().data.description())
+    find_tickets(one)
+    masks: dict[str, Tensor] = read_masks(Run(root).level(1))[ReplicateId(TICKET, 0)]
     return masks
 
 
@@ -228,9 +228,9 @@ def test_a_rate_for_an_output_layer_that_is_not_pruned_is_refused() -> None:
         "its output layer, embedding.weight, is not among what is pruned, see pruning.embeddings"
     )
     with pytest.raises(LotteryError, match=words):
-        check(tied, Setting(task=text()))
+        check(session(tied, task=text()))
     embeddings = dataclasses.replace(rate, embeddings=True)
-    check(dataclasses.replace(tied, pruning=embeddings), Setting(task=text()))
+    check(session(dataclasses.replace(tied, pruning=embeddings), task=text()))
     own = {**TINY_TEXT.network.size, "tied": 0}
     untied = dataclasses.replace(tied, network=NetworkConfig(name="awd-lstm", size=own))
-    check(untied, Setting(task=text()))
+    check(session(untied, task=text()))

@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from lottery.checks import check
-from lottery.cycle import Setting, find_tickets
-from lottery.experiments import NetworkConfig, PruningConfig
+from lottery.cycle import find_tickets
+from lottery.experiments import NetworkConfig
+from lottery.portable_tickets import build_ticket, ticket_of
+from lottery.pruning.config import PruningConfig
 from lottery.records import Record
 from lottery.runs import Run, open_run
-from lottery.tickets import build_ticket, ticket_of
 from nas.catalog.building import build
 from nas.normalised_weights import bear_zeros, gains
-from tests.tiny_runs import TINY, digits
+from tests.tiny_runs import TINY, digits, session
 from training.specs import ImageSpec, Spec
 
 
@@ -184,11 +185,9 @@ def carried_out(factory: Callable[[Spec], nn.Module], root: Path) -> list[Record
         network=NetworkConfig(name="m:f"),
         pruning=PruningConfig(rate=0.8),
     )
-    setting = Setting(task=digits(), batching="looped", factory=factory)
-    check(experiment, setting)
-    records = find_tickets(
-        experiment, open_run(root, experiment, digits().data.description()), setting
-    )
+    one = check(session(experiment, root, batching="looped", factory=factory))
+    open_run(root, experiment, digits().data.description())
+    records = find_tickets(one)
     assert all(record.diverged_at is None for record in records)
     return records
 

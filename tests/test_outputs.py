@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lottery.checks import check
 from lottery.experiments import NetworkConfig
 from nas.catalog.outside_networks import Factory
-from tests.own_runs import OWN, OWN_TEXT, refusal, setting
+from tests.own_runs import OWN, OWN_TEXT, own_session, refusal
 from tests.tiny_runs import text
 from tests.tiny_tasks import image_task, text_task
 from training.errors import LotteryError
@@ -190,7 +190,7 @@ def of_two_tokens() -> LanguageModelling:
 def test_windows_of_two_tokens_tell_the_orders_apart_too() -> None:
     told = refusal(BatchFirst, OWN_TEXT, task=of_two_tokens())
     assert "a tensor [3, 2, 10], a tuple" in told
-    check(OWN_TEXT, setting(Recurrent, of_two_tokens()))
+    check(own_session(Recurrent, OWN_TEXT, task=of_two_tokens()))
 
 
 def test_logits_in_another_order_while_it_trains() -> None:
@@ -304,7 +304,7 @@ def test_a_language_model_that_sees_what_it_predicts(factory: Factory) -> None:
 
 @pytest.mark.parametrize("factory", [Recurrent, Causal, Words])
 def test_a_language_model_that_reads_from_left_to_right(factory: Factory) -> None:
-    check(OWN_TEXT, setting(factory, text()))
+    check(own_session(factory, OWN_TEXT, task=text()))
 
 
 class OneWay(nn.Module):
@@ -368,4 +368,4 @@ def test_normalisation_over_each_image_needs_no_other() -> None:
     network = NetworkConfig(name="resnet", size={"depth": 8, "width": 2})
     for config in (network, OWN.network):
         experiment = dataclasses.replace(OWN, training=training, network=config)
-        check(experiment, setting(by_channel, task))
+        check(own_session(by_channel, experiment, task=task))

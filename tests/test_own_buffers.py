@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lottery.cycle import new_network
+from lottery.session import new_network
 from nas.catalog.outside_networks import Factory
-from tests.own_runs import OWN, Classifier, carried_out, in_pieces, refusal, results, setting
+from tests.own_runs import OWN, Classifier, carried_out, in_pieces, own_session, refusal, results
 from tests.tiny_runs import digits
 from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
@@ -168,7 +168,7 @@ def test_each_replicate_has_its_own_random_buffers(tmp_path: Path) -> None:
         data = files[f"level-0{level}/weights.safetensors"]
         finals = tensors_from_bytes(data, tmp_path)[0]["directions"]
         for seed in (0, 1):
-            made = new_network(OWN, setting(Features), seed).get_buffer("directions")
+            made = new_network(own_session(Features), seed).get_buffer("directions")
             assert torch.equal(finals[seed], made)
         # New weights come with new features.
         assert len({tuple(row.flatten().tolist()) for row in finals}) == 2 * arms

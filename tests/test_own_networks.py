@@ -18,16 +18,17 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from lottery.checks import check
-from lottery.cycle import Setting, find_tickets, new_network
 from lottery.experiments import Experiment, NetworkConfig
-from lottery.records import Record
-from lottery.runs import Run, open_run, stored_experiment
-from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
+from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
+from lottery.records import Record, read_records
+from lottery.runs import Run, stored_experiment
+from lottery.session import new_network
 from nas.catalog.outside_networks import Factory
 from nas.catalog.own_code import import_factory
 from nas.convolutional.auxiliary import AuxiliaryHead
 from nas.recurrent.gru import gru
 from tests.commands import done, refused
+from tests.own_runs import OWN, carried_out, own_session
 from tests.tiny_runs import STEPS, TINY, TINY_TEXT, TOML, digits, text
 from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
@@ -35,10 +36,6 @@ from training.errors import LotteryError
 from training.noise import Dropout
 from training.specs import ImageSpec, Spec, TextSpec
 from training.tasks.task import Task
-
-OWN = dataclasses.replace(
-    TINY, name="own", levels=1, arms=("reinitialised",), network=NetworkConfig(name="m:f")
-)
 
 
 def images(spec: Spec) -> ImageSpec:
@@ -128,16 +125,11 @@ class Rows(nn.Module):
         return logits
 
 
-def setting(factory: Factory, task: Task | None = None) -> Setting:
-    return Setting(task=task or digits(), batching="looped", factory=factory)
-
-
-def carried_out(
+def records_of(
     factory: Factory, root: Path, task: Task | None = None, experiment: Experiment = OWN
 ) -> list[Record]:
-    how = setting(factory, task)
-    check(experiment, how)
-    return find_tickets(experiment, open_run(root, experiment, how.task.data.description()), how)
+    carried_out(factory, root, experiment, task=task)
+    return read_records(root)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +143,7 @@ def carried_out(
     ],
 )
 def test_a_whole_cycle(factory: Factory, pruned: dict[str, int], tmp_path: Path) -> None:
-    records = carried_out(factory, tmp_path / "own")
+    records = records_of(factory, tmp_path / "own")
     assert [(r.level, r.arm, r.seed) for r in records] == [
         *((0, "ticket", seed) for seed in (0, 1)),
         *((1, arm, seed) for arm in ("ticket", "reinitialised") for seed in (0, 1)),
@@ -174,15 +166,15 @@ def test_a_whole_cycle(factory: Factory, pruned: dict[str, int], tmp_path: Path)
 def test_frozen_parts_stay_as_they_were_made(tmp_path: Path) -> None:
     carried_out(Frozen, tmp_path / "own")
     run = Run(tmp_path / "own")
-    data = run.folder.read(run.weights(run.level(1)))
+    data = run.folder.read(run.level(1).weights)
     finals = tensors_from_bytes(data, run.root)[0]
     for seed in (0, 1):
-        made = new_network(OWN, setting(Frozen), seed).get_parameter("first.weight")
+        made = new_network(own_session(Frozen), seed).get_parameter("first.weight")
         assert torch.equal(finals["first.weight"][seed], made)
 
 
 def test_an_auxiliary_head_is_not_counted(tmp_path: Path) -> None:
-    record = carried_out(Several, tmp_path / "own")[0]
+    record = records_of(Several, tmp_path / "own")[0]
     # Convolution with bias, norm, scale, linear layer with bias.
     assert record.parameters == 30 + 2 * 64 + 3 + 1930
     assert record.multiply_adds == 27 * 64 + 1920
@@ -212,7 +204,7 @@ def test_an_own_language_model(tmp_path: Path) -> None:
     experiment = dataclasses.replace(
         TINY_TEXT, levels=1, arms=(), network=NetworkConfig(name="m:f")
     )
-    records = carried_out(Text, tmp_path / "own", text(), experiment)
+    records = records_of(Text, tmp_path / "own", text(), experiment)
     assert [layer.name for layer in records[0].layers] == [
         "core.weight_ih_l0",
         "core.weight_hh_l0",
@@ -234,7 +226,7 @@ def test_the_examples_of_the_readme(
     task, like = (digits(), TINY) if file == "models" else (text(), TINY_TEXT)
     network = NetworkConfig(name=f"{file}_of_the_readme:{factory}")
     experiment = dataclasses.replace(like, levels=1, arms=(), network=network)
-    records = carried_out(import_factory(network.name), tmp_path / "own", task, experiment)
+    records = records_of(import_factory(network.name), tmp_path / "own", task, experiment)
     assert [record.level for record in records] == [0, 0, 1, 1]
 
 
@@ -243,7 +235,7 @@ def test_the_examples_of_the_readme(
 
 def test_a_network_for_text_without_a_first_state() -> None:
     with pytest.raises(LotteryError, match=r"Linear has no initial_state\(batch\)"):
-        check(OWN, setting(lambda spec: nn.Linear(4, 4), text()))
+        check(own_session(lambda spec: nn.Linear(4, 4), task=text()))
 
 
 class Gives(nn.Module):
@@ -305,11 +297,11 @@ def breaks_while_training(x: Tensor) -> Tensor:
 )
 def test_what_cannot_be_handled_is_said(change: Callable[[Tensor], object], message: str) -> None:
     with pytest.raises(LotteryError, match=message):
-        check(OWN, setting(lambda spec: Gives(change)))
+        check(own_session(lambda spec: Gives(change)))
 
 
 def test_more_outputs_may_follow_the_logits() -> None:
-    check(OWN, setting(lambda spec: Gives(lambda x: (x, x))))
+    check(own_session(lambda spec: Gives(lambda x: (x, x))))
 
 
 @pytest.mark.parametrize("batching", ["looped", "stacked"])
@@ -325,19 +317,19 @@ def test_more_outputs_may_follow_the_logits() -> None:
 def test_further_outputs_that_are_no_classifiers(
     change: Callable[[Tensor], object], given: str, batching: Batching
 ) -> None:
-    how = dataclasses.replace(setting(lambda spec: Gives(change)), batching=batching)
+    one = own_session(lambda spec: Gives(change), batching=batching)
     message = f"^The network gives {given} while it trains, but further outputs are auxiliary"
     with pytest.raises(LotteryError, match=message):
-        check(OWN, how)
+        check(one)
 
 
 def test_features_beside_the_logits_are_for_evaluation() -> None:
-    check(OWN, setting(lambda spec: Gives(lambda x: x if x.requires_grad else (x, x[:, :3]))))
+    check(own_session(lambda spec: Gives(lambda x: x if x.requires_grad else (x, x[:, :3]))))
 
 
 def test_logits_of_another_number_of_images() -> None:
     with pytest.raises(LotteryError, match=r"a tensor \[49, 10\] while it trains for 50 images"):
-        check(OWN, setting(lambda spec: Gives(lambda x: x[1:] if len(x) > 9 else x)))
+        check(own_session(lambda spec: Gives(lambda x: x[1:] if len(x) > 9 else x)))
 
 
 def test_initial_weights_that_do_not_repeat() -> None:
@@ -347,7 +339,7 @@ def test_initial_weights_that_do_not_repeat() -> None:
         return network
 
     with pytest.raises(LotteryError, match=r"^m:f .*, it differs in last\.bias; use torch\.nn"):
-        check(OWN, setting(factory))
+        check(own_session(factory))
 
 
 def test_a_shape_that_does_not_repeat() -> None:
@@ -358,7 +350,7 @@ def test_a_shape_that_does_not_repeat() -> None:
         return nn.Sequential(nn.Flatten(), nn.Linear(64, hidden), nn.Linear(hidden, 10))
 
     with pytest.raises(LotteryError, match=r"built twice from one seed, it differs in 1\.weight"):
-        check(OWN, setting(factory))
+        check(own_session(factory))
 
 
 def test_only_a_part_of_a_batch_is_tried() -> None:
@@ -371,7 +363,7 @@ def test_only_a_part_of_a_batch_is_tried() -> None:
     training = dataclasses.replace(OWN.training, accumulation=5)
     # Not by a hook of the network: one that counts is refused.
     hook = register_module_forward_hook(note)
-    check(dataclasses.replace(OWN, training=training), setting(lambda spec: Gives(lambda x: x)))
+    check(own_session(lambda spec: Gives(lambda x: x), dataclasses.replace(OWN, training=training)))
     hook.remove()
     # One image and three, a fifth of 50 to train and to score, then a few.
     assert seen[:4] == [1, 3, 10, 10]
@@ -383,13 +375,13 @@ def test_more_outputs_may_follow_the_logits_and_the_state() -> None:
         assert isinstance(spec, TextSpec)
         return gru(spec, embedding=3, hidden=4, layers=2)
 
-    check(OWN, setting(factory, text()))
+    check(own_session(factory, task=text()))
 
 
 def test_what_vmap_cannot_map_is_said() -> None:
-    how = dataclasses.replace(setting(Rows), batching="stacked")
+    one = own_session(Rows, batching="stacked")
     with pytest.raises(LotteryError, match=r"can't be trained stacked .*; try --batching looped"):
-        check(OWN, how)
+        check(one)
 
 
 def test_a_network_without_weights_to_prune() -> None:
@@ -397,7 +389,7 @@ def test_a_network_without_weights_to_prune() -> None:
         return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64))
 
     with pytest.raises(LotteryError, match="has no weights to prune"):
-        check(OWN, setting(factory))
+        check(own_session(factory))
 
 
 # On the command line
@@ -500,4 +492,4 @@ def test_our_dropout_may_be_used(tmp_path: Path) -> None:
     def factory(spec: Spec) -> nn.Module:
         return nn.Sequential(nn.Flatten(), Dropout(0.2), nn.Linear(64, images(spec).classes))
 
-    check(OWN, dataclasses.replace(setting(factory), batching="stacked"))
+    check(own_session(factory, batching="stacked"))

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
 
-from lottery import cycle
-from lottery.cycle import Setting, new_network
-from lottery.experiments import Experiment, PruningConfig
+import lottery.session
 from lottery.levels import read_masks
 from lottery.planning import plan
+from lottery.pruning.config import PruningConfig
 from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
-from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, digits, rewinding_to
+from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, rewinding_to, session
 from training.errors import ExitCode, LotteryError
 
 
 def test_levels_networks_and_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    planned = plan(dataclasses.replace(TINY, rewinding=rewinding_to(5)), Setting(task=digits()))
+    planned = plan(session(dataclasses.replace(TINY, rewinding=rewinding_to(5))))
     assert [level.level for level in planned.levels] == [0, 1, 2]
     assert [level.density * PRUNABLE for level in planned.levels] == [620, 310, 155]
     assert [level.replicates for level in planned.levels] == [2, 6, 6]
@@ -35,28 +35,28 @@ def test_levels_networks_and_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_an_output_layer_that_stays_whole_is_planned_as_it_is_kept(tmp_path: Path) -> None:
     # 64 x 8 + 8 x 6 = 560 weights are ranked, half of them go at each level, and 6 x 10 are the output layer's.
     whole = dataclasses.replace(TINY, arms=(), pruning=PruningConfig(rate=0.5, output_rate=0.0))
-    planned = plan(whole, Setting(task=digits()))
+    planned = plan(session(whole))
     densities = [level.density for level in planned.levels]
     assert [density * PRUNABLE for density in densities] == [620, 340, 200]
     records = carry_out(whole, tmp_path / "whole")
     assert [record.density for record in records if record.seed == 0] == densities
-    masks = read_masks(Run(tmp_path / "whole"), "level-02")
+    masks = read_masks(Run(tmp_path / "whole").level(2))
     assert [int(m.sum()) for m in masks[ReplicateId(TICKET, 0)].values()][-1] == 60
 
 
 def test_bytes_are_those_on_disk_but_for_headers(tmp_path: Path) -> None:
-    # 620 weights and 24 biases at 4 bytes, 78 bytes of mask; 14 networks and 2 starts.
-    planned = plan(TINY, Setting(task=digits()))
-    assert planned.bytes == 14 * (4 * 644 + 78) + 2 * 4 * 644
+    # 620 weights and 24 biases at 4 bytes, 78 bytes of mask; 14 networks, 2 starts and 4 tickets.
+    planned = plan(session())
+    assert planned.bytes == 14 * (4 * 644 + 78) + 2 * 4 * 644 + 4 * 78
     carry_out(TINY, tmp_path / "a")
-    names = ("masks.safetensors", "weights.safetensors")
+    names = ("tickets.safetensors", "masks.safetensors", "weights.safetensors")
     stored = [p for p in (tmp_path / "a").rglob("*.safetensors") if p.name in names]
     stored += (tmp_path / "a" / "start").iterdir()
     assert planned.bytes < sum(path.stat().st_size for path in stored) < 1.5 * planned.bytes
 
 
 def test_replicates_at_once_are_timed_together() -> None:
-    planned = plan(TINY, Setting(task=digits(), at_once=1))
+    planned = plan(session(at_once=1))
     assert planned.levels[1].replicates == 6
     assert planned.levels[1].seconds > 0
 
@@ -64,23 +64,24 @@ def test_replicates_at_once_are_timed_together() -> None:
 def test_a_plan_can_be_stopped() -> None:
     watcher = StopAfter(0)
     with pytest.raises(LotteryError, match="nothing was begun") as stopped:
-        plan(TINY, Setting(task=digits(), watcher=watcher))
+        plan(session(watcher=watcher))
     assert stopped.value.exit_code is ExitCode.RESUMABLE
 
 
 def test_thousands_of_seeds_are_planned_as_fast_as_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are built for one seed, and no more are timed than tell how long one takes."""
-    built: list[int] = []
+    built: list[str] = []
+    build = lottery.session.build
 
-    def counted(experiment: Experiment, setting: Setting, seed: int) -> nn.Module:
-        built.append(seed)
-        return new_network(experiment, setting, seed)
+    def counted(name: str, *how: Any) -> nn.Module:
+        built.append(name)
+        return build(name, *how)
 
-    monkeypatch.setattr(cycle, "new_network", counted)
+    monkeypatch.setattr(lottery.session, "build", counted)
     many = dataclasses.replace(TINY, seeds=tuple(range(3000)))
-    planned = plan(many, Setting(task=digits()))
+    planned = plan(session(many))
     assert [level.replicates for level in planned.levels] == [3000, 9000, 9000]
-    assert set(built) == {0}
-    few = plan(TINY, Setting(task=digits()))
+    assert built == ["lenet-300-100"]
+    few = plan(session())
     assert planned.bytes == 1500 * few.bytes
     assert [level.density for level in planned.levels] == [level.density for level in few.levels]

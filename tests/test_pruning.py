@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lottery.experiments import PruningConfig
+from lottery.pruning.config import PruningConfig
 from lottery.pruning.masks import Mask, Tensors, dense_mask, kept
-from lottery.pruning.selection import (
-    SCOPES,
-    LayerKinds,
-    count_at,
-    keep_count,
-    layer_rates,
-    prune,
-    prune_level,
-    unpruned,
-)
+from lottery.pruning.scopes import SCOPES, Group, LayerKinds, groups_at, kept_at
+from lottery.pruning.selection import prune, select
 from training.errors import LotteryError
 
 
 def flat(mask: Mask) -> list[int]:
     return [int(x) for m in mask.values() for x in m.flatten()]
+
+
+def shapes(mask: Mask) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(m.shape) for name, m in mask.items()}
+
+
+def pruned(
+    scores: Tensors, mask: Mask, level: int, config: PruningConfig, kinds: LayerKinds
+) -> Mask:
+    """A mask of a level from that of the level before."""
+    return select(scores, mask, groups_at(shapes(mask), level, config, kinds))
+
+
+def count_at(mask: Mask, level: int, config: PruningConfig, kinds: LayerKinds) -> int:
+    return kept_at(shapes(mask), level, config, kinds)
 
 
 def test_the_highest_scores_stay() -> None:
@@ -81,12 +86,21 @@ def test_infinite_scores_stay_longest() -> None:
     assert flat(prune(scores, dense_mask(scores), 1)) == [0, 0, 1]
 
 
-def test_counts_come_from_the_dense_network() -> None:
-    # 10 x 0.8^n = 10, 8, 6.4, 5.12, 4.096, 3.2768, 2.62: rounding each level's own count would give 8, 6, 5, 4, 3, 2.
-    assert [keep_count(10, 0.2, level) for level in range(7)] == [10, 8, 6, 5, 4, 3, 3]
-    # Frankle & Carbin 2019, figure 2: 266,200 weights; after 7 levels 21.0 % are left.
-    assert keep_count(266_200, 0.2, 7) == 55_826
-    assert keep_count(620, 0.0, 9) == 620
+def test_each_group_keeps_its_own_count_and_the_mask_its_order() -> None:
+    scores = {
+        "a": torch.tensor([4.0, 3.0, 2.0]),
+        "b": torch.tensor([9.0, 8.0]),
+        "c": torch.tensor([3.5, 1.0]),
+    }
+    groups = [
+        Group(names=("a", "c"), keep=3, is_pruned=True),
+        Group(names=("b",), keep=1, is_pruned=True),
+    ]
+    found = select(scores, dense_mask(scores), groups)
+    assert list(found) == ["a", "b", "c"]
+    assert flat(found) == [1, 1, 0, 1, 0, 1, 0]
+    again = select(scores, found, [Group(names=("a", "b", "c"), keep=2, is_pruned=True)])
+    assert flat(again) == [1, 0, 0, 1, 0, 0, 0]
 
 
 def test_layerwise_has_rates_of_its_own_for_output_and_convolutions() -> None:
@@ -98,22 +112,23 @@ def test_layerwise_has_rates_of_its_own_for_output_and_convolutions() -> None:
     }
     kinds = LayerKinds(output=frozenset({"output"}), convolutions=frozenset({"conv"}))
     config = PruningConfig(scope="layerwise", rate=0.2, output_rate=0.1, convolution_rate=0.5)
-    assert layer_rates(mask, config, kinds) == {"output": 0.1, "conv": 0.5, "hidden": 0.2}
     scores = {name: torch.ones(m.shape) for name, m in mask.items()}
-    pruned = prune_level(scores, mask, 1, config, kinds)
-    kept_of_each = {name: int(m.sum()) for name, m in pruned.items()}
-    assert kept_of_each == {"output": 18, "conv": 10, "hidden": 80}
+
+    def kept_of_each(config: PruningConfig, kinds: LayerKinds) -> dict[str, int]:
+        return {n: int(m.sum()) for n, m in pruned(scores, mask, 1, config, kinds).items()}
+
+    assert kept_of_each(config, kinds) == {"output": 18, "conv": 10, "hidden": 80}
     plain = PruningConfig(scope="layerwise", rate=0.2)
-    assert set(layer_rates(mask, plain, kinds).values()) == {0.2}
+    assert kept_of_each(plain, kinds) == {"output": 16, "conv": 16, "hidden": 80}
     # A convolution that gives the logits is the output layer.
     both = LayerKinds(output=frozenset({"conv"}), convolutions=frozenset({"conv"}))
-    assert layer_rates(mask, config, both) == {"output": 0.2, "conv": 0.1, "hidden": 0.2}
+    assert kept_of_each(config, both) == {"output": 16, "conv": 18, "hidden": 80}
 
 
 def test_global_ranks_over_all_layers() -> None:
     scores = {"small": torch.full((4,), 0.1), "large": torch.full((4,), 5.0)}
-    pruned = prune_level(scores, dense_mask(scores), 1, PruningConfig(rate=0.5), LayerKinds())
-    assert flat(pruned) == [0, 0, 0, 0, 1, 1, 1, 1]
+    found = pruned(scores, dense_mask(scores), 1, PruningConfig(rate=0.5), LayerKinds())
+    assert flat(found) == [0, 0, 0, 0, 1, 1, 1, 1]
 
 
 WHOLE_OUTPUT = PruningConfig(scope="global", rate=0.25, output_rate=0.0)
@@ -127,51 +142,20 @@ def test_an_output_layer_that_stays_whole_is_not_ranked() -> None:
         "output": torch.tensor([[0.1, 0.2, 0.3]]),
     }
     # Of 8 weights that are ranked 8 x 0.75 = 6 and 8 x 0.75 x 0.75 = 4.5, so 4, are kept; the 3 lowest of all stay.
-    first = prune_level(scores, dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT)
-    second = prune_level(scores, first, 2, WHOLE_OUTPUT, OUTPUT)
+    first = pruned(scores, dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT)
+    second = pruned(scores, first, 2, WHOLE_OUTPUT, OUTPUT)
     assert list(first) == ["first", "second", "output"]
     assert flat(first) == [1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1]
     assert flat(second) == [1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1]
     assert [count_at(first, level, WHOLE_OUTPUT, OUTPUT) for level in range(3)] == [11, 9, 7]
-    ranked = prune_level(scores, dense_mask(scores), 1, PruningConfig(rate=0.25), OUTPUT)
+    ranked = pruned(scores, dense_mask(scores), 1, PruningConfig(rate=0.25), OUTPUT)
     assert flat(ranked) == [1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0]
 
 
 def test_an_output_layer_alone_stays_whole() -> None:
     scores = {"output": torch.tensor([[3.0, 1.0]])}
-    assert flat(prune_level(scores, dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT)) == [1, 1]
+    assert flat(pruned(scores, dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT)) == [1, 1]
     assert count_at(dense_mask(scores), 1, WHOLE_OUTPUT, OUTPUT) == 2
-
-
-def test_what_is_never_pruned_has_the_rate_0() -> None:
-    names, whole = ["output", "last"], frozenset({"output"})
-    assert unpruned(names, PruningConfig(), OUTPUT) == frozenset()
-    assert unpruned(names, PruningConfig(output_rate=0), OUTPUT) == whole
-    assert unpruned(names, PruningConfig(scope="layerwise", output_rate=0), OUTPUT) == whole
-    assert unpruned(names, PruningConfig(scope="layerwise", output_rate=0.1), OUTPUT) == frozenset()
-
-
-def test_counts_of_a_level_round_once_for_what_is_ranked_together() -> None:
-    mask = {"a": torch.ones(3, dtype=torch.bool), "b": torch.ones(3, dtype=torch.bool)}
-    # Together 6 x 0.75 = 4.5, so 4; apart 2.25, so 2, twice; at level 2 together 3.375, so 3, and apart 1.69, so 2.
-    layerwise = PruningConfig(scope="layerwise", rate=0.25)
-    together = PruningConfig(rate=0.25)
-    assert [count_at(mask, level, together, LayerKinds()) for level in (1, 2)] == [4, 3]
-    assert [count_at(mask, level, layerwise, LayerKinds()) for level in (1, 2)] == [4, 4]
-
-
-@pytest.mark.parametrize(
-    ("rates", "words"),
-    [
-        ({"output_rate": 0.1}, "output_rate = 0.1 is out of range; it must be 0, which leaves"),
-        ({"convolution_rate": 0.0}, "convolution_rate = 0.0 .* left out unless scope is layerwise"),
-    ],
-)
-def test_globally_only_the_output_layer_can_be_apart_and_only_whole(
-    rates: dict[str, Any], words: str
-) -> None:
-    with pytest.raises(LotteryError, match=words):
-        PruningConfig(scope="global", rate=0.2, **rates)
 
 
 def draw(sizes: list[int], seed: int, distinct: int) -> Tensors:
@@ -201,18 +185,22 @@ def test_exact_nested_and_never_revived(
     *others, output = sizes
     kinds = LayerKinds(output=frozenset({f"layer.{len(others)}"}))
     mask = dense_mask(draw(sizes, seed, distinct))
+
+    def expected(total: int, rate: float, level: int) -> int:
+        return round(total * (1.0 - rate) ** level)
+
     for level in range(1, 5):
         scores = draw(sizes, seed + level, distinct)
-        new = prune_level(scores, mask, level, config, kinds)
+        new = pruned(scores, mask, level, config, kinds)
         assert kept(new) == count_at(mask, level, config, kinds)
-        last = output if whole else keep_count(output, rate, level)
+        last = output if whole else expected(output, rate, level)
         counts = [int(m.sum()) for m in new.values()]
         if scope == "layerwise":
-            assert counts == [*(keep_count(n, rate, level) for n in others), last]
+            assert counts == [*(expected(n, rate, level) for n in others), last]
         elif whole:
-            assert (sum(counts[:-1]), counts[-1]) == (keep_count(sum(others), rate, level), output)
+            assert (sum(counts[:-1]), counts[-1]) == (expected(sum(others), rate, level), output)
         else:
-            assert sum(counts) == keep_count(sum(sizes), rate, level)
+            assert sum(counts) == expected(sum(sizes), rate, level)
         for name, m in new.items():
             assert not bool((m & ~mask[name]).any())
         mask = new

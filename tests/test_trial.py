@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from lottery.batching import faster_batching
 from lottery.checks import check
-from lottery.cycle import Setting, find_tickets
+from lottery.cycle import find_tickets
 from lottery.planning import plan
 from lottery.runs import open_run
 from nas.catalog.outside_networks import Factory
-from tests.own_runs import OWN, Classifier, refusal, setting
+from tests.own_runs import OWN, Classifier, own_session, refusal
 from tests.tiny_runs import digits
 from training.batching import Batching
 from training.errors import LotteryError
@@ -34,13 +34,13 @@ class Dropped(Classifier):
 
 def test_own_networks_are_looped_unless_told_otherwise(tmp_path: Path) -> None:
     """By the trial, by planning and by training, also where there are several."""
-    how = Setting(task=digits(), factory=Dropped)
-    check(OWN, how)
-    plan(OWN, how)
-    run = open_run(tmp_path / "own", OWN, how.task.data.description())
-    find_tickets(OWN, run, how)
+    one = own_session(Dropped, root=tmp_path / "own", batching=None)
+    check(one)
+    plan(one)
+    run = open_run(tmp_path / "own", OWN, one.task.data.description())
+    find_tickets(one)
     for level in (0, 1):
-        name = run.execution(run.level(level))
+        name = run.level(level).execution
         told = parse_json(run.folder.read(name), tmp_path)
         assert [one["batching"] for one in told] == ["looped"]
     told = refusal(Dropped, batching="stacked")
@@ -66,7 +66,7 @@ def test_own_networks_are_stacked_where_that_works_agrees_and_is_faster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def chosen(factory: Factory, **how: Any) -> Batching | None:
-        return check(OWN, Setting(task=digits(), factory=factory, **how)).batching
+        return check(own_session(factory, **{"batching": None, **how})).batching
 
     timed(monkeypatch, looped=0.25, stacked=0.2)
     assert chosen(Classifier) == "stacked"
@@ -85,12 +85,12 @@ def test_own_networks_are_stacked_where_that_works_agrees_and_is_faster(
 def test_steps_are_timed_in_both_and_slow_ones_once(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = iter(range(1000))
     monkeypatch.setattr("lottery.batching.now", lambda device: 0.01 * next(moments))
-    network, how = Classifier(digits().spec), setting(Classifier)
+    network, task = Classifier(digits().spec), digits()
     # Every step takes as long, 0.01 seconds: six looped and six stacked, each between two looks at the clock.
-    assert faster_batching(network, how.task, OWN.training, 2) == "looped"
+    assert faster_batching(network, task, OWN.training, 2) == "looped"
     assert next(moments) == 24
     monkeypatch.setattr("lottery.batching.now", lambda device: float(next(moments)))
-    assert faster_batching(network, how.task, OWN.training, 2) == "looped"
+    assert faster_batching(network, task, OWN.training, 2) == "looped"
     assert next(moments) == 27
 
 
@@ -108,8 +108,8 @@ def test_the_catalogs_default_is_tried_with_as_many_as_are_trained(
     """Alone one would be looped on a CPU; two are stacked, which this network can't be."""
     monkeypatch.setattr("lottery.batching.is_known", lambda name: True)
     with pytest.raises(LotteryError, match="can't be trained stacked"):
-        check(OWN, Setting(task=digits(), factory=Shaped))
-    check(OWN, Setting(task=digits(), factory=Shaped, at_once=1))
+        check(own_session(Shaped, batching=None))
+    check(own_session(Shaped, batching=None, at_once=1))
 
 
 class Sparse(nn.Module):
@@ -137,7 +137,7 @@ def test_sparse_gradients(embeddings: type[nn.Embedding]) -> None:
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1])
 def test_the_first_and_the_last_seed(seed: int) -> None:
-    check(dataclasses.replace(OWN, seeds=(seed,)), setting(Classifier))
+    check(own_session(Classifier, dataclasses.replace(OWN, seeds=(seed,))))
 
 
 class Full(Classifier):
@@ -173,7 +173,7 @@ class FullAtLast(Full):
 
 @pytest.mark.parametrize("factory", [Full, FullAtFirst, FullAtLast])
 def test_the_precision_is_that_of_training(factory: Factory) -> None:
-    check(OWN, setting(factory))
+    check(own_session(factory))
     half = dataclasses.replace(OWN, training=dataclasses.replace(OWN.training, precision="bf16"))
     assert "not implemented for 'BFloat16'" in refusal(factory, half)
-    check(half, setting(Dropped))
+    check(own_session(Dropped, half))

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from lottery.cycle import find_tickets
-from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
+from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
 from lottery.progress import Watcher
+from lottery.pruning.config import PruningConfig
 from lottery.records import Record
 from lottery.runs import Run, open_run
 from lottery.session import Session

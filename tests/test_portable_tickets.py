@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lottery.starts import read_start
 from safetensors.torch import save
 
 from lottery.mask_files import pack_masks
+from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from lottery.pruning.masks import kept
+from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
-from lottery.tickets import build_ticket, load_ticket, save_ticket, ticket_of
+from lottery.tickets import read_start
 from tests.tiny_runs import TINY, carry_out, digits
 from training.checkpoints import tensors_to_bytes
 from training.errors import ExitCode, LotteryError
@@ -32,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_ticket_is_the_start_times_the_mask(run: Run) -> None:
     ticket = ticket_of(run, level=2, seed=1)
     assert kept(ticket.mask) == 155
-    start = read_start(run, 1)
+    start = read_start(run, ReplicateId(TICKET, 1))
     for name, mask in ticket.mask.items():
         assert torch.equal(ticket.start[name], start[name] * mask)
 
