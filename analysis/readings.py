@@ -48,7 +48,7 @@ def readings_table(readings: pd.DataFrame, run: str) -> Table:
     """
     means = summarise_readings(readings_of_seeds(readings[readings["run"] == run]))
     head = ("measurement", "settings", "level", "density", "arm", "of", "weights", "metric", "x")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             *(row["measurement"], row["settings"], str(row["level"]), _density(row["density"])),
             *(row["arm"], row["other"], row["at"], row["metric"], digits(row["x"])),

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from analysis.figures import FIGURES, FigureKind, S
 from analysis.readings import readings_table
 from analysis.rendering import render
-from analysis.search_verdicts import retraining_answers
+from analysis.retraining_verdicts import retraining_answers
 from analysis.tables import Study, read_study
 from analysis.text_tables import (
     Table,

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import pandas as pd
 
-from analysis.answers import Answer, losses
-from analysis.judging import MINIMUM_N, Comparison, judge
+from analysis.answers import Answer
+from analysis.architecture_answers import at_equal_parameters, gain, tested_by, values_of
+from analysis.judging import judge
 from analysis.ranking import MINIMUM_ARCHITECTURES, Ranking, ranking
-from analysis.rows import results_at
 from analysis.search_tables import FOUND, RANDOM, SearchStudy
-from analysis.significance import at_equal_size, welch
-from analysis.summaries import Values, summarise
-from analysis.tables import Study
+from analysis.significance import welch
 from analysis.text_tables import Table
-from analysis.wording import MISSING, count, interval, number, p_value
+from analysis.wording import MISSING, interval, number, p_value
 
-RANDOM_SEARCH = "random search"
-DRAWN = "architectures drawn at random"
-# What retrained networks are compared with -> the methods that they are of.
-CONTROLS = {RANDOM_SEARCH: ("enas", "nao"), DRAWN: ("enas", "nao", RANDOM_SEARCH)}
 SCORES = {"score": "shared weights", "predicted": "NAO's predictor"}
 
 
@@ -40,7 +31,7 @@ def rankings(architectures: pd.DataFrame) -> dict[tuple[str, str], Ranking]:
             known = of_search.dropna(subset=[score, "standalone"])
             if not known.empty:
                 found[str(search), score] = ranking(
-                    _values(known[score]), _values(known["standalone"])
+                    values_of(known[score]), values_of(known["standalone"])
                 )
     return found
 
@@ -140,119 +131,24 @@ def _alone_against(
     if ours.empty or theirs.empty:
         return []
     alone = (side["standalone"].mask(side["lost"] > 0) for side in (ours, theirs))
-    mine, other = (100 * _values(values) for values in alone)
+    mine, other = (100 * values_of(values) for values in alone)
     found = welch(mine, other, higher_is_better=True)
     unit = "points of accuracy" if ours["unit"].iloc[0] == "%" else "hundredths of reward"
     plain = Answer(
         question=f"{question}?",
-        answer=f"Trained alone equally long, its best {mine.size} are on average {_gain(found)} "
-        f"{unit} better than {what} ({_tested(found)}); the best of these is "
+        answer=f"Trained alone equally long, its best {mine.size} are on average {gain(found)} "
+        f"{unit} better than {what} ({tested_by(found)}); the best of these is "
         f"{'better' if _best(theirs) > _best(ours) else 'no better'} than the best of the search.",
         verdict=judge(found, found.p, found.p_opposite),
     )
-    sizes = [_values(side["parameters"]) for side in (ours, theirs)]
+    sizes = [values_of(side["parameters"]) for side in (ours, theirs)]
     would = f"{unit} better than the others would be at its sizes"
-    return [plain, *_sized(f"{question} at equal parameters?", would, mine, other, *sizes)]
+    return [
+        plain,
+        *at_equal_parameters(f"{question} at equal parameters?", would, mine, other, *sizes),
+    ]
 
 
 def _best(side: pd.DataFrame) -> float:
     """The highest stand-alone score; one that diverged has the lowest, 0."""
     return float(side["standalone"].max())
-
-
-def _sized(
-    question: str,
-    what: str,
-    ours: Values,
-    theirs: Values,
-    our_sizes: Values,
-    their_sizes: Values,
-    *,
-    higher_is_better: bool = True,
-) -> list[Answer]:
-    """The same comparison at equal parameters; none where all have as many, or one side is too small.
-
-    It is undecided where the sizes of the sides do not overlap: that would trust the line between them.
-    """
-    if len({*our_sizes, *their_sizes}) == 1 or min(ours.size, theirs.size) < MINIMUM_N:
-        return []
-    found = at_equal_size(ours, theirs, our_sizes, their_sizes, higher_is_better=higher_is_better)
-    apart = our_sizes.min() > their_sizes.max() or our_sizes.max() < their_sizes.min()
-    beyond = "; the sizes do not overlap, so this only extrapolates" if apart else ""
-    return [
-        Answer(
-            question=question,
-            answer=f"Its architectures have {count(our_sizes.mean())} parameters on average, the others "
-            f"{count(their_sizes.mean())}. Adjusted for the logarithm of the number, its own "
-            f"are {_gain(found)} {what} ({_tested(found)}){beyond}.",
-            verdict="undecided" if apart else judge(found, found.p, found.p_opposite),
-        )
-    ]
-
-
-def retraining_answers(study: Study) -> list[Answer]:
-    """Per data set: do retrained networks of searches beat those of random search, and ones drawn at random.
-
-    The unit is an architecture, its value the mean over the seeds of its retraining: seeds of one architecture say
-    nothing about the next search. One of which a seed diverged ranks below all others. Runs whose training differs are
-    not compared.
-
-    Args:
-        study: of runs that `lottery retrain` or `lottery prune` made; those that no search found are passed over.
-    """
-    rows = results_at(study.table)
-    rows = rows[rows["level"] == 0]
-    means = summarise(rows, ["run", "data", "parameters", "higher_is_better"])
-    means["value"] = means["mean"].mask(means["diverged"] > 0)
-    means["method"] = [_method(study, run) for run in means["run"]]
-    means["budget"] = [str(study.facts[run]["experiment"].get("training")) for run in means["run"]]
-    answers = []
-    for (data, _), alike in means.groupby(["data", "budget"], sort=False):
-        for control, methods in CONTROLS.items():
-            theirs = alike[alike["method"] == control]
-            for method in methods:
-                ours = alike[alike["method"] == method]
-                if len(ours) and len(theirs):
-                    question = f"Does {method} beat {control} on {data} at equal retraining"
-                    answers += _retrained(question, ours, theirs)
-    return answers
-
-
-def _retrained(question: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[Answer]:
-    higher = bool(ours["higher_is_better"].iloc[0])
-    mine, other = (_values(side["value"]) for side in (ours, theirs))
-    found = welch(mine, other, higher_is_better=higher)
-    too_few = min(found.ours, found.theirs) < MINIMUM_N
-    few = f"; at least {MINIMUM_N} of each are needed" if too_few else ""
-    plain = Answer(
-        question=f"{question}?",
-        answer=f"{mine.size} architectures against {other.size}, each the mean of its seeds: an advantage of "
-        f"{_gain(found)} ({_tested(found)}){few}.",
-        verdict=judge(found, found.p, found.p_opposite),
-    )
-    sizes = [_values(side["parameters"]) for side in (ours, theirs)]
-    what = "better than the others would be at their sizes"
-    sized = f"{question} and parameters?"
-    return [plain, *_sized(sized, what, mine, other, *sizes, higher_is_better=higher)]
-
-
-def _method(study: Study, run: str) -> str:
-    network = study.facts[run]["experiment"].get("network", {})
-    if network.get("name", "").startswith("random-"):
-        return DRAWN
-    method = str((network.get("found") or {}).get("method", ""))
-    return RANDOM_SEARCH if method == RANDOM else method
-
-
-def _gain(found: Comparison) -> str:
-    return f"{number(found.difference)} {interval(found.low, found.high)}"
-
-
-def _tested(found: Comparison) -> str:
-    """What diverged, and the p-value after the name of its test, where there was one."""
-    tested = p_value(found.p) if math.isnan(found.p) else f"{found.test} {p_value(found.p)}"
-    return "; ".join(filter(None, [losses(found, "its own", "the others"), tested]))
-
-
-def _values(column: pd.Series[float]) -> Values:
-    return np.asarray(column, dtype=np.float64)

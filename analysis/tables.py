@@ -139,8 +139,15 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
 def _with_data_in_words(records: Sequence[Record], facts: dict[str, Any]) -> list[Record]:
     """Records whose data set is named as a part where the experiment cuts it short."""
     options = facts["experiment"].get("data", {}).get("options", {})
-    text = "cut into" in facts["data"]
-    return [replace(one, data=data_in_words(one.data, options, text=text)) for one in records]
+    # Text is counted in tokens, and its validation split can be cut too.
+    text = "tokens" in facts["data"]
+    unit, limits = (
+        ("tokens", ("train", "validation", "test")) if text else ("images", ("train", "test"))
+    )
+    return [
+        replace(one, data=data_in_words(one.data, options, unit=unit, limits=limits))
+        for one in records
+    ]
 
 
 def _table(runs: Sequence[_Run]) -> pd.DataFrame:

@@ -29,23 +29,25 @@ def short_names(folders: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def data_in_words(name: str, options: Mapping[str, int], *, text: bool) -> str:
+def data_in_words(
+    name: str, options: Mapping[str, int], *, unit: str, limits: Sequence[str]
+) -> str:
     """A data set as tables and sentences name it: a part of one never passes for the whole.
 
     Args:
         name: of the data set.
-        options: of its configuration, of which `train`, `test` and, of text, `validation` cut splits short.
-        text: whether it is text; of images `validation` is how many are held out.
+        options: of its configuration.
+        unit: what a split is counted in, as `Spec.unit`.
+        limits: the options that cut a split short, as `Spec.limits`.
 
-    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}, text=True)
+    >>> data_in_words("ptb", {"train": 60_000, "test": 8000}, unit="tokens", limits=["train", "test"])
     'ptb cut to 60,000 tokens (test too)'
-    >>> data_in_words("cifar-10", {"train": 4000, "validation": 400}, text=False)
+    >>> data_in_words("cifar-10", {"train": 4000, "validation": 400}, unit="images", limits=["train"])
     'cifar-10 cut to 4,000 images'
     """
-    splits = ("validation", "test") if text else ("test",)
-    cut = " and ".join(split for split in splits if options.get(split))
+    cut = " and ".join(split for split in limits if split != "train" and options.get(split))
     if options.get("train"):
-        part = f"{name} cut to {options['train']:,} {'tokens' if text else 'images'}"
+        part = f"{name} cut to {options['train']:,} {unit}"
         return f"{part} ({cut} too)" if cut else part
     return f"{name}, {cut} cut" if cut else name
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 from lottery.pruning.config import PruningConfig
 from lottery.records import TICKET, ReplicateId
-from training.configs import DataConfig, TrainingConfig, require
-from training.errors import LotteryError
+from training.configs import DataConfig, TrainingConfig
+from training.errors import LotteryError, require
 from training.steps import Steps
 
 # Far more than leave a weight of any network, at any rate that is worth a training.

@@ -21,7 +21,6 @@ from training.differentiation import differentiator
 from training.errors import LotteryError
 from training.noise import torch_seeded
 from training.replicates import Replicates, copied
-from training.specs import ImageSpec, Spec
 from training.tasks.parts import cut
 from training.tasks.task import Task
 
@@ -69,7 +68,7 @@ def try_network(
             _check_seeded(network, other, name)
         check_attributes(network, again, other, name)
         networks = [one.to(task.device) for one in (network, again, other)]
-    told = their_code(f"{name} can't take {_words(task.spec)}", others)
+    told = their_code(f"{name} can't take {task.spec.inputs_in_words}", others)
     with told, torch.no_grad(), torch_seeded(task.device, seed, 0):
         task.check_evaluated(copied(network).eval())
     advice = others if batching == "looped" else "try --batching looped"
@@ -170,9 +169,3 @@ def _generator_states() -> dict[str, object]:
         "numpy's": (kind, np.asarray(key).tolist(), rest),
         "Python's": random.getstate(),
     }
-
-
-def _words(spec: Spec) -> str:
-    if isinstance(spec, ImageSpec):
-        return f"images of {spec.channels} x {spec.height} x {spec.width}"
-    return f"text of {spec.vocabulary:,} words"

@@ -127,8 +127,9 @@ def _reading(values: Mapping[str, Any]) -> Reading:
 
 
 def _is_finite(number: object) -> bool:
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return is_number and math.isfinite(number)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return False
+    return math.isfinite(number)
 
 
 def write_readings(

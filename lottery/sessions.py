@@ -99,7 +99,7 @@ def opened(
     """A session whose run is begun, or taken up, and locked while inside; see `carry_out` for the arguments."""
     machine = _batching_as_before(experiment, root, machine)
     with prepared(experiment, root, machine, watcher, factory) as session, locked(root):
-        about = session.task.facts()
+        about = session.task.data.description()
         for text in about["notices"]:
             session.watcher.notice(text)
         open_run(root, session.experiment, about)

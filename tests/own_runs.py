@@ -45,7 +45,7 @@ def carried_out(
 ) -> dict[str, bytes]:
     """The files of a run that was begun, or gone on with."""
     one = check(own_session(factory, experiment, root, **how))
-    open_run(root, experiment, one.task.facts())
+    open_run(root, experiment, one.task.data.description())
     find_tickets(one)
     return files(root)
 

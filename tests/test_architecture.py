@@ -50,7 +50,7 @@ TORCH_FREE = (
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
     *("training.configs", "training.storage", "training.folders", "training.errors"),
     *("training.metrics",),
-    *("training.specs", "training.environments"),
+    *("training.specs", "training.environments", "training.tasks.settings"),
 )
 
 

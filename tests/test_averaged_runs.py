@@ -22,13 +22,14 @@ from tests.tiny_runs import (
     rewinding_to,
     text,
 )
-from training.configs import AveragingConfig, OptimizerConfig, TextTraining
+from training.configs import AveragingConfig, OptimizerConfig
 from training.errors import LotteryError
 from training.plain import from_toml, override, to_toml
 from training.steps import Steps
 from training.tasks.language_modelling import LanguageModelling
+from training.tasks.settings import TextTraining
 
-BESIDES = TextTraining(activation=2.0, slowness=1.0, varied_windows=True, window_cap=2)
+SETTINGS = TextTraining(activation=2.0, slowness=1.0, varied_windows=True, window_cap=2)
 AVERAGED = dataclasses.replace(
     TINY_TEXT,
     levels=1,
@@ -36,7 +37,7 @@ AVERAGED = dataclasses.replace(
         TINY_TEXT.training,
         eval_every=Steps(iterations=2),
         optimizer=OptimizerConfig(name="sgd", learning_rate=20.0, clip_norm=0.25),
-        text=BESIDES,
+        text=SETTINGS,
         averaging=AveragingConfig(trigger="non-monotone", patience=1, finetune=Steps(iterations=8)),
     ),
     rewinding=rewinding_to(3),
@@ -46,7 +47,7 @@ AVERAGED = dataclasses.replace(
 def task() -> LanguageModelling:
     plain = text()
     assert isinstance(plain, LanguageModelling)
-    return LanguageModelling(plain.data, 4, 6, evaluation_columns=3, besides=BESIDES)
+    return LanguageModelling(plain.data, 4, 6, evaluation_columns=3, settings=SETTINGS)
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.bad_data import check_bad_data
 from training.configs import DataConfig
 from training.datasets import corpora
-from training.datasets.catalog import load_data
-from training.datasets.checks import text_facts
+from training.datasets.catalog import DATASETS, load_data
+from training.datasets.checks import Published
 from training.datasets.corpora import CORPORA, corpus_paths
 from training.datasets.text import TextData, text_data
 from training.datasets.vocabulary import Cutting
@@ -198,13 +198,19 @@ def test_splits_of_pydoc_share_no_paragraph(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_is_checked_of_text(tmp_path: Path) -> None:
     root = write(tmp_path, "ptb.{}.txt", train=b"b a b\n", valid=b"a z\n", test=b"b\n")
-    assert text_facts(load("ptb", root)) == {
+    data = load("ptb", root)
+    assert data.details() == {
         "unknown (%)": {"train": 0.0, "validation": 33.33, "test": 0.0},
         "predictions": {"validation": 3, "test": 2},
         "most frequent": {"b": 2, "<eos>": 1, "a": 1, "<unk>": 0},
-        "as published": "no (4, 3, 2 words, not 929,589, 73,760, 82,430)",
     }
-    assert "as published" not in text_facts(load("pydoc", None, train=50))
+    published = DATASETS["ptb"].published
+    assert published is not None
+    wanted = "no (4, 3, 2 words, not 929,589, 73,760, 82,430)"
+    assert data.as_published(published, []) == wanted
+    right = Published(counts={"train": 4, "validation": 3, "test": 2})
+    assert data.as_published(right, []) == "yes (4, 3, 2 words)"
+    assert DATASETS["pydoc"].published is None
 
 
 # --- the real ones
@@ -218,6 +224,12 @@ def real(name: str) -> Path:
     return root
 
 
+def published_counts(name: str) -> Mapping[str, int]:
+    published = CORPORA[name].published
+    assert published is not None
+    return published.counts
+
+
 @pytest.mark.parametrize(("name", "size"), [("ptb", 10_000), ("wikitext-2", 33_278)])
 def test_the_real_files_have_the_published_counts(name: str, size: int) -> None:
     data = load(name, real(name))
@@ -226,7 +238,7 @@ def test_the_real_files_have_the_published_counts(name: str, size: int) -> None:
         "ptb": {"train": 929_589, "validation": 73_760, "test": 82_430},
         "wikitext-2": {"train": 2_088_628, "validation": 217_646, "test": 245_569},
     }
-    assert counts == published[name] == data.word_counts == CORPORA[name].tokens
+    assert counts == published[name] == data.word_counts == published_counts(name)
     assert data.spec.vocabulary == size
     # Every word of the other files stands in the training file: what is unknown is so in the files.
     assert 0.02 < float((data.test == 0).double().mean()) < 0.07
@@ -238,4 +250,4 @@ def test_characters_of_the_real_penn_treebank() -> None:
     assert data.spec.vocabulary == 51
     counts = {split: len(tokens) for split, tokens in data.splits().items()}
     assert counts == {"train": 5_017_482, "validation": 393_042, "test": 442_423}
-    assert data.word_counts == CORPORA["ptb"].tokens
+    assert data.word_counts == published_counts("ptb")

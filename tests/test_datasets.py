@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,11 @@ from training.datasets.catalog import (
     data_options,
     load_data,
 )
-from training.datasets.checks import as_published, file_sums, image_facts, whereabouts
+from training.datasets.checks import Published, file_sums
 from training.datasets.downloads import FETCHED
-from training.datasets.images import ImageData, LabelledImages, image_data
-from training.datasets.raw_images import Published, RawImages, RawSplit
+from training.datasets.image_splits import image_data
+from training.datasets.images import ImageData, LabelledImages
+from training.datasets.raw_images import RawImages, RawSplit
 from training.errors import LotteryError
 
 
@@ -83,7 +85,7 @@ def test_holding_out_everything_is_refused(held_out: int) -> None:
 
 
 def test_facts_of_images() -> None:
-    facts = digits().facts()
+    facts = digits().description()
     assert facts["examples"] == {"train": 1000, "validation": 297, "test": 500}
     assert facts["baselines"] == []
 
@@ -150,7 +152,7 @@ def test_a_channel_without_deviation_is_only_centred() -> None:
 def test_unknown_data_sets_and_options_offer_near_names() -> None:
     with pytest.raises(LotteryError, match="no data set 'minst'; did you mean mnist"):
         data_entry("minst")
-    with pytest.raises(LotteryError, match="digits has no option 'validaton'; did you mean valid"):
+    with pytest.raises(LotteryError, match="no option of digits 'validaton'; did you mean valid"):
         data_options(DataConfig(name="digits", options={"validaton": 3}))
     with pytest.raises(LotteryError, match=r"data\.options\.validation = 0 is out of range"):
         data_options(DataConfig(name="digits", options={"validation": 0}))
@@ -180,12 +182,10 @@ def test_a_download_without_a_network_says_what_to_do(
         raise OSError("no route\nto host")
 
     monkeypatch.setattr(f"torchvision.datasets.{FETCHED[name]}", offline)
-    fetch = data_entry(name).download
-    assert fetch is not None
     with pytest.raises(
         LotteryError, match=r"\(OSError: no route to host\); fetch its files"
     ) as caught:
-        fetch(tmp_path)
+        data_entry(name).fetch(tmp_path)
     check_bad_data(caught.value, name)
     split = {"split": "train"} if name == "svhn" else {}
     assert asked == [((str(tmp_path),), {"download": True, **split})]
@@ -195,7 +195,7 @@ def test_data_keep_their_content_on_their_way_to_a_device() -> None:
     data = digits()
     there = data.to(torch.device("cpu"))
     assert torch.equal(there.train.images, data.train.images)
-    assert there.facts() == data.facts()
+    assert there.description() == data.description()
 
 
 # --- checks
@@ -211,12 +211,12 @@ def test_copies_and_labels_are_counted() -> None:
         name="x", train=split(7, 8, 7, 1, 7, 8, 2), test=split(9, 7, 9, 8, 3), classes=4
     )
     data = image_data(raw, {**OPTIONS, "validation": 3})
-    facts = {**data.facts(), **image_facts(data)}
+    facts = {**data.description(), **data.details()}
     assert facts["notices"] == [
         "2 of the 5 test images of x are also trained on or validated with, so its test accuracy is not that on new "
         "images alone."
     ]
-    assert digits().facts()["notices"] == []
+    assert digits().description()["notices"] == []
     assert facts["copies"] == {
         "within train and validation": 3,
         "within test": 1,
@@ -250,24 +250,23 @@ def test_what_is_published_is_told_from_what_is_not(tmp_path: Path) -> None:
     path.write_bytes(b"abc")
     # MD5 of "abc", RFC 1321, appendix A.5.
     abc = "900150983cd24fb0d6963f7d28e17f72"
-    right = Published(train=1297, test=500, sums={"a.gz": abc})
-    assert as_published(right, data, [path]) == "yes (1,297 and 500 images, and every file's MD5)"
+    right = Published(counts={"train": 1297, "test": 500}, sums={"a.gz": abc})
+    assert data.as_published(right, [path]) == "yes (1,297 and 500 images, and every file's MD5)"
     unpacked = tmp_path / "a"
-    assert as_published(right, data, [path, unpacked]) == (
+    assert data.as_published(right, [path, unpacked]) == (
         "yes (1,297 and 500 images; no MD5 is published of files in this form)"
     )
     other = "0" * 32
-    assert as_published(Published(train=1297, test=500, sums={"a.gz": other}), data, [path]) == (
-        f"no (the MD5 of a.gz is {abc}, not {other})"
-    )
-    longer = Published(train=60_000, test=500, sums={})
+    changed = dataclasses.replace(right, sums={"a.gz": other})
+    assert data.as_published(changed, [path]) == (f"no (the MD5 of a.gz is {abc}, not {other})")
+    longer = Published(counts={"train": 60_000, "test": 500})
     wanted = "no (1,297 and 500 images, not 60,000 and 500)"
-    assert as_published(longer, data, [path]) == wanted
+    assert data.as_published(longer, [path]) == wanted
 
 
 def test_published_data_sets_have_their_counts() -> None:
     counts = {
-        name: (entry.published.train, entry.published.test, len(entry.published.sums))
+        name: (*entry.published.counts.values(), len(entry.published.sums))
         for name, entry in DATASETS.items()
         if entry.published is not None
     }
@@ -279,15 +278,17 @@ def test_published_data_sets_have_their_counts() -> None:
         "svhn": (73_257, 26_032, 2),
         "cifar-10": (50_000, 10_000, 6),
         "cifar-100": (50_000, 10_000, 2),
+        "ptb": (929_589, 73_760, 82_430, 0),
+        "wikitext-2": (2_088_628, 217_646, 245_569, 0),
     }
 
 
 def test_where_data_are_looked_for(tmp_path: Path) -> None:
-    assert whereabouts(DATASETS["digits"], tmp_path) == "embedded"
-    assert whereabouts(DATASETS["npz"], tmp_path) == "name it with --data-root"
-    assert whereabouts(DATASETS["svhn"], None).startswith("no data root: train_32x32.mat and")
-    assert whereabouts(DATASETS["svhn"], tmp_path) == f"missing: {tmp_path / 'train_32x32.mat'}"
+    assert DATASETS["digits"].whereabouts(tmp_path) == "embedded"
+    assert DATASETS["npz"].whereabouts(tmp_path) == "name it with --data-root"
+    assert DATASETS["svhn"].whereabouts(None).startswith("no data root: train_32x32.mat and")
+    assert DATASETS["svhn"].whereabouts(tmp_path) == f"missing: {tmp_path / 'train_32x32.mat'}"
     (tmp_path / "cifar-10").mkdir()
     (tmp_path / "cifar-10" / "cifar-10.npz").touch()
-    assert whereabouts(DATASETS["cifar-10"], tmp_path) == f"found in {tmp_path / 'cifar-10'}"
-    assert whereabouts(DATASETS["cifar-100"], tmp_path).startswith("missing: ")
+    assert DATASETS["cifar-10"].whereabouts(tmp_path) == f"found in {tmp_path / 'cifar-10'}"
+    assert DATASETS["cifar-100"].whereabouts(tmp_path).startswith("missing: ")

@@ -179,7 +179,7 @@ def test_a_fault_of_ours_is_not_laid_on_the_network(
 ) -> None:
     root = tmp_path / "own"
     made = own_session(lambda spec: Failing(None), root=root, watcher=StopAfter(5))
-    open_run(root, OWN, made.task.facts())
+    open_run(root, OWN, made.task.data.description())
 
     def faulty(*_: object, **__: object) -> object:
         raise ZeroDivisionError("ours")
@@ -197,7 +197,7 @@ def test_a_forward_that_fails_later_loses_nothing(error: BaseException, tmp_path
     def go(error: BaseException | None, root: Path, steps: int = 1000) -> dict[str, bytes]:
         watcher = StopAfter(steps)
         made = own_session(lambda spec: Failing(error, 13), experiment, root, watcher=watcher)
-        open_run(root, experiment, made.task.facts())
+        open_run(root, experiment, made.task.data.description())
         find_tickets(made)
         return files(root)
 
@@ -337,7 +337,7 @@ class FailsOnTest(nn.Module):
 def test_a_forward_that_fails_while_it_is_scored_at_the_end(tmp_path: Path) -> None:
     experiment = dataclasses.replace(OWN, levels=0)
     made = own_session(lambda spec: FailsOnTest(), experiment, tmp_path / "own")
-    open_run(tmp_path / "own", experiment, made.task.facts())
+    open_run(tmp_path / "own", experiment, made.task.data.description())
     with pytest.raises(
         LotteryError, match=r"^m:f failed while level 0 was trained \(ValueError: not these\)"
     ):

@@ -20,9 +20,10 @@ from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size
 from nas.convolutional.auxiliary import counted_parameters
 from nas.recurrent.language_model import LanguageModel
-from training.configs import AveragingConfig, TextTraining
+from training.configs import AveragingConfig
 from training.specs import TextSpec
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 FULL = sorted({*LANGUAGE_RECIPES, *SEARCHED_LANGUAGE_RECIPES})
 WORDS = {"ptb": TextSpec(vocabulary=10_000), "wikitext-2": TextSpec(vocabulary=33_278)}

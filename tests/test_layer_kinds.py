@@ -215,7 +215,7 @@ def pruned(pruning: PruningConfig, root: Path) -> dict[str, Tensor]:
         pruning=pruning,
     )
     one = check(session(experiment, root, batching="looped", factory=HeadFirst))
-    open_run(root, experiment, digits().facts())
+    open_run(root, experiment, digits().data.description())
     find_tickets(one)
     masks: dict[str, Tensor] = read_masks(Run(root).level(1))[ReplicateId(TICKET, 0)]
     return masks

@@ -186,7 +186,7 @@ def carried_out(factory: Callable[[Spec], nn.Module], root: Path) -> list[Record
         pruning=PruningConfig(rate=0.8),
     )
     one = check(session(experiment, root, batching="looped", factory=factory))
-    open_run(root, experiment, digits().facts())
+    open_run(root, experiment, digits().data.description())
     records = find_tickets(one)
     assert all(record.diverged_at is None for record in records)
     return records

@@ -23,10 +23,10 @@ from tests.tiny_tasks import (
     trained,
 )
 from training.batching import Batching
-from training.configs import TextTraining
 from training.playing import FEWEST_CALLS, Recorded
 from training.replicates import Replicates
 from training.tasks.language_modelling import LanguageModelling
+from training.tasks.settings import TextTraining
 
 
 class Calls:
@@ -259,8 +259,8 @@ def test_windows_of_varied_lengths_are_never_recorded(monkeypatch: pytest.Monkey
         raise AssertionError("it was recorded")
 
     monkeypatch.setattr(training.playing, "record", fail)
-    besides = TextTraining(varied_windows=True)
-    varied = LanguageModelling(some_text(), 3, 7, besides=besides)
+    settings = TextTraining(varied_windows=True)
+    varied = LanguageModelling(some_text(), 3, 7, settings=settings)
     trained(stack("awd-lstm", (0,)), varied, config(12, 12))
     with pytest.raises(AssertionError, match="it was recorded"):
         trained(stack("awd-lstm", (0,)), task_for("awd-lstm"), config(12, 12))

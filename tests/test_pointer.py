@@ -80,7 +80,7 @@ def test_it_is_what_the_release_computes(
     cache = Cache(window=window, share=0.3, flatness=0.8)
     models = [wide(name, seed) for seed in (0, 1)]
     replicates = Replicates(models, [0, 1], batching).eval()
-    plain, mixed = cached_losses(replicates, task, "test", cache)
+    plain, mixed = cached_losses(replicates, task.data, "test", cache)
     for r, model in enumerate(models):
         expected = torch.tensor(as_released(model, task, "test", cache), dtype=torch.float64)
         torch.testing.assert_close(mixed[r], expected, rtol=1e-10, atol=0)
@@ -92,7 +92,7 @@ def test_a_cache_that_counts_words_by_hand() -> None:
     # Flatness 0: the cache gives a word its share of the last four. Words are numbered, 20 in all.
     task, cache = LanguageModelling(some_text(), 3, 7), Cache(window=4, share=0.5, flatness=0.0)
     stream = task.data.test.tolist()
-    plain, mixed = cached_losses(stack("awd-lstm", (0,)).eval(), task, "test", cache)
+    plain, mixed = cached_losses(stack("awd-lstm", (0,)).eval(), task.data, "test", cache)
     for t in range(5, len(stream)):
         share = stream[t - 4 : t].count(stream[t]) / 4
         p = 0.5 * math.exp(-float(plain[0, t])) + 0.5 * share
@@ -102,7 +102,7 @@ def test_a_cache_that_counts_words_by_hand() -> None:
 def test_without_a_share_it_is_an_evaluation_of_one_column() -> None:
     task = LanguageModelling(some_text(), 3, 7, evaluation_columns=1)
     replicates = stack("awd-lstm", (0, 1)).eval()
-    plain, mixed = cached_losses(replicates, task, "validation", Cache(window=3, share=0.0))
+    plain, mixed = cached_losses(replicates, task.data, "validation", Cache(window=3, share=0.0))
     assert torch.equal(plain, mixed)
     scores = task.evaluate(replicates, "validation").scores
     torch.testing.assert_close(plain.float(), scores, rtol=1e-5, atol=1e-6)
@@ -113,7 +113,7 @@ def test_a_certain_network_and_an_empty_cache_have_finite_losses() -> None:
     replicates = stack("awd-lstm", (0,)).eval()
     with torch.no_grad():
         replicates.weights()["decoder_bias"][:, 0] = 2000.0
-    plain, mixed = cached_losses(replicates, task, "test", Cache(window=2, share=0.2))
+    plain, mixed = cached_losses(replicates, task.data, "test", Cache(window=2, share=0.2))
     assert float(plain.max()) > 1000
     assert bool(mixed.isfinite().all())
 

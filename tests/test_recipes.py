@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 import torch
+from lottery.recipes.small_images import SMALL_RECIPES
 
 from lottery.controls import CONTROLS
 from lottery.experiments import Experiment
@@ -18,7 +19,6 @@ from lottery.recipes.catalog import DEMO, RECIPES, recipe
 from lottery.recipes.deep import DEEP_RECIPES
 from lottery.recipes.lth import LTH_RECIPES
 from lottery.recipes.searched_images import SEARCHED_RECIPES
-from lottery.recipes.small_images import SMALL_RECIPES
 from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size

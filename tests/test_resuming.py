@@ -193,7 +193,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
 
 def test_a_killed_beginning_goes_on(tmp_path: Path) -> None:
     root = tmp_path / "tiny"
-    open_run(root, TINY, digits().facts())
+    open_run(root, TINY, digits().data.description())
     (root / "experiment.json").unlink()
     carry_out(dataclasses.replace(TINY, levels=0), root)
     assert len(read_records(root)) == 2

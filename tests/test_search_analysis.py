@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis.answers import Answer
+from analysis.retraining_verdicts import retraining_answers
 from analysis.search_figures import SEARCH_FIGURES, search_drawing
 from analysis.search_plots import ranked
 from analysis.search_report import render_search_report
 from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
-from analysis.search_verdicts import ranking_table, rankings, retraining_answers, search_answers
+from analysis.search_verdicts import ranking_table, rankings, search_answers
 from analysis.tables import read_study
-from analysis.verdicts import Answer
 from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config, read_result
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search

@@ -10,25 +10,19 @@ import torch
 from torch import Tensor
 
 from nas.search.configs import SearchConfig
-from nas.search.evaluate import (
-    ImageRewards,
-    Rewards,
-    SharedScorer,
-    TextRewards,
-    perplexity_reward,
-    rewards_of,
-)
+from nas.search.evaluate import SharedScorer
 from nas.search.shared_training import shared_training
 from tests.tiny_searches import CELL, TEXT, task_of
 from tests.tiny_tasks import image_task, text_task
 from tests.toy_task import Toy
 from training.errors import LotteryError
-from training.tasks.task import Network
+from training.tasks.task import Network, Rewards
+from training.tasks.text_rewards import perplexity_reward
 
 
 def test_images_that_are_right() -> None:
     task = image_task()
-    rewards = ImageRewards(task, seed=0)
+    rewards = task.rewards(0, 80.0)
     labels = task.data.validation.labels
 
     def always_zero(images: Tensor) -> Tensor:
@@ -51,7 +45,7 @@ def test_images_of_one_minibatch_differ() -> None:
         seen.append(images)
         return torch.zeros(len(images), 3)
 
-    ImageRewards(task, seed=0).whole(network)
+    task.rewards(0, 80.0).whole(network)
     assert [len(images) for images in seen] == [5, 4]
     together = torch.cat(seen).flatten(1)
     assert len(together.unique(dim=0)) == 9
@@ -65,7 +59,7 @@ def test_a_minibatch_has_its_own_size(size: int | None, sizes: int) -> None:
         seen.append(len(images))
         return torch.zeros(len(images), 3)
 
-    rewards = rewards_of(task, 0, 80.0, size)
+    rewards = task.rewards(0, 80.0, size)
     for number in range(5):
         rewards.minibatch(network, 0, number)
     assert seen == [sizes] * 5
@@ -82,19 +76,19 @@ def test_a_text_is_scored_in_its_own_columns() -> None:
         return torch.zeros(*tokens.shape, len(task.data.words)), state
 
     for columns in (None, 1, 2):
-        rewards_of(task, 0, 80.0, columns).minibatch(network, 0, 0)
+        task.rewards(0, 80.0, columns).minibatch(network, 0, 0)
     assert shapes == {(7, 3), (7, 1), (7, 2)}
 
 
 def test_an_image_network_that_is_not_finite_gets_nothing() -> None:
-    rewards = ImageRewards(image_task(), seed=0)
+    rewards = image_task().rewards(0, 80.0)
     assert rewards.whole(lambda images: torch.full((len(images), 3), math.nan)) == 0.0
 
 
 def test_perplexity_of_even_guesses() -> None:
     task = text_task()
     words = len(task.data.words)
-    rewards = TextRewards(task, seed=0, constant=80.0)
+    rewards = task.rewards(0, 80.0)
 
     def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
         return torch.zeros(*tokens.shape, words), state
@@ -105,7 +99,7 @@ def test_perplexity_of_even_guesses() -> None:
 
 def test_a_window_of_text_begins_at_a_zero_state() -> None:
     task = text_task()
-    rewards = TextRewards(task, seed=0, constant=80.0)
+    rewards = task.rewards(0, 80.0)
     states, windows = [], []
 
     def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
@@ -125,7 +119,7 @@ def test_a_window_of_text_begins_at_a_zero_state() -> None:
 def test_a_text_of_more_rows_has_several_windows() -> None:
     task = text_task()
     task.sequence = 3
-    rewards = TextRewards(task, seed=0, constant=80.0)
+    rewards = task.rewards(0, 80.0)
     seen = []
 
     def network(tokens: Tensor, state: object) -> tuple[Tensor, object]:
@@ -155,7 +149,7 @@ def test_scoring_leaves_the_shared_weights_as_they_are(config: SearchConfig) -> 
     task = task_of(config)
     training = shared_training(config.resolved(task.steps_per_epoch), task)
     assert training is not None
-    scorer = SharedScorer(training, rewards_of(task, 0, 80.0))
+    scorer = SharedScorer(training, task.rewards(0, 80.0))
     choices = tuple(0 for _ in training.space.decisions())
     training.take_step([choices])
     before = {name: tensor.clone() for name, tensor in training.shared.state_dict().items()}
@@ -214,7 +208,7 @@ def shared_again(config: SearchConfig) -> dict[str, Tensor]:
 
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(LotteryError, match="images to classify or text to predict"):
-        rewards_of(Toy(), 0, 80.0)
+        Toy().rewards(0, 80.0)
 
 
 def test_text_for_images_is_refused() -> None:

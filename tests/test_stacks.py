@@ -16,12 +16,13 @@ from lottery.run_folder import HISTORY
 from lottery.runs import Run
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, files, text
 from training.augmentation import Augmentation
-from training.configs import AveragingConfig, OptimizerConfig, TextTraining
+from training.configs import AveragingConfig, OptimizerConfig
 from training.errors import LotteryError
 from training.folders import MANIFEST
 from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
+from training.tasks.settings import TextTraining
 from training.tasks.task import Task
 
 EXECUTION = "execution.json"
@@ -59,8 +60,8 @@ def augmented() -> Task:
 def penalised() -> Task:
     plain = text()
     assert isinstance(plain, LanguageModelling)
-    besides = TextTraining(activation=0.5, slowness=0.5, varied_windows=True)
-    return LanguageModelling(plain.data, 4, 6, evaluation_columns=3, besides=besides)
+    settings = TextTraining(activation=0.5, slowness=0.5, varied_windows=True)
+    return LanguageModelling(plain.data, 4, 6, evaluation_columns=3, settings=settings)
 
 
 def results(root: Path) -> dict[str, object]:

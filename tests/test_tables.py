@@ -32,6 +32,7 @@ from analysis.text_tables import (
     run_line,
 )
 from analysis.verdicts import answer_questions
+from lottery.history import HistoryRow
 from lottery.records import read_records
 from lottery.run_folder import DATA, EXPERIMENT, HISTORY, read_description
 from tests.fake_runs import OTHER, PRUNABLE, write_run
@@ -87,7 +88,9 @@ def test_histories_are_of_finished_levels(tmp_path: Path) -> None:
     before = read_histories([run])
     assert tuple(before.columns) == HISTORIES
     assert set(before["level"]) == {0, 1}
-    stopped = {"level": 2, "arm": "ticket", "seed": 0, "step": 50, "metric": "loss", "value": 1.5}
+    stopped = dataclasses.asdict(
+        HistoryRow(level=2, arm="ticket", seed=0, copy=0, step=50, metric="loss", value=1.5)
+    )
     # A level may have its history and no records yet, or be in training.
     written = Folder(run).read(HISTORY) + to_json_lines([stopped])
     Folder(run).write(HISTORY, written)

@@ -238,7 +238,7 @@ def test_tasks_are_loaded_by_name() -> None:
     assert isinstance(images, ImageClassification)
     assert images.auxiliary_weight == 0.3
     assert images.steps_per_epoch == 1000 // 64
-    assert images.facts()["name"] == "digits"
+    assert images.data.description()["name"] == "digits"
     text = load_task(DataConfig(name="pydoc", options={"sequence": 20}), training(64), None, CPU)
     assert isinstance(text, LanguageModelling)
     assert text.sequence == 20

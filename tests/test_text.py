@@ -121,7 +121,7 @@ def test_the_unigram_loss_of_a_small_text() -> None:
 
 
 def baselines(data: TextData) -> dict[tuple[str, str], float]:
-    found = cast("list[dict[str, Any]]", data.facts()["baselines"])
+    found = cast("list[dict[str, Any]]", data.description()["baselines"])
     assert {one["name"] for one in found} == {"unigram"}
     return {(one["split"], one["metric"]): one["value"] for one in found}
 
@@ -147,17 +147,17 @@ def test_a_split_that_another_holds_is_noticed(characters: bool) -> None:
     one, other = ([" ".join(f"{w}{i}" for i in range(120))] for w in "ab")
     cut = Cutting(characters=characters, limits={"test": 110})
     data = text_data("x", {"train": one, "validation": other, "test": one}, 1, cut)
-    told = data.facts()["notices"]
+    told = data.description()["notices"]
     assert told == [
         "The test text of x is the training text, so its perplexity says nothing of new text."
     ]
     fine = text_data("x", {"train": one, "validation": other, "test": other[:0] or ["a b"]}, 1, cut)
-    assert fine.facts()["notices"] == []
+    assert fine.description()["notices"] == []
 
 
 def test_facts_of_text() -> None:
     splits = {"train": ["a b a b c"], "validation": ["a z"], "test": ["b"]}
-    facts = text_data("x", splits, 2).facts()
+    facts = text_data("x", splits, 2).description()
     assert facts["cut into"] == "words"
     assert facts["vocabulary"] == 4
     assert facts["tokens"] == facts["words"] == {"train": 6, "validation": 3, "test": 2}
@@ -174,7 +174,7 @@ def test_facts_of_text() -> None:
 
 def test_baselines_of_characters_are_per_word() -> None:
     splits = {"train": ["aa"], "validation": ["a"], "test": ["aaa"]}
-    facts = text_data("x", splits, 1, CHARACTERS).facts()
+    facts = text_data("x", splits, 1, CHARACTERS).description()
     assert facts["cut into"] == "characters"
     assert facts["words"] == {"train": 2, "validation": 2, "test": 2}
     # Counts <unk> 0, <eos> 1, a 2 with one each: a is 3 of 6, the end 2 of 6; "aaa" and its end are 2 words.
@@ -196,4 +196,4 @@ def test_text_without_blanks_has_no_perplexity_per_word() -> None:
 def test_text_keeps_its_content_on_its_way_to_a_device(cutting: Cutting | None) -> None:
     splits = {"train": ["a"], "validation": ["a"], "test": ["a b"]}
     text = text_data("x", splits, 1, cutting)
-    assert text.to(torch.device("cpu")).facts() == text.facts()
+    assert text.to(torch.device("cpu")).description() == text.description()

@@ -14,12 +14,13 @@ from nas.catalog.building import build
 from nas.recurrent.language_model import LanguageModel, Output
 from tests.tiny_tasks import config, image_task, some_text, stack, trained
 from training.checkpoints import checkpoint_to_bytes
-from training.configs import AveragingConfig, DataConfig, OptimizerConfig, TextTraining
+from training.configs import AveragingConfig, DataConfig, OptimizerConfig
 from training.errors import LotteryError
 from training.noise import Dropout, set_noise
 from training.replicates import Replicates
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling
+from training.tasks.settings import TextTraining
 
 SGD = OptimizerConfig(name="sgd", learning_rate=0.5, clip_norm=0.25)
 DROPPED = [[[1.0, 1.0]], [[2.0, 0.0]], [[0.0, 0.0]]]
@@ -45,9 +46,9 @@ class Written(nn.Module):
         return Output(logits, state, dropped, raw)
 
 
-def penalty(besides: TextTraining, network: nn.Module, rows: int = 3) -> Tensor:
+def penalty(settings: TextTraining, network: nn.Module, rows: int = 3) -> Tensor:
     """What is added to the cross-entropy, log 8."""
-    task = LanguageModelling(some_text(), 3, 7, besides=besides)
+    task = LanguageModelling(some_text(), 3, 7, settings=settings)
     tokens = torch.zeros(rows, 1, dtype=torch.int64)
     loss, state = task.loss(network, (torch.ones(1, 2),), tokens, tokens)
     assert torch.equal(state[0], torch.ones(1, 2))
@@ -55,7 +56,7 @@ def penalty(besides: TextTraining, network: nn.Module, rows: int = 3) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("besides", "value"),
+    ("settings", "value"),
     [
         (TextTraining(), 0.0),
         # (1 + 1 + 4) / 6 = 1 of the dropped outputs, (1 + 4 + 1) / 6 = 1 of the raw ones.
@@ -70,9 +71,9 @@ def penalty(besides: TextTraining, network: nn.Module, rows: int = 3) -> Tensor:
         (TextTraining(activation=3.0, activation_of="raw", slowness=2.0), 7.5),
     ],
 )
-def test_penalties_are_means_of_squares(besides: TextTraining, value: float) -> None:
+def test_penalties_are_means_of_squares(settings: TextTraining, value: float) -> None:
     network = Written()
-    found = penalty(besides, network)
+    found = penalty(settings, network)
     assert float(found.detach()) == pytest.approx(value, abs=1e-6)
     found.backward()
     # Squares of outputs that are proportional to the scale, 1.
@@ -91,20 +92,20 @@ def test_the_dropped_and_the_raw_outputs_are_told_apart() -> None:
 
 
 def test_a_window_of_one_token_has_nothing_that_changes() -> None:
-    besides = TextTraining(activation=1.0, slowness=5.0)
-    assert float(penalty(besides, Written(rows=1), 1).detach()) == pytest.approx(1.0, abs=1e-6)
+    settings = TextTraining(activation=1.0, slowness=5.0)
+    assert float(penalty(settings, Written(rows=1), 1).detach()) == pytest.approx(1.0, abs=1e-6)
 
 
 def test_enas_is_regularised_as_in_its_release() -> None:
     # `_build_train` and `_model` of ptb_enas_child.py: both the cross-entropy and the slowness are sums over the
     # window, divided by the columns, and the differences are of what is left behind the output mask.
-    besides = recipe("enas-rnn-ptb").training.text
+    settings = recipe("enas-rnn-ptb").training.text
     spec, rows, columns, units = some_text().spec, 35, 3, 748
     size = {"dropout_output": 0.76, "dropout_embedding": 0.0}
     network = build("enas-rnn", size, spec, torch.Generator().manual_seed(0)).double()
     assert isinstance(network, LanguageModel)
     tokens = torch.randint(8, (rows + 1, columns), generator=torch.Generator().manual_seed(1))
-    task = LanguageModelling(some_text(), 3, 7, besides=besides)
+    task = LanguageModelling(some_text(), 3, 7, settings=settings)
     state = tuple(tensor.double() for tensor in network.initial_state(columns))
     set_noise(network, seed=0, step=0)
     with torch.no_grad():
@@ -120,8 +121,8 @@ def test_enas_is_regularised_as_in_its_release() -> None:
     released = surprise.sum() / columns + 1e-3 * slowness / columns
     assert float(rows * loss) == pytest.approx(float(released), rel=1e-4)
     # On the raw output it would be less by the share of units that are kept.
-    raw = dataclasses.replace(besides, slowness_of="raw")
-    task = LanguageModelling(some_text(), 3, 7, besides=raw)
+    raw = dataclasses.replace(settings, slowness_of="raw")
+    task = LanguageModelling(some_text(), 3, 7, settings=raw)
     with torch.no_grad():
         loss, _ = task.loss(network, state, tokens[:-1], tokens[1:])
     weaker = (rows * float(loss) * columns - float(surprise.sum())) / (1e-3 * float(slowness))
@@ -130,7 +131,7 @@ def test_enas_is_regularised_as_in_its_release() -> None:
 
 @pytest.mark.parametrize("batching", ["stacked", "looped"])
 def test_replicates_are_regularised_each_for_itself(batching: str) -> None:
-    task = LanguageModelling(some_text(), 1, 3, besides=TextTraining(activation=2.0, slowness=1.0))
+    task = LanguageModelling(some_text(), 1, 3, settings=TextTraining(activation=2.0, slowness=1.0))
     networks = [Written(), Written()]
     networks[1].scale.data.fill_(2.0)
     replicates = Replicates(networks, [0, 1], "stacked" if batching == "stacked" else "looped")
@@ -139,10 +140,10 @@ def test_replicates_are_regularised_each_for_itself(batching: str) -> None:
     assert losses.tolist() == pytest.approx([4.25 + math.log(8), 17.0 + math.log(8)])
 
 
-@pytest.mark.parametrize("besides", [TextTraining(activation=1.0), TextTraining(slowness=1.0)])
-def test_a_network_without_these_outputs_is_refused(besides: TextTraining) -> None:
+@pytest.mark.parametrize("settings", [TextTraining(activation=1.0), TextTraining(slowness=1.0)])
+def test_a_network_without_these_outputs_is_refused(settings: TextTraining) -> None:
     with pytest.raises(LotteryError, match=r"need a network that gives its last output .* to 0\.$"):
-        penalty(besides, Written(regularised=False))
+        penalty(settings, Written(regularised=False))
     penalty(TextTraining(), Written(regularised=False))
 
 
@@ -152,10 +153,10 @@ def test_images_know_no_settings_of_text() -> None:
         load_task(DataConfig(name="digits"), training, None, torch.device("cpu"))
 
 
-def end(besides: TextTraining, averaging: AveragingConfig) -> bytes:
+def end(settings: TextTraining, averaging: AveragingConfig) -> bytes:
     """The state of a short training."""
-    how = dataclasses.replace(config(8, 4, SGD), text=besides, averaging=averaging)
-    task = LanguageModelling(some_text(), 3, 7, besides=besides)
+    how = dataclasses.replace(config(8, 4, SGD), text=settings, averaging=averaging)
+    task = LanguageModelling(some_text(), 3, 7, settings=settings)
     state = trained(stack("awd-lstm", (0, 1)), task, how)
     assert all(loss is not None for loss in state.looks[-1].loss)
     return checkpoint_to_bytes(state)
@@ -170,7 +171,7 @@ def test_with_everything_off_it_is_plain_training() -> None:
 
 
 @pytest.mark.parametrize(
-    "besides",
+    "settings",
     [
         TextTraining(activation=2.0),
         TextTraining(activation=2.0, activation_of="raw"),
@@ -179,16 +180,16 @@ def test_with_everything_off_it_is_plain_training() -> None:
         TextTraining(varied_windows=True, window_cap=2),
     ],
 )
-def test_each_strategy_changes_what_is_learned(besides: TextTraining) -> None:
-    assert end(besides, AveragingConfig()) != end(TextTraining(), AveragingConfig())
+def test_each_strategy_changes_what_is_learned(settings: TextTraining) -> None:
+    assert end(settings, AveragingConfig()) != end(TextTraining(), AveragingConfig())
 
 
 def test_penalties_are_not_in_what_is_evaluated() -> None:
     replicates = stack("awd-lstm", (0, 1)).eval()
     assert isinstance(replicates, Replicates)
     plain, regularised = (
-        LanguageModelling(some_text(), 3, 7, besides=besides).evaluate(replicates, "test")
-        for besides in (TextTraining(), TextTraining(activation=9.0, slowness=9.0))
+        LanguageModelling(some_text(), 3, 7, settings=settings).evaluate(replicates, "test")
+        for settings in (TextTraining(), TextTraining(activation=9.0, slowness=9.0))
     )
     assert torch.equal(plain.loss, regularised.loss)
 

@@ -37,7 +37,7 @@ def test_own_networks_are_looped_unless_told_otherwise(tmp_path: Path) -> None:
     one = own_session(Dropped, root=tmp_path / "own", batching=None)
     check(one)
     plan(one)
-    run = open_run(tmp_path / "own", OWN, one.task.facts())
+    run = open_run(tmp_path / "own", OWN, one.task.data.description())
     find_tickets(one)
     for level in (0, 1):
         name = run.level(level).execution

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.answers import Answer
 from analysis.tables import read_table
-from analysis.verdicts import Answer, answer_questions
+from analysis.verdicts import answer_questions
 from tests.fake_runs import Curve, accuracy_curve, write_run
 
 

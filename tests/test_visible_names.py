@@ -60,8 +60,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     for run in found:
         readings = [
             Reading(
-                **{"level": 0, "arm": arm, "seed": 0, "copy": 0, "other": HOSTILE, "at": "end"},
-                **{"metric": HOSTILE, "x": None, "value": 1.0},
+                level=0,
+                arm=arm,
+                seed=0,
+                copy=0,
+                other=HOSTILE,
+                at="end",
+                metric=HOSTILE,
+                x=None,
+                value=1.0,
             )
             for arm in ("ticket", FOLDER)
         ]
@@ -164,7 +171,7 @@ def test_numbers_of_a_table_stay_numbers(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     assert lines[0].split(",") == list(LAYERS)
     assert [line.split(",")[0] for line in lines[1:]] == ["'-a"] * 3
-    assert [line.split(",")[5] for line in lines[1:]] == ["'@x", "'+x", "'=x"]
+    assert [line.split(",")[6] for line in lines[1:]] == ["'@x", "'+x", "'=x"]
     assert [line.split(",")[-1] for line in lines[1:]] == ["-0.5", "1e-09", "2.0"]
 
 

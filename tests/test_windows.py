@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.tiny_tasks import config, some_text, stack, trained
 from tests.toy_task import Toy, Weights
-from training.configs import OptimizerConfig, TextTraining
+from training.configs import OptimizerConfig
 from training.replicates import Replicates
 from training.tasks.language_modelling import LanguageModelling
+from training.tasks.settings import TextTraining
 from training.tasks.windows import fixed_ends, stretched, varied_count, varied_ends
 
 VARIED = TextTraining(varied_windows=True, window_cap=3)
@@ -24,7 +25,7 @@ def lengths(ends: list[int]) -> list[int]:
 
 
 def varied_task(batch_size: int = 3, sequence: int = 7) -> LanguageModelling:
-    return LanguageModelling(some_text(), batch_size, sequence, besides=VARIED)
+    return LanguageModelling(some_text(), batch_size, sequence, settings=VARIED)
 
 
 @pytest.mark.parametrize(

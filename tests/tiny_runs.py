@@ -122,7 +122,7 @@ def carry_out(
 ) -> list[Record]:
     """Begin a run, or go on with it."""
     one = session(experiment, root, task, **how)
-    open_run(root, experiment, one.task.facts())
+    open_run(root, experiment, one.task.data.description())
     return find_tickets(one)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,10 +49,6 @@ class Toy(Task):
         self.rows = rows
         self.doctored = doctored or {}
         self.validation = list(validation)
-
-    def facts(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
 
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
         """The input and the factor of the loss, `[R, B, 2]` and `[R, B]`."""

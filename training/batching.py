@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from training.specs import ImageSpec, Spec
+from training.specs import Spec
 
 Batching = Literal["stacked", "looped"]
 # Channels times pixels from which on convolutional replicates are faster one after the other on a CPU; see benchmarks.
@@ -26,8 +26,7 @@ def default_batching(network: nn.Module, spec: Spec, device: torch.device, count
     if device.type != "cpu":
         return "stacked"
     widths = [m.out_channels for m in network.modules() if isinstance(m, nn.Conv2d)]
-    pixels = spec.height * spec.width if isinstance(spec, ImageSpec) else 0
-    large = bool(widths) and median(widths) * pixels >= LARGE_FEATURES
+    large = bool(widths) and median(widths) * spec.pixels >= LARGE_FEATURES
     return "looped" if count == 1 or large else "stacked"
 
 

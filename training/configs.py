@@ -5,19 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from training.errors import LotteryError, cut_short
+from training.errors import require
 from training.steps import Steps
-
-
-def require(holds: bool, name: str, given: object, possible: str) -> None:
-    """Refuse a value of a field.
-
-    Raises:
-        LotteryError: `holds` is false.
-    """
-    if not holds:
-        value = cut_short(str(given), 100)
-        raise LotteryError(f"{name} = {value} is out of range; it must be {possible}.")
+from training.tasks.settings import AUXILIARY_WEIGHT, TextTraining, check_auxiliary_weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,39 +90,6 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextTraining:
-    """What a language model is trained with besides cross-entropy (Merity et al. 2018, sections 4.1 and 4.6).
-
-    Attributes:
-        activation: weight of the mean square of the last core's output.
-        activation_of: that output after its dropout (awd-lstm-lm, main.py) or before (Ordered-Neurons, main.py;
-            enas_lm, src/fixed_lib.py).
-        slowness: weight of the mean squared difference of successive outputs.
-        slowness_of: those outputs before the dropout (awd-lstm-lm and Ordered-Neurons, main.py; DARTS and NAO,
-            rnn/train.py) or after it (melodyguan/enas, ptb_enas_child.py).
-        varied_windows: whether windows vary in length around `data.options.sequence`, and learning rates with them.
-        window_cap: how many tokens a varied window may have beyond that (awd-lstm-lm, finetune.py).
-        window_deviation: of a varied window's length, in tokens: 5 in awd-lstm-lm; 0 in the search of NAO-WS, where
-            nineteen windows in twenty have the full length and the others half of it.
-    """
-
-    activation: float = 0.0
-    activation_of: Literal["dropped", "raw"] = "dropped"
-    slowness: float = 0.0
-    slowness_of: Literal["dropped", "raw"] = "raw"
-    varied_windows: bool = False
-    window_cap: int = 10
-    window_deviation: float = 5.0
-
-    def __post_init__(self) -> None:
-        require(self.activation >= 0, "activation", self.activation, "0 or more")
-        require(self.slowness >= 0, "slowness", self.slowness, "0 or more")
-        require(self.window_cap >= 0, "window_cap", self.window_cap, "0 or more")
-        deviation = self.window_deviation
-        require(deviation >= 0, "window_deviation", deviation, "0 or more")
-
-
-@dataclass(frozen=True, kw_only=True)
 class AveragingConfig:
     """When a replicate's weights are averaged over the steps (NT-ASGD, Merity et al. 2018, section 3).
 
@@ -170,7 +127,7 @@ class TrainingConfig:
         precision: fp32, or of matrix products and convolutions bf16 or, on CUDA, tf32 (weights stay fp32).
         accumulation: into how many equal parts a step's batch is cut, one after the other, where it would not fit.
         auxiliary_weight: of the loss of each auxiliary classifier, for networks that have one.
-        text: what language models are trained with besides.
+        text: what language models are trained with in addition.
         averaging: of the weights over the steps.
     """
 
@@ -181,7 +138,7 @@ class TrainingConfig:
     schedule: ScheduleConfig = ScheduleConfig()
     precision: Literal["fp32", "bf16", "tf32"] = "fp32"
     accumulation: int = 1
-    auxiliary_weight: float = 0.4
+    auxiliary_weight: float = AUXILIARY_WEIGHT
     text: TextTraining = TextTraining()
     averaging: AveragingConfig = AveragingConfig()
 
@@ -195,7 +152,7 @@ class TrainingConfig:
             self.accumulation,
             f"a divisor of batch_size, {self.batch_size}",
         )
-        require(self.auxiliary_weight >= 0, "auxiliary_weight", self.auxiliary_weight, "0 or more")
+        check_auxiliary_weight(self.auxiliary_weight)
         require(
             self.averaging.trigger == "never"
             or (self.optimizer.name == "sgd" and self.optimizer.momentum == 0),

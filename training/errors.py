@@ -94,6 +94,17 @@ def chosen(kind: str, name: str, table: Mapping[str, T], command: str = "") -> T
     return table[name]
 
 
+def require(holds: bool, name: str, given: object, possible: str) -> None:
+    """Refuse a value of a field.
+
+    Raises:
+        LotteryError: `holds` is false.
+    """
+    if not holds:
+        value = cut_short(str(given), 100)
+        raise LotteryError(f"{name} = {value} is out of range; it must be {possible}.")
+
+
 def shown(value: object) -> str:
     """A value that a user gave, as Python writes it; its end is left out where that is long.
 

@@ -1,12 +1,55 @@
-"""What a task asks of a network: the shapes at its two ends; torch-free."""
+"""What a task asks of a network, the shapes at its two ends, and how that is said; torch-free."""
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, fields
+from typing import ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSpec:
+class Spec(abc.ABC):
+    """Abstract: the shapes of one kind of data. Its fields are whole numbers of at least 1.
+
+    Attributes:
+        kind: the kind in one word, by which data sets, tasks and networks are matched.
+        unit: what a split is counted in, in the plural.
+        limits: the options of a data set that cut a split short, where they are not 0.
+    """
+
+    kind: ClassVar[str]
+    unit: ClassVar[str]
+    limits: ClassVar[tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value < 1:
+                raise ValueError(f"{field.name} is at least 1, not {value}")
+
+    @property
+    @abc.abstractmethod
+    def outputs(self) -> int:
+        """Among how many classes or words a network chooses."""
+
+    @property
+    def pixels(self) -> int:
+        """Of an image; 0 where there are none."""
+        return 0
+
+    @property
+    @abc.abstractmethod
+    def inputs_in_words(self) -> str:
+        """What a network takes."""
+
+    @property
+    @abc.abstractmethod
+    def in_words(self) -> str:
+        """All that the size of a network follows from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(Spec):
     """Classification of images `[B, C, H, W]` into classes.
 
     Attributes:
@@ -16,34 +59,61 @@ class ImageSpec:
         classes: how many classes there are.
     """
 
+    kind: ClassVar[str] = "images"
+    unit: ClassVar[str] = "images"
+    limits: ClassVar[tuple[str, ...]] = ("train", "test")
+
     channels: int
     height: int
     width: int
     classes: int
 
-    def __post_init__(self) -> None:
-        _check_positive(self)
+    @property
+    def outputs(self) -> int:
+        """The classes."""
+        return self.classes
+
+    @property
+    def pixels(self) -> int:
+        """Height times width."""
+        return self.height * self.width
+
+    @property
+    def inputs_in_words(self) -> str:
+        """See `Spec.inputs_in_words`: "images of 3 x 32 x 32"."""
+        return f"images of {self.channels} x {self.height} x {self.width}"
+
+    @property
+    def in_words(self) -> str:
+        """See `Spec.in_words`: "images of 3 x 32 x 32, 10 classes"."""
+        return f"{self.inputs_in_words}, {self.classes:,} classes"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSpec:
+class TextSpec(Spec):
     """Prediction of the next token of a text.
 
     Attributes:
         vocabulary: how many tokens there are.
     """
 
+    kind: ClassVar[str] = "text"
+    unit: ClassVar[str] = "tokens"
+    limits: ClassVar[tuple[str, ...]] = ("train", "validation", "test")
+
     vocabulary: int
 
-    def __post_init__(self) -> None:
-        _check_positive(self)
+    @property
+    def outputs(self) -> int:
+        """The vocabulary."""
+        return self.vocabulary
 
+    @property
+    def inputs_in_words(self) -> str:
+        """See `Spec.inputs_in_words`: "text of 10,000 words"."""
+        return f"text of {self.vocabulary:,} words"
 
-Spec = ImageSpec | TextSpec
-
-
-def _check_positive(spec: Spec) -> None:
-    for field in fields(spec):
-        value = getattr(spec, field.name)
-        if value < 1:
-            raise ValueError(f"{field.name} is at least 1, not {value}")
+    @property
+    def in_words(self) -> str:
+        """See `Spec.in_words`: "a vocabulary of 10,000"."""
+        return f"a vocabulary of {self.vocabulary:,}"

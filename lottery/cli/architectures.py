@@ -17,7 +17,7 @@ from nas.genotypes.values import (
     RecurrentGenotype,
 )
 from training.errors import LotteryError
-from training.specs import ImageSpec, Spec
+from training.specs import Spec
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +62,7 @@ def network_rows(entry: NetworkEntry, genotype_text: str = "") -> list[dict[str,
     rows = [{"field": key, "value": facts[key]} for key in ("network", "origin", "for")]
     rows += [{"field": key, "value": facts[key]} for key in ("what", "source")]
     counted = facts["parameters"]
-    shape = _shape(published_spec(entry))
+    shape = published_spec(entry).in_words
     rows += [
         {"field": "sizes", "value": sizes or "none"},
         {
@@ -215,12 +215,6 @@ def _chain(name: str, genotype: LayerwiseGenotype) -> Chain:
         first="stem",
         layers=tuple((layer.operation, layer.skips) for layer in genotype.layers),
     )
-
-
-def _shape(spec: Spec) -> str:
-    if isinstance(spec, ImageSpec):
-        return f"images of {spec.channels} x {spec.height} x {spec.width}, {spec.classes:,} classes"
-    return f"a vocabulary of {spec.vocabulary:,}"
 
 
 def _words(value: object) -> str:

@@ -15,9 +15,9 @@ from lottery.cli.terminal import say
 from training.errors import LotteryError
 
 if TYPE_CHECKING:
+    from lottery.experiments import Experiment
+    from lottery.recipes.recipe import Recipe
     from nas.catalog.entry import NetworkEntry
-
-SMALL = "-small"
 
 
 @click.command()
@@ -32,17 +32,25 @@ def recipes(name: str | None, as_json: bool) -> None:
       lottery recipes lth-lenet > mine.toml
       lottery recipes enas-micro-search-small > mine.toml
     """
-    from lottery.recipes.catalog import recipe
+    from lottery.recipes.catalog import RECIPES, recipe
+    from lottery.recipes.recipe import small_ones
     from lottery.recipes.search_catalog import SEARCHES, search_recipe
     from training.plain import to_plain, to_toml
 
     if name is None and as_json:
-        print_json(_recipe_rows())
+        print_json([{**_recipe_row(each), "what": each.summary} for each in RECIPES.values()])
     elif name is None:
-        print_table(_grouped(_recipe_rows()))
+        small = {each.name for each in small_ones(RECIPES.values())}
+        print_table(
+            [
+                {**_recipe_row(each), "small": "yes" * bool(each.small), "what": each.summary}
+                for each in RECIPES.values()
+                if each.name not in small
+            ]
+        )
         say(
             "",
-            f"With yes under small there is also RECIPE{SMALL}, which takes minutes on two cores. "
+            "With yes under small there is also RECIPE-small, which takes minutes on two cores. "
             "lottery search lists the searches.",
         )
     else:
@@ -53,31 +61,14 @@ def recipes(name: str | None, as_json: bool) -> None:
             click.echo(to_toml(found), nl=False)
 
 
-def _recipe_rows() -> list[dict[str, str]]:
-    from lottery.recipes.catalog import RECIPES
+def _recipe_row(recipe: Recipe[Experiment]) -> dict[str, str]:
+    from lottery.cli.architectures import published_spec
     from nas.catalog.catalog import entry
 
-    rows = []
-    for name, make in RECIPES.items():
-        found, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
-        text = entry(found.network.name).task == "text"
-        data = data_in_words(found.data.name, found.data.options, text=text)
-        rows.append({"recipe": name, "network": found.network.name, "data": data, "what": what})
-    return rows
-
-
-def _grouped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """One row for a recipe and its small form."""
-    names = {row["recipe"] for row in rows}
-    return [
-        {
-            **{key: row[key] for key in ("recipe", "network", "data")},
-            "small": "yes" if row["recipe"] + SMALL in names else "",
-            "what": row["what"],
-        }
-        for row in rows
-        if row["recipe"].removesuffix(SMALL) not in names - {row["recipe"]}
-    ]
+    found = recipe.config
+    spec = published_spec(entry(found.network.name))
+    data = data_in_words(found.data.name, found.data.options, unit=spec.unit, limits=spec.limits)
+    return {"recipe": recipe.name, "network": found.network.name, "data": data}
 
 
 @click.command()

@@ -52,14 +52,18 @@ def data(
       lottery data npz --data-root images.npz
       lottery data pydoc --set characters=1 --set train=100000
     """
+    from training.datasets.catalog import data_entry
+    from training.datasets.catalog import data_root as root_of
+
+    root = root_of(data_root)
     if name is None:
         if assignments:
             raise LotteryError("--set changes an option of one data set; name it.")
-        rows = _listed(data_root)
+        rows = _listed(root)
     else:
         if download:
-            _download(name, data_root)
-        facts = _checked(name, data_root, assignments)
+            data_entry(name).fetch(root)
+        facts = _checked(name, root, assignments)
         told = {key: _words(value) for key, value in facts.items() if value != []}
         if facts.get("baselines"):
             told["baselines"] = _baselines(
@@ -72,62 +76,36 @@ def data(
         print_table(rows)
 
 
-def _listed(given: Path | None) -> list[dict[str, str]]:
+def _listed(root: Path | None) -> list[dict[str, str]]:
     """One row per data set."""
-    from training.datasets.catalog import DATASETS, data_root
-    from training.datasets.checks import whereabouts
+    from training.datasets.catalog import DATASETS
 
-    root = data_root(given)
     return [
         {
             "data": key,
             "what": entry.summary,
-            "files": whereabouts(entry, root),
+            "files": entry.whereabouts(root),
             "options": ", ".join(f"{k}={v}" for k, v in entry.options.items()),
         }
         for key, entry in DATASETS.items()
     ]
 
 
-def _download(name: str, given: Path | None) -> None:
-    """Fetch a data set's files."""
-    from training.datasets.catalog import data_entry, data_root
-
-    entry, root = data_entry(name), data_root(given)
-    if entry.download is None:
-        if entry.embedded:
-            raise LotteryError(f"{name} needs no download.")
-        remedy = (
-            "it is data of your own; name it"
-            if entry.own_root
-            else f"put its files into {entry.place} below a folder and name that"
-        )
-        raise LotteryError(f"{name} can't be fetched: {remedy} with --data-root.")
-    if root is None:
-        raise LotteryError("--download needs a --data-root to put the files into.")
-    entry.download(root)
-
-
-def _checked(name: str, given: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
+def _checked(name: str, root: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
     """Everything that is found out about a data set, with its options changed by assignments."""
-    from training.datasets.catalog import data_entry, data_options, data_root, load_data
-    from training.datasets.checks import as_published, file_sums, image_facts, text_facts
-    from training.datasets.images import ImageData
+    from training.datasets.catalog import data_entry, data_options, load_data
+    from training.datasets.checks import file_sums
 
-    entry, root = data_entry(name), data_root(given)
-    config = _config(name, assignments)
-    loaded = load_data(config, root)
-    facts: dict[str, Any] = {**loaded.facts(), "options": data_options(config)}
-    facts |= image_facts(loaded) if isinstance(loaded, ImageData) else text_facts(loaded)
+    entry, config = data_entry(name), _config(name, assignments)
+    loaded, options = load_data(config, root), data_options(config)
+    facts = {**loaded.description(), "options": options, **loaded.details()}
     if not entry.embedded and root is not None:
         paths = entry.paths(root)
-        if entry.published is not None and isinstance(loaded, ImageData):
-            facts["as published"] = as_published(entry.published, loaded, paths)
+        # With a limit less is read than there is.
+        whole = not any(options[limit] for limit in loaded.spec.limits)
+        if entry.published is not None and whole:
+            facts["as published"] = loaded.as_published(entry.published, paths)
         facts["SHA-256"] = file_sums(paths)
-    # With a limit less is read than there is. That of images to validate on takes them from those to train on.
-    limits = ("train", "test") if isinstance(loaded, ImageData) else loaded.splits()
-    if any(config.options.get(split, 0) for split in limits):
-        facts.pop("as published", None)
     return facts
 
 

@@ -80,28 +80,22 @@ def _search_and_prune(
     root: Path, options: Mapping[str, Any], in_full: bool
 ) -> tuple[Path, list[Path]]:
     """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
-    from lottery.recipes.catalog import DEMO, RECIPES, recipe
-    from lottery.recipes.search_catalog import (
-        DEMO_RETRAINING,
-        DEMO_SEARCH,
-        SEARCHES,
-        retraining_experiment,
-        search_recipe,
-    )
+    from lottery.recipes.demo import DEMO, DEMO_RETRAINING, DEMO_SEARCH
+    from lottery.recipes.retraining import retraining_experiment
     from lottery.sessions import carry_out
 
     stages = len(DEMO) + 2
-    _say(options, f"1/{stages}  {SEARCHES[DEMO_SEARCH].__doc__}")
-    found = root / DEMO_SEARCH
-    carry_out_search(search_recipe(DEMO_SEARCH), found, options)
+    _say(options, f"1/{stages}  {DEMO_SEARCH.summary}.")
+    found = root / DEMO_SEARCH.name
+    carry_out_search(DEMO_SEARCH.config, found, options)
     best = override(retraining_experiment(found), *DEMO_RETRAINING)
-    experiments = {"The cells that the search found.": best}
-    experiments |= {str(RECIPES[name].__doc__): recipe(name) for name in DEMO}
+    experiments = {"The cells that the search found": best}
+    experiments |= {each.summary: each.config for each in DEMO}
     runs = []
     for number, (summary, small) in enumerate(experiments.items(), 2):
         experiment = thorough(small) if in_full else small
         watcher = watcher_for(options["quiet"])
-        _say(options, f"{number}/{stages}  {summary}")
+        _say(options, f"{number}/{stages}  {summary}.")
         with commanded(watcher):
             carry_out(experiment, root / experiment.name, machine_of(options), watcher)
         runs.append(root / experiment.name)

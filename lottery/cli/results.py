@@ -151,7 +151,7 @@ def compare(runs: tuple[Path, ...], budget: str, as_json: bool) -> None:
     Example: lottery compare results/runs/demo-digits-enas results/runs/demo-digits-resnet
     """
     from analysis.frontier import comparison
-    from analysis.search_verdicts import retraining_answers
+    from analysis.retraining_verdicts import retraining_answers
     from analysis.size_verdicts import search_or_prune
     from analysis.tables import read_study
     from analysis.text_tables import comparison_table, metric_title

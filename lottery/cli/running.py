@@ -16,8 +16,6 @@ import click
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.machine import Machine
 from lottery.progress import Watcher
-from lottery.recipes.catalog import RECIPES, recipe
-from lottery.recipes.search_catalog import SEARCHES, retraining_experiment
 from lottery.run_folder import is_run
 from lottery.runs import Run, stored_experiment
 from nas.search.records import is_search
@@ -43,6 +41,10 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
     Raises:
         LotteryError: it is none of these, or the file is not a valid experiment, or a rank is of no search.
     """
+    from lottery.recipes.catalog import RECIPES, recipe
+    from lottery.recipes.retraining import retraining_experiment
+    from lottery.recipes.search_catalog import SEARCHES
+
     path = Path(target)
     if is_search(path):
         return retraining_experiment(path, rank or 1)

@@ -20,7 +20,7 @@ from lottery.cli.options import (
 from lottery.cli.running import check_folder, print_json, stopping
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
-from lottery.recipes.search_catalog import METHODS, random_rivals, search_recipe, usual_search
+from lottery.recipes.random_search import random_rivals
 from nas.search.configs import SearchConfig
 from nas.search.records import ARCHITECTURES, SearchRecord, is_search, read_config
 from training.errors import LotteryError
@@ -75,6 +75,8 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
 
 def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
     """The search that a user named."""
+    from lottery.recipes.search_catalog import METHODS, search_recipe, usual_search
+
     path = Path(target)
     for method in METHODS:
         if target == method:
@@ -151,7 +153,7 @@ def carry_out_search(
     products = multiplying(choose_library(options["products"], device))
     try:
         with products, stopping(watcher), locked(root):
-            facts = task.facts()
+            facts = task.data.description()
             for text in facts["notices"]:
                 watcher.notice(text)
             folder = open_search(root, resolved, facts)

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.wording import data_in_words
+from lottery.cli.architectures import published_spec
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
-from lottery.recipes.search_catalog import SEARCHES, architectures_alone
-from nas.search.configs import SearchConfig
+from lottery.recipes.random_search import architectures_alone
+from nas.catalog.catalog import entry
+from nas.search.configs import SearchConfig, network_of
 from nas.search.records import DRAWING, SearchRecord, is_search
 from training.errors import LotteryError, chosen, visible
 
@@ -21,18 +23,18 @@ FORMATS = ("svg", "png")
 
 def list_searches(as_json: bool) -> None:
     """The recipes of searches."""
-    rows = []
-    for name, make in SEARCHES.items():
-        config, what = make(), " ".join((make.__doc__ or "").split()).rstrip(".")
-        rows.append(
-            {
-                "search": name,
-                "method": config.method,
-                "space": config.space,
-                "data": _data(config),
-                "what": what,
-            }
-        )
+    from lottery.recipes.search_catalog import SEARCHES
+
+    rows = [
+        {
+            "search": name,
+            "method": recipe.config.method,
+            "space": recipe.config.space,
+            "data": _data(recipe.config),
+            "what": recipe.summary,
+        }
+        for name, recipe in SEARCHES.items()
+    ]
     if as_json:
         print_json(rows)
     else:
@@ -88,8 +90,8 @@ def _plan(config: SearchConfig) -> list[dict[str, str]]:
 
 
 def _data(config: SearchConfig) -> str:
-    text = config.space == "recurrent"
-    return data_in_words(config.data.name, config.data.options, text=text)
+    spec = published_spec(entry(network_of(config)))
+    return data_in_words(config.data.name, config.data.options, unit=spec.unit, limits=spec.limits)
 
 
 def print_ranking(roots: Sequence[Path]) -> None:

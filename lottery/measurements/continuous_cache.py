@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from nas.recurrent.language_model import LanguageModel
-from training.configs import require
+from training.datasets.text import TextData
 from training.datasets.vocabulary import END
 from training.device import matrix_precision
-from training.errors import LotteryError
+from training.errors import LotteryError, require
 from training.replicates import Replicates
-from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Network
 
 # Tokens that are read together: their logits are the largest thing in memory.
@@ -51,7 +50,7 @@ class Cache:
 @torch.no_grad()
 def cached_losses(
     replicates: Replicates,
-    task: LanguageModelling,
+    text: TextData,
     split: str,
     cache: Cache,
     precision: str = "fp32",
@@ -69,21 +68,21 @@ def cached_losses(
 
     Args:
         replicates: in evaluation mode, of a `LanguageModel`.
-        task: with the text.
+        text: on the device of the replicates.
         split: "validation" or "test".
         cache: its settings.
         precision: of matrix products in the network; the cache's are in the precision of the states.
         told: how many tokens were read, after each block.
     """
-    stream = task.data.splits()[split]
-    inputs = torch.cat([stream.new_tensor([task.data.words.index(END)]), stream[:-1]])
+    stream = text.splits()[split]
+    inputs = torch.cat([stream.new_tensor([text.words.index(END)]), stream[:-1]])
     model = _language_model(replicates)
     state: Any = tuple(t.expand(len(replicates), *t.shape) for t in model.initial_state(1))
     past = next(iter(state)).new_empty(len(replicates), 0, model.embedding.embedding_dim)
     plain, mixed = [], []
     for first in range(0, len(stream), BLOCK):
         tokens, words = inputs[first : first + BLOCK], stream[first : first + BLOCK]
-        with matrix_precision(precision, task.device):
+        with matrix_precision(precision, stream.device):
             logits, raw, state = replicates(
                 _read, state, tokens[:, None].expand(len(replicates), -1, 1)
             )

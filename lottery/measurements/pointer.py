@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from lottery.batching import new_replicates
 from lottery.measurements.continuous_cache import Cache, cached_losses
 from lottery.measurements.measuring import Measurement, TrainedLevel
 from lottery.readings import Reading
 from lottery.session import Session
-from training.datasets.text import MOST_NATS
+from training.datasets.text import MOST_NATS, TextData
 from training.errors import ExitCode, LotteryError
-from training.tasks.language_modelling import LanguageModelling
+from training.specs import TextSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +27,23 @@ class PointerSettings(Cache):
     split: Literal["validation", "test"] = "validation"
 
 
-def _text_task(session: Session) -> LanguageModelling:
-    if not isinstance(session.task, LanguageModelling):
+def _text(session: Session) -> TextData:
+    """The text that a run learned.
+
+    Raises:
+        LotteryError: it learned something else.
+    """
+    if session.task.spec.kind != TextSpec.kind:
         raise LotteryError(
             f"{session.run.root} learned {session.experiment.data.name}, which is no text, and a pointer points at "
             "words; name a run of a language model."
         )
-    return session.task
+    return cast("TextData", session.task.data)
 
 
 def check(session: Session, settings: PointerSettings) -> None:
     """Refuse a run that learned no text, and a window that no token of the text is preceded by."""
-    tokens = len(_text_task(session).data.splits()[settings.split])
+    tokens = len(_text(session).splits()[settings.split])
     if settings.window > tokens - 2:
         raise LotteryError(
             f"A window of {settings.window:,} tokens is too large for the {tokens:,} of the {settings.split} text, "
@@ -52,13 +57,13 @@ def measure(session: Session, trained: TrainedLevel, settings: PointerSettings) 
     Raises:
         LotteryError: stopped on request, or the network gives no states that a cache could remember.
     """
-    task, ids = _text_task(session), [*trained.tensors]
+    text, ids = _text(session), [*trained.tensors]
     replicates = new_replicates(session, ids, trained.tensors.values()).eval()
     precision = session.experiment.training.precision
     losses = cached_losses(
-        replicates, task, settings.split, settings, precision, _stopping(session)
+        replicates, text, settings.split, settings, precision, _stopping(session)
     )
-    per_word = task.data.tokens_per_word(settings.split)
+    per_word = text.tokens_per_word(settings.split)
     plain, pointer = (
         (loss.mean(1) * per_word).clamp(max=MOST_NATS).exp().tolist() for loss in losses
     )

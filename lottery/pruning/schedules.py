@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lottery.pruning.config import PruningConfig
-from training.configs import require
-from training.errors import chosen
+from training.errors import chosen, require
 
 
 @dataclass(frozen=True, kw_only=True)

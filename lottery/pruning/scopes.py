@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from lottery.pruning.config import PruningConfig
 from lottery.pruning.schedules import density_at
-from training.configs import require
-from training.errors import chosen
+from training.errors import chosen, require
 
 # The shape of each parameter that a mask covers, by name.
 Shapes = Mapping[str, tuple[int, ...]]

@@ -1,33 +1,30 @@
-"""Recipes: named functions that return an experiment; torch-free."""
+"""Experiments by name; torch-free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from lottery.experiments import Experiment
-from lottery.recipes.awd_ablations import BASE, ablated
-from lottery.recipes.deep import DEEP_RECIPES
-from lottery.recipes.demo import DEMO_RECIPES
-from lottery.recipes.language import LANGUAGE_RECIPES
-from lottery.recipes.lth import LTH_RECIPES
-from lottery.recipes.searched_images import SEARCHED_RECIPES
-from lottery.recipes.searched_language import SEARCHED_LANGUAGE_RECIPES
-from lottery.recipes.small_images import SMALL_RECIPES
-from lottery.recipes.small_language import SMALL_LANGUAGE_RECIPES
-from training.errors import unknown
+from lottery.recipes.awd_ablations import AWD_ABLATIONS
+from lottery.recipes.deep import DEEP
+from lottery.recipes.demo import DEMO
+from lottery.recipes.language import LANGUAGE
+from lottery.recipes.lth import LTH
+from lottery.recipes.recipe import Recipe, by_name, small_ones
+from lottery.recipes.searched_images import SEARCHED_IMAGES
+from lottery.recipes.searched_language import SEARCHED_LANGUAGE
+from training.errors import chosen
 
-RECIPES: dict[str, Callable[[], Experiment]] = {
-    **DEMO_RECIPES,
-    **LTH_RECIPES,
-    **DEEP_RECIPES,
-    **SEARCHED_RECIPES,
-    **SMALL_RECIPES,
-    **LANGUAGE_RECIPES,
-    **ablated(LANGUAGE_RECIPES[BASE]),
-    **SEARCHED_LANGUAGE_RECIPES,
-    **SMALL_LANGUAGE_RECIPES,
-}
-DEMO = tuple(DEMO_RECIPES)
+_IMAGES = (*LTH, *DEEP, *SEARCHED_IMAGES)
+RECIPES: dict[str, Recipe[Experiment]] = by_name(
+    [
+        *DEMO,
+        *_IMAGES,
+        *small_ones(_IMAGES),
+        *LANGUAGE,
+        *AWD_ABLATIONS,
+        *SEARCHED_LANGUAGE,
+        *small_ones((*LANGUAGE, *SEARCHED_LANGUAGE, *AWD_ABLATIONS)),
+    ]
+)
 
 
 def recipe(name: str) -> Experiment:
@@ -36,6 +33,4 @@ def recipe(name: str) -> Experiment:
     Raises:
         LotteryError: there is no recipe of that name.
     """
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES, "lottery recipes")
-    return RECIPES[name]()
+    return chosen("recipe", name, RECIPES, "lottery recipes").config

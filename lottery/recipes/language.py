@@ -6,18 +6,22 @@ Validation and test text is read in 10 columns here, in 1 or 10 there. Perplexit
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping
 
-from lottery.experiments import Experiment, NetworkConfig, PruningConfig, RewindingConfig
+from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
+from lottery.pruning.config import PruningConfig
+from lottery.recipes.recipe import Recipe
+from lottery.recipes.small_experiments import TEXT, with_small
+from nas.catalog.sizes import SizeValue
 from training.configs import (
     AveragingConfig,
     DataConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 ARMS = ("reinitialised", "random-mask")
 YU = "Yu et al. 2020 (arXiv 1906.02768)"
@@ -51,12 +55,12 @@ YU_SOURCE = (
 )
 
 
-def language_recipe(
-    name: str,
-    source: str,
-    network: NetworkConfig,
-    data: DataConfig,
-    training: TrainingConfig,
+STACK: Mapping[str, SizeValue] = {"embedding": 64, "hidden": 128, "layers": 2}
+SHALLOW: Mapping[str, SizeValue] = {"embedding": 96, "hidden": 96}
+
+
+def language_model(
+    name: str, source: str, network: NetworkConfig, data: DataConfig, training: TrainingConfig
 ) -> Experiment:
     """A language model, pruned globally by 20 % per level to 3.5 % and rewound late, embeddings whole."""
     return Experiment(
@@ -73,18 +77,39 @@ def language_recipe(
     )
 
 
+def language_recipe(
+    summary: str,
+    full: Experiment,
+    size: Mapping[str, SizeValue],
+    *,
+    steps: int = TEXT.steps,
+    learning_rate: float = 10.0,
+) -> Recipe[Experiment]:
+    """A language model trained by SGD, with its small recipe.
+
+    Args:
+        summary: of the recipe.
+        full: its experiment.
+        size: of the small network.
+        steps: of the small training.
+        learning_rate: of the small training: at the published 20 to 30 it diverges or idles for hundreds of steps.
+    """
+    optimizer = dataclasses.replace(
+        full.training.optimizer, learning_rate=learning_rate, clip_norm=0.25
+    )
+    small = dataclasses.replace(TEXT, size=size, steps=steps, optimizer=optimizer)
+    return with_small(summary, full, small)
+
+
 def text(name: str, sequence: int) -> DataConfig:
     """A text data set in windows of so many tokens."""
     return DataConfig(name=name, options={"sequence": sequence})
 
 
 def _merity(
-    epochs: int, finetune: int, batch_size: int, activation_of: str = "dropped"
+    epochs: int, finetune: int, batch_size: int, regularised: TextTraining
 ) -> TrainingConfig:
     """The training of awd-lstm-lm and Ordered-Neurons, main.py: epochs with those of fine-tuning."""
-    regularised = TextTraining(activation=2.0, slowness=1.0, varied_windows=True)
-    if activation_of == "raw":
-        regularised = dataclasses.replace(regularised, activation_of="raw")
     return TrainingConfig(
         steps=Steps(epochs=epochs),
         batch_size=batch_size,
@@ -97,64 +122,87 @@ def _merity(
     )
 
 
-def awd_lstm_ptb() -> Experiment:
-    """AWD-LSTM (arXiv 1708.02182) on the Penn Treebank, as its release trains it."""
-    figures = "60.0 / 57.3 (Merity et al. 2018, table 1), 58.8 / 56.5 (README)"
-    size = {"dropout_input": 0.4, "dropout_hidden": 0.25, "second_bias": 1}
-    return language_recipe(
+AR_AND_TAR = TextTraining(activation=2.0, slowness=1.0, varied_windows=True)
+AWD_LSTM_PTB = language_recipe(
+    "AWD-LSTM (arXiv 1708.02182) on the Penn Treebank, as its release trains it",
+    language_model(
         "awd-lstm-ptb",
-        AWD_SOURCE.format(batch=20, epochs=500, figures=figures),
-        NetworkConfig(name="awd-lstm", size={**size}),
+        AWD_SOURCE.format(
+            batch=20,
+            epochs=500,
+            figures="60.0 / 57.3 (Merity et al. 2018, table 1), 58.8 / 56.5 (README)",
+        ),
+        NetworkConfig(
+            name="awd-lstm", size={"dropout_input": 0.4, "dropout_hidden": 0.25, "second_bias": 1}
+        ),
         text("ptb", 70),
-        _merity(1000, 500, 20),
-    )
-
-
-def awd_lstm_wt2() -> Experiment:
-    """AWD-LSTM (arXiv 1708.02182) on WikiText-2, as its release trains it."""
-    figures = "68.6 / 65.8 (Merity et al. 2018, table 2), 67.4 / 64.7 (README)"
-    size = {"dropout_input": 0.65, "dropout_hidden": 0.2, "second_bias": 1}
-    return language_recipe(
+        _merity(1000, 500, 20, AR_AND_TAR),
+    ),
+    STACK,
+)
+AWD_LSTM_WT2 = language_recipe(
+    "AWD-LSTM (arXiv 1708.02182) on WikiText-2, as its release trains it",
+    language_model(
         "awd-lstm-wt2",
-        AWD_SOURCE.format(batch=80, epochs=750, figures=figures),
-        NetworkConfig(name="awd-lstm", size={**size}),
+        AWD_SOURCE.format(
+            batch=80,
+            epochs=750,
+            figures="68.6 / 65.8 (Merity et al. 2018, table 2), 67.4 / 64.7 (README)",
+        ),
+        NetworkConfig(
+            name="awd-lstm", size={"dropout_input": 0.65, "dropout_hidden": 0.2, "second_bias": 1}
+        ),
         text("wikitext-2", 70),
-        _merity(1500, 750, 80),
-    )
-
-
-def on_lstm_ptb() -> Experiment:
-    """ON-LSTM (arXiv 1810.09536) on the Penn Treebank, as its release trains it."""
-    training = _merity(1000, 500, 20, activation_of="raw")
-    network = NetworkConfig(name="on-lstm")
-    return language_recipe("on-lstm-ptb", ON_LSTM_SOURCE, network, text("ptb", 70), training)
-
-
-def lstm_ptb() -> Experiment:
-    """The LSTM without dropout of Zaremba et al. 2014 (arXiv 1409.2329) on the Penn Treebank."""
-    halved = tuple(Steps(epochs=epoch) for epoch in range(4, 13))
-    training = TrainingConfig(
-        steps=Steps(epochs=13),
-        batch_size=20,
-        eval_every=Steps(epochs=1),
-        optimizer=OptimizerConfig(name="sgd", learning_rate=20.0, clip_norm=0.25),
-        schedule=ScheduleConfig(name="step", milestones=halved, factor=0.5),
-    )
-    network = NetworkConfig(name="lstm")
-    return language_recipe("lstm-ptb", LSTM_SOURCE, network, text("ptb", 20), training)
-
-
-def gru_ptb() -> Experiment:
-    """Gated recurrent units on the Penn Treebank, trained as the LSTM without dropout."""
-    source = f"this project, trained as the LSTM of {LSTM_SOURCE}; {PRUNED}"
-    network = NetworkConfig(name="gru")
-    return dataclasses.replace(lstm_ptb(), name="gru-ptb", source=source, network=network)
-
-
-def yu20_lstm_wt2() -> Experiment:
-    """The LSTM of Yu et al. 2020 (arXiv 1906.02768) on WikiText-2, pruned with its embedding and rewound late."""
-    adam = OptimizerConfig(name="adam", learning_rate=1e-3, epsilon=1e-3)
-    return Experiment(
+        _merity(1500, 750, 80, AR_AND_TAR),
+    ),
+    STACK,
+)
+ON_LSTM_PTB = language_recipe(
+    "ON-LSTM (arXiv 1810.09536) on the Penn Treebank, as its release trains it",
+    language_model(
+        "on-lstm-ptb",
+        ON_LSTM_SOURCE,
+        NetworkConfig(name="on-lstm"),
+        text("ptb", 70),
+        _merity(1000, 500, 20, dataclasses.replace(AR_AND_TAR, activation_of="raw")),
+    ),
+    {**STACK, "chunk": 8},
+)
+LSTM_PTB = language_recipe(
+    "The LSTM without dropout of Zaremba et al. 2014 (arXiv 1409.2329) on the Penn Treebank",
+    language_model(
+        "lstm-ptb",
+        LSTM_SOURCE,
+        NetworkConfig(name="lstm"),
+        text("ptb", 20),
+        TrainingConfig(
+            steps=Steps(epochs=13),
+            batch_size=20,
+            eval_every=Steps(epochs=1),
+            optimizer=OptimizerConfig(name="sgd", learning_rate=20.0, clip_norm=0.25),
+            schedule=ScheduleConfig(
+                name="step",
+                milestones=tuple(Steps(epochs=epoch) for epoch in range(4, 13)),
+                factor=0.5,
+            ),
+        ),
+    ),
+    SHALLOW,
+)
+GRU_PTB = language_recipe(
+    "Gated recurrent units on the Penn Treebank, trained as the LSTM without dropout",
+    dataclasses.replace(
+        LSTM_PTB.config,
+        name="gru-ptb",
+        source=f"this project, trained as the LSTM of {LSTM_PTB.config.source}",
+        network=NetworkConfig(name="gru"),
+    ),
+    SHALLOW,
+)
+YU_ADAM = OptimizerConfig(name="adam", learning_rate=1e-3, epsilon=1e-3)
+YU20_LSTM_WT2 = with_small(
+    "The LSTM of Yu et al. 2020 (arXiv 1906.02768) on WikiText-2, pruned with its embedding and rewound late",
+    Experiment(
         name="yu20-lstm-wt2",
         source=YU_SOURCE,
         seeds=(0, 1, 2),
@@ -163,18 +211,13 @@ def yu20_lstm_wt2() -> Experiment:
         network=NetworkConfig(name="lstm-yu"),
         data=text("wikitext-2", 50),
         training=TrainingConfig(
-            steps=Steps(epochs=10), batch_size=30, eval_every=Steps(epochs=1), optimizer=adam
+            steps=Steps(epochs=10), batch_size=30, eval_every=Steps(epochs=1), optimizer=YU_ADAM
         ),
         pruning=PruningConfig(scope="global", rate=0.2, embeddings=True),
         rewinding=RewindingConfig(step=Steps(epochs=1)),
-    )
-
-
-LANGUAGE_RECIPES: dict[str, Callable[[], Experiment]] = {
-    "awd-lstm-ptb": awd_lstm_ptb,
-    "awd-lstm-wt2": awd_lstm_wt2,
-    "on-lstm-ptb": on_lstm_ptb,
-    "lstm-ptb": lstm_ptb,
-    "gru-ptb": gru_ptb,
-    "yu20-lstm-wt2": yu20_lstm_wt2,
-}
+    ),
+    dataclasses.replace(
+        TEXT, size={"hidden": 96}, optimizer=dataclasses.replace(YU_ADAM, learning_rate=3e-2)
+    ),
+)
+LANGUAGE = (AWD_LSTM_PTB, AWD_LSTM_WT2, ON_LSTM_PTB, LSTM_PTB, GRU_PTB, YU20_LSTM_WT2)

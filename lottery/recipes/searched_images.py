@@ -7,9 +7,12 @@ prunes: levels, rate and control are this project's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 
-from lottery.experiments import Experiment, NetworkConfig, PruningConfig
+from lottery.experiments import Experiment, NetworkConfig
+from lottery.pruning.config import PruningConfig
+from lottery.recipes.recipe import Recipe
+from lottery.recipes.small_experiments import IMAGES, Scale, with_small
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.steps import Steps
 
@@ -41,13 +44,37 @@ DARTS_SOURCE = (
 )
 
 
+# Searched networks are deep and their operations many: they take fewer steps.
+_ADAM = OptimizerConfig(name="adam", learning_rate=1e-2)
+SMALL_CELLS = dataclasses.replace(
+    IMAGES,
+    size={"channels": 4, "normal_cells": 1, "reductions": 2},
+    optimizer=_ADAM,
+    steps=100,
+    eval_every=33,
+)
+SMALL_LAYERS = dataclasses.replace(
+    IMAGES, size={"channels": 4}, optimizer=_ADAM, steps=60, eval_every=20
+)
+
+
 def _retraining(
-    name: str, source: str, network: NetworkConfig, training: TrainingConfig, cutout: int = 0
-) -> Experiment:
-    """A searched network on CIFAR-10 with crops and flips; 10 levels of 20 %, to 10.7 % density."""
+    summary: str,
+    source: str,
+    network: NetworkConfig,
+    training: TrainingConfig,
+    small: Scale,
+    *,
+    name: str = "",
+    cutout: int = 0,
+) -> Recipe[Experiment]:
+    """A searched network on CIFAR-10 with crops and flips; 10 levels of 20 %, to 10.7 % density.
+
+    Its name is that of the network and the data, unless it is given.
+    """
     options = {"validation": 5000, "crop_padding": 4, "flip": 1, "cutout": cutout}
-    return Experiment(
-        name=name,
+    experiment = Experiment(
+        name=name or f"{network.name}-cifar10",
         source=source,
         seeds=(0, 1, 2),
         levels=10,
@@ -57,6 +84,7 @@ def _retraining(
         training=training,
         pruning=PruningConfig(scope="global", rate=0.2),
     )
+    return with_small(summary, experiment, small)
 
 
 def _enas_training(epochs: int, batch_size: int, least: float) -> TrainingConfig:
@@ -74,15 +102,16 @@ def _enas_training(epochs: int, batch_size: int, least: float) -> TrainingConfig
     )
 
 
-def _enas_micro(name: str, network: str, source: str = ENAS_MICRO_SOURCE) -> Experiment:
-    size = {"drop_path": 0.4, "dropout": 0.2, "auxiliary": 1}
+def _enas_micro(summary: str, network: str, source: str = ENAS_MICRO_SOURCE) -> Recipe[Experiment]:
+    config = NetworkConfig(name=network, size={"drop_path": 0.4, "dropout": 0.2, "auxiliary": 1})
     training = _enas_training(630, 144, 1e-4 / 0.05)
-    return _retraining(name, source, NetworkConfig(name=network, size={**size}), training)
+    return _retraining(summary, source, config, training, SMALL_CELLS)
 
 
-def _enas_macro(name: str, network: str, source: str = ENAS_MACRO_SOURCE) -> Experiment:
+def _enas_macro(summary: str, network: str, source: str = ENAS_MACRO_SOURCE) -> Recipe[Experiment]:
+    config = NetworkConfig(name=network, size={"dropout": 0.5})
     training = _enas_training(310, 100, 0.001 / 0.05)
-    return _retraining(name, source, NetworkConfig(name=network, size={"dropout": 0.5}), training)
+    return _retraining(summary, source, config, training, SMALL_LAYERS)
 
 
 def _one_cosine(batch_size: int, weight_decay: float) -> TrainingConfig:
@@ -92,145 +121,107 @@ def _one_cosine(batch_size: int, weight_decay: float) -> TrainingConfig:
         batch_size=batch_size,
         eval_every=Steps(epochs=1),
         optimizer=OptimizerConfig(
-            name="sgd",
-            learning_rate=0.025,
-            momentum=0.9,
-            weight_decay=weight_decay,
-            clip_norm=5.0,
+            name="sgd", learning_rate=0.025, momentum=0.9, weight_decay=weight_decay, clip_norm=5.0
         ),
         schedule=ScheduleConfig(name="cosine"),
     )
 
 
 def _nao(
-    name: str,
+    summary: str,
     network: str,
     script: str,
     *,
+    name: str = "",
     channels: int = 36,
     weight_decay: float = 3e-4,
     drop_path: float = 0.2,
-) -> Experiment:
-    size = {"channels": channels, "drop_path": drop_path, "dropout": 0.4, "auxiliary": 1}
+) -> Recipe[Experiment]:
     source = NAO_SOURCE.format(script=script, decay=weight_decay, drop_path=drop_path)
-    config = NetworkConfig(name=network, size={**size})
-    return _retraining(name, source, config, _one_cosine(128, weight_decay), cutout=16)
+    config = NetworkConfig(
+        name=network,
+        size={"channels": channels, "drop_path": drop_path, "dropout": 0.4, "auxiliary": 1},
+    )
+    training = _one_cosine(128, weight_decay)
+    return _retraining(summary, source, config, training, SMALL_CELLS, name=name, cutout=16)
 
 
-def _darts(network: str, source: str = DARTS_SOURCE) -> Experiment:
+def _darts(summary: str, network: str, source: str = DARTS_SOURCE) -> Recipe[Experiment]:
     config = NetworkConfig(name=network, size={"drop_path": 0.2, "auxiliary": 1})
-    return _retraining(f"{network}-cifar10", source, config, _one_cosine(96, 3e-4), cutout=16)
+    return _retraining(summary, source, config, _one_cosine(96, 3e-4), SMALL_CELLS, cutout=16)
 
 
-def enas_micro_cifar10() -> Experiment:
-    """The cells that ENAS released, retrained as its script does."""
-    return _enas_micro("enas-micro-cifar10", "enas-micro")
-
-
-def enas_micro_paper_cifar10() -> Experiment:
-    """The cells of ENAS's paper (arXiv 1802.03268, figure 8), retrained as its script does."""
-    return _enas_micro("enas-micro-paper-cifar10", "enas-micro-paper")
-
-
-def enas_macro_cifar10() -> Experiment:
-    """The 24 layers that ENAS released, with separable convolutions, retrained as its script does."""
-    return _enas_macro("enas-macro-cifar10", "enas-macro")
-
-
-def enas_macro_released_cifar10() -> Experiment:
-    """The 24 layers that ENAS released, with full convolutions as its code has them."""
-    return _enas_macro("enas-macro-released-cifar10", "enas-macro-released")
-
-
-def naonet_a_cifar10() -> Experiment:
-    """NAONet-A with 36 channels, retrained as NAO_pytorch does."""
-    return _nao("naonet-a-cifar10", "naonet-a", "NAO_V1/train_NAONet_A_36_cifar10.sh")
-
-
-def naonet_a_128_cifar10() -> Experiment:
-    """NAONet-A with 128 channels, 145 million parameters, retrained as NAO_pytorch does."""
-    return _nao(
-        "naonet-a-128-cifar10",
+SEARCHED_IMAGES = (
+    _enas_micro("The cells that ENAS released, retrained as its script does", "enas-micro"),
+    _enas_micro(
+        "The cells of ENAS's paper (arXiv 1802.03268, figure 8), retrained as its script does",
+        "enas-micro-paper",
+    ),
+    _enas_macro(
+        "The 24 layers that ENAS released, with separable convolutions, retrained as its script does",
+        "enas-macro",
+    ),
+    _enas_macro(
+        "The 24 layers that ENAS released, with full convolutions as its code has them",
+        "enas-macro-released",
+    ),
+    _nao(
+        "NAONet-A with 36 channels, retrained as NAO_pytorch does",
+        "naonet-a",
+        "NAO_V1/train_NAONet_A_36_cifar10.sh",
+    ),
+    _nao(
+        "NAONet-A with 128 channels, 145 million parameters, retrained as NAO_pytorch does",
         "naonet-a",
         "NAO_V1/train_NAONet_A_128_cifar10_4cards.sh",
+        name="naonet-a-128-cifar10",
         channels=128,
         weight_decay=5e-4,
         drop_path=0.3,
-    )
-
-
-def naonet_b_cifar10() -> Experiment:
-    """NAONet-B, found with shared weights, retrained as NAO_pytorch does."""
-    return _nao("naonet-b-cifar10", "naonet-b", "NAO_V1/train_NAONet_B_36_cifar10.sh")
-
-
-def nao_ws_cnn_cifar10() -> Experiment:
-    """The cells that NAO found with shared weights in TensorFlow, wired and retrained as ENAS's."""
-    source = (
+    ),
+    _nao(
+        "NAONet-B, found with shared weights, retrained as NAO_pytorch does",
+        "naonet-b",
+        "NAO_V1/train_NAONet_B_36_cifar10.sh",
+    ),
+    _enas_micro(
+        "The cells that NAO found with shared weights in TensorFlow, wired and retrained as ENAS's",
+        "nao-ws-cnn",
         "renqianluo/NAO, NAO-WS/cnn/train_final.sh and model.py, which wire and train them as ENAS does: "
-        f"{ENAS_MICRO_SOURCE}"
-    )
-    return _enas_micro("nao-ws-cnn-cifar10", "nao-ws-cnn", source)
-
-
-def nao_v2_cifar10() -> Experiment:
-    """The cells of NAO-V2 (arXiv 1909.10815), retrained as NAO_pytorch does."""
-    script = "NAO_V2/train_NAONet_V2_36_cifar10.sh"
-    return _nao("nao-v2-cifar10", "nao-v2", script, weight_decay=5e-4)
-
-
-def darts_v1_cifar10() -> Experiment:
-    """The cells of first-order DARTS (arXiv 1806.09055), retrained as its code does."""
-    return _darts("darts-v1")
-
-
-def darts_v2_cifar10() -> Experiment:
-    """The cells of second-order DARTS (arXiv 1806.09055), retrained as its code does."""
-    return _darts("darts-v2")
-
-
-def nasnet_a_cifar10() -> Experiment:
-    """NASNet-A (arXiv 1707.07012), retrained as DARTS does to compare itself with it."""
-    return _darts("nasnet-a")
-
-
-def amoebanet_a_cifar10() -> Experiment:
-    """AmoebaNet-A (arXiv 1802.01548), retrained as DARTS does to compare itself with it."""
-    return _darts("amoebanet-a")
-
-
-def pnasnet_5_cifar10() -> Experiment:
-    """PNASNet-5 (arXiv 1712.00559), retrained as DARTS retrains its like."""
-    return _darts("pnasnet-5", f"this project, as DARTS trains NASNet-A: {DARTS_SOURCE}")
-
-
-def random_micro_cifar10() -> Experiment:
-    """Cells drawn at random from ENAS's micro space, the control of a search, retrained as ENAS's."""
-    source = f"this project, as ENAS's own cells: {ENAS_MICRO_SOURCE}"
-    return _enas_micro("random-micro-cifar10", "random-micro", source)
-
-
-def random_macro_cifar10() -> Experiment:
-    """Layers drawn at random from ENAS's macro space, the control of a search, retrained as ENAS's."""
-    source = f"this project, as ENAS's own layers: {ENAS_MACRO_SOURCE}"
-    return _enas_macro("random-macro-cifar10", "random-macro", source)
-
-
-SEARCHED_RECIPES: dict[str, Callable[[], Experiment]] = {
-    "enas-micro-cifar10": enas_micro_cifar10,
-    "enas-micro-paper-cifar10": enas_micro_paper_cifar10,
-    "enas-macro-cifar10": enas_macro_cifar10,
-    "enas-macro-released-cifar10": enas_macro_released_cifar10,
-    "naonet-a-cifar10": naonet_a_cifar10,
-    "naonet-a-128-cifar10": naonet_a_128_cifar10,
-    "naonet-b-cifar10": naonet_b_cifar10,
-    "nao-ws-cnn-cifar10": nao_ws_cnn_cifar10,
-    "nao-v2-cifar10": nao_v2_cifar10,
-    "darts-v1-cifar10": darts_v1_cifar10,
-    "darts-v2-cifar10": darts_v2_cifar10,
-    "nasnet-a-cifar10": nasnet_a_cifar10,
-    "amoebanet-a-cifar10": amoebanet_a_cifar10,
-    "pnasnet-5-cifar10": pnasnet_5_cifar10,
-    "random-micro-cifar10": random_micro_cifar10,
-    "random-macro-cifar10": random_macro_cifar10,
-}
+        f"{ENAS_MICRO_SOURCE}",
+    ),
+    _nao(
+        "The cells of NAO-V2 (arXiv 1909.10815), retrained as NAO_pytorch does",
+        "nao-v2",
+        "NAO_V2/train_NAONet_V2_36_cifar10.sh",
+        weight_decay=5e-4,
+    ),
+    _darts(
+        "The cells of first-order DARTS (arXiv 1806.09055), retrained as its code does", "darts-v1"
+    ),
+    _darts(
+        "The cells of second-order DARTS (arXiv 1806.09055), retrained as its code does", "darts-v2"
+    ),
+    _darts(
+        "NASNet-A (arXiv 1707.07012), retrained as DARTS does to compare itself with it", "nasnet-a"
+    ),
+    _darts(
+        "AmoebaNet-A (arXiv 1802.01548), retrained as DARTS does to compare itself with it",
+        "amoebanet-a",
+    ),
+    _darts(
+        "PNASNet-5 (arXiv 1712.00559), retrained as DARTS retrains its like",
+        "pnasnet-5",
+        f"this project, as DARTS trains NASNet-A: {DARTS_SOURCE}",
+    ),
+    _enas_micro(
+        "Cells drawn at random from ENAS's micro space, the control of a search, retrained as ENAS's",
+        "random-micro",
+        f"this project, as ENAS's own cells: {ENAS_MICRO_SOURCE}",
+    ),
+    _enas_macro(
+        "Layers drawn at random from ENAS's macro space, the control of a search, retrained as ENAS's",
+        "random-macro",
+        f"this project, as ENAS's own layers: {ENAS_MACRO_SOURCE}",
+    ),
+)

@@ -6,18 +6,18 @@ Validation and test text is read in 10 columns here, in 1, 10 or 64 there. Perpl
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 from lottery.experiments import Experiment, NetworkConfig
-from lottery.recipes.language import PRUNED, language_recipe, text
+from lottery.recipes.language import language_model, language_recipe, text
+from lottery.recipes.recipe import Recipe
 from training.configs import (
     AveragingConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 WINDOW = 35
 ENAS_SOURCE = (
@@ -42,10 +42,7 @@ DARTS_TRAINER = (
 
 
 def _trained(
-    epochs: int,
-    weight_decay: float,
-    regularised: TextTraining,
-    patience: int = 5,
+    epochs: int, weight_decay: float, regularised: TextTraining, patience: int = 5
 ) -> TrainingConfig:
     """SGD at 20, clipped at 0.25, in batches of 64 and windows of varied length up to 55, averaged once triggered."""
     return TrainingConfig(
@@ -60,33 +57,35 @@ def _trained(
     )
 
 
+def _searched(summary: str, full: Experiment, learning_rate: float = 10.0) -> Recipe[Experiment]:
+    """A searched cell, with its small recipe of fewer steps, as its operations are many."""
+    return language_recipe(summary, full, {"hidden": 64}, steps=400, learning_rate=learning_rate)
+
+
 def _by_darts_trainer(
+    summary: str,
     name: str,
-    network: str,
+    network: NetworkConfig,
     where: str,
     figures: str,
     *,
     epochs: int,
     data: str = "ptb",
     weight_decay: float = 8e-7,
-    size: dict[str, int | float] | None = None,
-) -> Experiment:
+) -> Recipe[Experiment]:
     """A cell as rnn/train.py of quark0/darts trains it, of which NAO's is a copy."""
     how = DARTS_TRAINER.format(epochs=epochs, decay=weight_decay, figures=figures)
-    return language_recipe(
-        name,
-        f"{where}: {how}",
-        NetworkConfig(name=network, size={**(size or {})}),
-        text(data, WINDOW),
-        _trained(epochs, weight_decay, TextTraining(slowness=1e-3)),
-    )
+    training = _trained(epochs, weight_decay, TextTraining(slowness=1e-3))
+    full = language_model(name, f"{where}: {how}", network, text(data, WINDOW), training)
+    return _searched(summary, full)
 
 
-def enas_rnn_ptb() -> Experiment:
-    """The recurrent cell that ENAS released, retrained on the Penn Treebank as its script does."""
-    # 0.9991 ** 117 = 0.9; each step stands for the 117 epochs around it.
-    milestones = tuple(Steps(epochs=epoch) for epoch in range(14 + 117 // 2, 2000, 117))
-    training = TrainingConfig(
+ENAS_RNN = language_model(
+    "enas-rnn-ptb",
+    ENAS_SOURCE,
+    NetworkConfig(name="enas-rnn"),
+    text("ptb", WINDOW),
+    TrainingConfig(
         steps=Steps(epochs=2000),
         batch_size=64,
         eval_every=Steps(epochs=1),
@@ -96,102 +95,88 @@ def enas_rnn_ptb() -> Experiment:
             weight_decay=2 * 5e-7 / WINDOW,
             clip_norm=0.25 / WINDOW,
         ),
-        schedule=ScheduleConfig(name="step", milestones=milestones, factor=0.9),
+        schedule=ScheduleConfig(
+            name="step",
+            # 0.9991 ** 117 = 0.9; each step stands for the 117 epochs around it.
+            milestones=tuple(Steps(epochs=epoch) for epoch in range(14 + 117 // 2, 2000, 117)),
+            factor=0.9,
+        ),
         text=TextTraining(
             slowness=round(1e-3 * 748 * (WINDOW - 1) / WINDOW, 4), slowness_of="dropped"
         ),
-    )
-    network = NetworkConfig(name="enas-rnn")
-    return language_recipe("enas-rnn-ptb", ENAS_SOURCE, network, text("ptb", WINDOW), training)
+    ),
+)
+# Of ENAS's small training, whose rate falls.
+FALLING_RATE = 20.0
 
-
-def enas_lm_ptb() -> Experiment:
-    """The recurrent cell of the corrected ENAS code, retrained on the Penn Treebank as there."""
-    regularised = TextTraining(activation=0.7, activation_of="raw")
-    return language_recipe(
-        "enas-lm-ptb",
-        ENAS_LM_SOURCE,
-        NetworkConfig(name="enas-lm"),
-        text("ptb", WINDOW),
-        _trained(3000, 2 * 8e-7, regularised, patience=10),
-    )
-
-
-def nao_rnn_ptb() -> Experiment:
-    """The recurrent cell that NAO found, retrained on the Penn Treebank as its script does."""
-    return _by_darts_trainer(
+SEARCHED_LANGUAGE = (
+    _searched(
+        "The recurrent cell that ENAS released, retrained on the Penn Treebank as its script does",
+        ENAS_RNN,
+        FALLING_RATE,
+    ),
+    _searched(
+        "The recurrent cell of the corrected ENAS code, retrained on the Penn Treebank as there",
+        language_model(
+            "enas-lm-ptb",
+            ENAS_LM_SOURCE,
+            NetworkConfig(name="enas-lm"),
+            text("ptb", WINDOW),
+            _trained(
+                3000, 2 * 8e-7, TextTraining(activation=0.7, activation_of="raw"), patience=10
+            ),
+        ),
+    ),
+    _by_darts_trainer(
+        "The recurrent cell that NAO found, retrained on the Penn Treebank as its script does",
         "nao-rnn-ptb",
-        "nao-rnn",
+        NetworkConfig(name="nao-rnn"),
         "renqianluo/NAO, NAO/rnn/train_ptb_final.sh and train.py",
         "test: 56.0 (Luo et al. 2018, abstract), 56.02 (README)",
         epochs=4000,
-    )
-
-
-def nao_rnn_wt2() -> Experiment:
-    """The recurrent cell that NAO found, retrained on WikiText-2 as its script does."""
-    return _by_darts_trainer(
+    ),
+    _by_darts_trainer(
+        "The recurrent cell that NAO found, retrained on WikiText-2 as its script does",
         "nao-rnn-wt2",
-        "nao-rnn",
+        NetworkConfig(name="nao-rnn", size={"hidden": 700, "dropout_cell_state": 0.15}),
         "renqianluo/NAO, NAO/rnn/train_wt2_final.sh and train.py",
         "test: 67.10 (README)",
         epochs=2000,
         data="wikitext-2",
         weight_decay=5e-7,
-        size={"hidden": 700, "dropout_cell_state": 0.15},
-    )
-
-
-def nao_ws_rnn_ptb() -> Experiment:
-    """The recurrent cell that NAO found with shared weights, retrained on the Penn Treebank as its script does."""
-    return _by_darts_trainer(
+    ),
+    _by_darts_trainer(
+        "The recurrent cell that NAO found with shared weights, retrained on the Penn Treebank as its script does",
         "nao-ws-rnn-ptb",
-        "nao-ws-rnn",
+        NetworkConfig(name="nao-ws-rnn"),
         "renqianluo/NAO, NAO-WS/rnn/train_final.sh and train.py",
         "test: 56.6 (Luo et al. 2018, abstract), 56.66 (README)",
         epochs=4000,
-    )
-
-
-def darts_rnn_ptb() -> Experiment:
-    """The recurrent cell of second-order DARTS, retrained on the Penn Treebank as its code does."""
-    return _by_darts_trainer(
+    ),
+    _by_darts_trainer(
+        "The recurrent cell of second-order DARTS, retrained on the Penn Treebank as its code does",
         "darts-rnn-ptb",
-        "darts-rnn-v2",
+        NetworkConfig(name="darts-rnn-v2"),
         "quark0/darts, rnn/train.py",
         "validation / test: 58.1 / 55.7 (Li & Talwalkar 2019, table 2)",
         epochs=8000,
-    )
-
-
-def darts_rnn_v1_ptb() -> Experiment:
-    """The recurrent cell of first-order DARTS, retrained on the Penn Treebank as its code does."""
-    return _by_darts_trainer(
+    ),
+    _by_darts_trainer(
+        "The recurrent cell of first-order DARTS, retrained on the Penn Treebank as its code does",
         "darts-rnn-v1-ptb",
-        "darts-rnn-v1",
+        NetworkConfig(name="darts-rnn-v1"),
         "quark0/darts, rnn/train.py",
         "validation / test: 60.2 / 57.6 (Li & Talwalkar 2019, table 2)",
         epochs=8000,
-    )
-
-
-def random_rnn_ptb() -> Experiment:
-    """A recurrent cell drawn at random from ENAS's space, the control of a search, retrained as ENAS's."""
-    return dataclasses.replace(
-        enas_rnn_ptb(),
-        name="random-rnn-ptb",
-        source=f"this project, as ENAS's own cell: {ENAS_SOURCE}; {PRUNED}",
-        network=NetworkConfig(name="random-rnn"),
-    )
-
-
-SEARCHED_LANGUAGE_RECIPES: dict[str, Callable[[], Experiment]] = {
-    "enas-rnn-ptb": enas_rnn_ptb,
-    "enas-lm-ptb": enas_lm_ptb,
-    "nao-rnn-ptb": nao_rnn_ptb,
-    "nao-rnn-wt2": nao_rnn_wt2,
-    "nao-ws-rnn-ptb": nao_ws_rnn_ptb,
-    "darts-rnn-ptb": darts_rnn_ptb,
-    "darts-rnn-v1-ptb": darts_rnn_v1_ptb,
-    "random-rnn-ptb": random_rnn_ptb,
-}
+    ),
+    _searched(
+        "A recurrent cell drawn at random from ENAS's space, the control of a search, retrained as ENAS's",
+        dataclasses.replace(
+            ENAS_RNN,
+            name="random-rnn-ptb",
+            source=f"this project, as ENAS's own cell: {ENAS_RNN.source}",
+            network=NetworkConfig(name="random-rnn"),
+        ),
+        FALLING_RATE,
+    ),
+)

@@ -8,7 +8,6 @@ architectures drawn at random beside the best five are trained alone, which says
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 from lottery.recipes.search_sources import (
     ENAS_MACRO_SOURCE,
@@ -18,6 +17,7 @@ from lottery.recipes.search_sources import (
     NAO_RNN_SOURCE,
     NAO_WS_CELL_SOURCE,
 )
+from lottery.recipes.small_searches import CELLS, LAYERS, RECURRENT, with_small
 from nas.search.configs import SearchConfig
 from nas.search.controller_config import CONTROLLERS
 from nas.search.derive_config import DeriveConfig
@@ -26,10 +26,10 @@ from training.configs import (
     DataConfig,
     OptimizerConfig,
     ScheduleConfig,
-    TextTraining,
     TrainingConfig,
 )
 from training.steps import Steps
+from training.tasks.settings import TextTraining
 
 CIFAR_10 = DataConfig(name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1})
 WINDOW = 35
@@ -68,10 +68,10 @@ def _enas_images(epochs: int, batch_size: int, decay: float) -> TrainingConfig:
     )
 
 
-def enas_micro_search() -> SearchConfig:
-    """ENAS looks for two convolutional cells on CIFAR-10."""
-    shared = _enas_images(150, 160, 2e-4)
-    return SearchConfig(
+_MICRO_WEIGHTS = _enas_images(150, 160, 2e-4)
+ENAS_MICRO = with_small(
+    "ENAS looks for two convolutional cells on CIFAR-10",
+    SearchConfig(
         name="enas-micro-search",
         source=ENAS_MICRO_SOURCE,
         method="enas",
@@ -84,52 +84,48 @@ def enas_micro_search() -> SearchConfig:
             "auxiliary": 1,
         },
         data=CIFAR_10,
-        shared=shared,
+        shared=_MICRO_WEIGHTS,
         reward_dropout=True,
         controller=CONTROLLERS["cell"],
-        derive=_derive(shared, ScheduleConfig(name="cosine"), epochs=10),
+        derive=_derive(_MICRO_WEIGHTS, ScheduleConfig(name="cosine"), epochs=10),
         retraining="enas-micro-cifar10",
-    )
+    ),
+    CELLS,
+)
 
-
-def enas_macro_search() -> SearchConfig:
-    """ENAS looks for 12 layers and their skips on CIFAR-10."""
-    shared = _enas_images(310, 128, 5e-4)
-    return SearchConfig(
+_MACRO_WEIGHTS = _enas_images(310, 128, 5e-4)
+ENAS_MACRO = with_small(
+    "ENAS looks for 12 layers and their skips on CIFAR-10",
+    SearchConfig(
         name="enas-macro-search",
         source=ENAS_MACRO_SOURCE,
         method="enas",
         space="layers",
         network={"channels": 36, "dropout": 0.1},
         data=CIFAR_10,
-        shared=shared,
+        shared=_MACRO_WEIGHTS,
         controller=CONTROLLERS["layers"],
-        derive=_derive(shared, ScheduleConfig(name="cosine"), epochs=10),
+        derive=_derive(_MACRO_WEIGHTS, ScheduleConfig(name="cosine"), epochs=10),
         retraining="enas-macro-cifar10",
-    )
+    ),
+    LAYERS,
+)
 
-
-def enas_rnn_search() -> SearchConfig:
-    """ENAS looks for a recurrent cell of 12 nodes on Penn Treebank."""
-    epochs = 100
-    shared = TrainingConfig(
-        steps=Steps(epochs=epochs),
-        batch_size=20,
-        eval_every=Steps(epochs=1),
-        optimizer=OptimizerConfig(
-            name="sgd",
-            learning_rate=WINDOW * 0.25,
-            weight_decay=2e-7 / WINDOW,
-            clip_norm=10.0 / WINDOW,
-        ),
-        # `lr_dec_start` of 12: the rate is 0.25 * 0.95^(epoch - 12) from epoch 12 on, counted from 0.
-        schedule=ScheduleConfig(
-            name="step",
-            milestones=tuple(Steps(epochs=epoch) for epoch in range(13, epochs)),
-            factor=0.95,
-        ),
-    )
-    return SearchConfig(
+_ENAS_RNN_WEIGHTS = TrainingConfig(
+    steps=Steps(epochs=100),
+    batch_size=20,
+    eval_every=Steps(epochs=1),
+    optimizer=OptimizerConfig(
+        name="sgd", learning_rate=WINDOW * 0.25, weight_decay=2e-7 / WINDOW, clip_norm=10.0 / WINDOW
+    ),
+    # `lr_dec_start` of 12: the rate is 0.25 * 0.95^(epoch - 12) from epoch 12 on, counted from 0.
+    schedule=ScheduleConfig(
+        name="step", milestones=tuple(Steps(epochs=epoch) for epoch in range(13, 100)), factor=0.95
+    ),
+)
+ENAS_RNN = with_small(
+    "ENAS looks for a recurrent cell of 12 nodes on Penn Treebank",
+    SearchConfig(
         name="enas-rnn-search",
         source=ENAS_RNN_SOURCE,
         method="enas",
@@ -143,23 +139,17 @@ def enas_rnn_search() -> SearchConfig:
             "dropout_output": 0.75,
         },
         data=PENN_TREEBANK,
-        shared=shared,
+        shared=_ENAS_RNN_WEIGHTS,
         controller=CONTROLLERS["recurrent"],
-        derive=_derive(shared, ScheduleConfig(), epochs=5),
+        derive=_derive(_ENAS_RNN_WEIGHTS, ScheduleConfig(), epochs=5),
         retraining="enas-rnn-ptb",
-    )
+    ),
+    RECURRENT,
+)
 
-
-def nao_cell_search() -> SearchConfig:
-    """NAO looks for two convolutional cells on CIFAR-10, each candidate trained from scratch."""
-    alone = TrainingConfig(
-        steps=Steps(epochs=25),
-        batch_size=128,
-        eval_every=Steps(epochs=1),
-        optimizer=_sgd(0.024, 5e-4, clip=5.0),
-        schedule=ScheduleConfig(name="cosine", restart=Steps(epochs=100), restart_factor=1),
-    )
-    return SearchConfig(
+NAO_CELL = with_small(
+    "NAO looks for two convolutional cells on CIFAR-10, each candidate trained from scratch",
+    SearchConfig(
         name="nao-cell-search",
         source=NAO_CELL_SOURCE,
         method="nao",
@@ -174,48 +164,58 @@ def nao_cell_search() -> SearchConfig:
         },
         data=CIFAR_10,
         nao=NAO_DEFAULTS["cell", False],
-        derive=DeriveConfig(random=20, alone=alone, alone_best=5),
+        derive=DeriveConfig(
+            random=20,
+            alone=TrainingConfig(
+                steps=Steps(epochs=25),
+                batch_size=128,
+                eval_every=Steps(epochs=1),
+                optimizer=_sgd(0.024, 5e-4, clip=5.0),
+                schedule=ScheduleConfig(name="cosine", restart=Steps(epochs=100), restart_factor=1),
+            ),
+            alone_best=5,
+        ),
         retraining="naonet-a-cifar10",
-    )
+    ),
+    dataclasses.replace(CELLS, what=f"{CELLS.what}, each trained alone", phase=1, alone=40),
+)
 
-
-def nao_ws_cell_search() -> SearchConfig:
-    """NAO looks for two convolutional cells on CIFAR-10, with shared weights."""
-    cosine = ScheduleConfig(name="cosine", least=0.001 / 0.025)
-    shared = TrainingConfig(
-        steps=Steps(epochs=150),
-        batch_size=64,
-        eval_every=Steps(epochs=1),
-        optimizer=_sgd(0.025, 3e-4, clip=5.0),
-        schedule=cosine,
-    )
-    return SearchConfig(
+_WS_COSINE = ScheduleConfig(name="cosine", least=0.001 / 0.025)
+_WS_WEIGHTS = TrainingConfig(
+    steps=Steps(epochs=150),
+    batch_size=64,
+    eval_every=Steps(epochs=1),
+    optimizer=_sgd(0.025, 3e-4, clip=5.0),
+    schedule=_WS_COSINE,
+)
+NAO_WS_CELL = with_small(
+    "NAO looks for two convolutional cells on CIFAR-10, with shared weights",
+    SearchConfig(
         name="nao-ws-cell-search",
         source=NAO_WS_CELL_SOURCE,
         method="nao",
         space="cell",
         network={"channels": 20, "normal_cells": 3, "reductions": 2},
         data=CIFAR_10,
-        shared=shared,
+        shared=_WS_WEIGHTS,
         reward_batch=500,
         nao=NAO_DEFAULTS["cell", True],
-        derive=_derive(shared, cosine, epochs=10),
+        derive=_derive(_WS_WEIGHTS, _WS_COSINE, epochs=10),
         retraining="nao-ws-cnn-cifar10",
-    )
+    ),
+    CELLS,
+)
 
-
-def nao_rnn_search() -> SearchConfig:
-    """NAO looks for a recurrent cell of 11 searched nodes on Penn Treebank, with shared weights."""
-    shared = TrainingConfig(
-        steps=Steps(epochs=1000),
-        batch_size=256,
-        eval_every=Steps(epochs=1),
-        optimizer=OptimizerConfig(
-            name="sgd", learning_rate=0.25, weight_decay=5e-7, clip_norm=10.0
-        ),
-        text=TextTraining(slowness=1e-3, varied_windows=True, window_cap=0, window_deviation=0.0),
-    )
-    return SearchConfig(
+_NAO_RNN_WEIGHTS = TrainingConfig(
+    steps=Steps(epochs=1000),
+    batch_size=256,
+    eval_every=Steps(epochs=1),
+    optimizer=OptimizerConfig(name="sgd", learning_rate=0.25, weight_decay=5e-7, clip_norm=10.0),
+    text=TextTraining(slowness=1e-3, varied_windows=True, window_cap=0, window_deviation=0.0),
+)
+NAO_RNN = with_small(
+    "NAO looks for a recurrent cell of 11 searched nodes on Penn Treebank, with shared weights",
+    SearchConfig(
         name="nao-rnn-search",
         source=NAO_RNN_SOURCE,
         method="nao",
@@ -230,19 +230,15 @@ def nao_rnn_search() -> SearchConfig:
             "dropout_output": 0.75,
         },
         data=PENN_TREEBANK,
-        shared=shared,
+        shared=_NAO_RNN_WEIGHTS,
         initial=0.04,  # INITRANGE
         nao=NAO_DEFAULTS["recurrent", True],
-        derive=_derive(shared, ScheduleConfig(), epochs=20),
+        derive=_derive(_NAO_RNN_WEIGHTS, ScheduleConfig(), epochs=20),
         retraining="nao-rnn-ptb",
-    )
+    ),
+    dataclasses.replace(
+        RECURRENT, what="a recurrent cell of 5 searched nodes for Python's documentation", phase=2
+    ),
+)
 
-
-FULL_SEARCHES: dict[str, Callable[[], SearchConfig]] = {
-    "enas-micro-search": enas_micro_search,
-    "enas-macro-search": enas_macro_search,
-    "enas-rnn-search": enas_rnn_search,
-    "nao-cell-search": nao_cell_search,
-    "nao-ws-cell-search": nao_ws_cell_search,
-    "nao-rnn-search": nao_rnn_search,
-}
+PUBLISHED_SEARCHES = (ENAS_MICRO, ENAS_MACRO, ENAS_RNN, NAO_CELL, NAO_WS_CELL, NAO_RNN)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nas.catalog.catalog import NETWORKS, entry
-from nas.catalog.entry import TASKS, NetworkEntry, check_size, genotype_of, missing_genotype
+from nas.catalog.entry import NetworkEntry, check_size, genotype_of, missing_genotype
 from nas.catalog.outside_networks import Factory, own_network
 from nas.normalised_weights import bear_zeros
 from training.errors import LotteryError
@@ -68,12 +68,9 @@ def _constructor(found: NetworkEntry, factory: Factory | None) -> Callable[..., 
 
 
 def _check_task(found: NetworkEntry, spec: Spec) -> None:
-    task = TASKS[type(spec)]
-    if found.task not in (task, "any"):
-        others = ", ".join(
-            sorted(name for name, e in NETWORKS.items() if e.task == task and not e.accepts)
-        )
+    if found.task not in (spec.kind, "any"):
+        others = ", ".join(sorted(name for name, e in NETWORKS.items() if e.task == spec.kind))
         raise LotteryError(
-            f"The network {found.name} is for {found.task} and this task is about {task}; "
+            f"The network {found.name} is for {found.task} and this task is about {spec.kind}; "
             f"choose one of {others}."
         )

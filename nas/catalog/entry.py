@@ -23,9 +23,6 @@ IMAGENET = ImageSpec(channels=3, height=224, width=224, classes=1000)
 PENN_TREEBANK = TextSpec(vocabulary=10_000)
 WIKITEXT_2 = TextSpec(vocabulary=33_278)
 
-# What a network is for, by the spec that it is built for.
-TASKS: dict[type[ImageSpec] | type[TextSpec], str] = {ImageSpec: "images", TextSpec: "text"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedResult:
@@ -136,7 +133,7 @@ def network_entry(
     return NetworkEntry(
         name=name,
         origin="designed" if genotype is None else "searched",
-        task=TASKS[type(spec)],
+        task=spec.kind,
         summary=summary,
         source=source,
         builder=builder,

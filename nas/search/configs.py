@@ -18,8 +18,8 @@ from nas.search.spaces import (
     RecurrentSpace,
     Space,
 )
-from training.configs import DataConfig, TrainingConfig, require
-from training.errors import LotteryError
+from training.configs import DataConfig, TrainingConfig
+from training.errors import LotteryError, require
 from training.steps import Steps
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from training.configs import OptimizerConfig, require
+from training.configs import OptimizerConfig
+from training.errors import require
 
 SpaceName = Literal["cell", "layers", "recurrent"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from training.configs import TrainingConfig, require
+from training.configs import TrainingConfig
+from training.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)

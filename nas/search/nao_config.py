@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from training.configs import require
+from training.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)

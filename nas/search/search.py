@@ -8,7 +8,7 @@ from statistics import mean
 from nas.search.alone import KeptScores, genotype_text, load_tasks, stopped
 from nas.search.configs import SearchConfig
 from nas.search.deriving import Ending, derived
-from nas.search.evaluate import SharedScorer, rewards_of
+from nas.search.evaluate import SharedScorer
 from nas.search.folders import open_search
 from nas.search.records import (
     ARCHITECTURES,
@@ -93,7 +93,7 @@ class _Search:
         self.phases = phases_of(config)
         self.scorer: SharedScorer | None = None
         if training is not None:
-            rewards = rewards_of(task, config.seed, config.reward_constant, config.reward_batch)
+            rewards = task.rewards(config.seed, config.reward_constant, config.reward_batch)
             self.scorer = SharedScorer(training, rewards, dropout=config.reward_dropout)
         self.pace = Pace()
 

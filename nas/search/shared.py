@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,11 +21,43 @@ from training.specs import ImageSpec, Spec, TextSpec
 
 __all__ = ["SharedNetwork", "shared_network"]
 
-# The networks whose sizes a space's networks take.
-SIZED_AS: dict[type[CellSpace | LayerSpace | RecurrentSpace], str] = {
-    CellSpace: "enas-micro",
-    LayerSpace: "enas-macro",
-    RecurrentSpace: "enas-rnn",
+
+@dataclass(frozen=True, kw_only=True)
+class Sharing:
+    """How the architectures of a space share weights.
+
+    Attributes:
+        space: its name, in words.
+        kind: of the data that its networks are for, as their spec has it.
+        sized_as: the network of the catalog whose sizes its networks take.
+        make: from the spec, the space, the sizes and `SearchConfig.initial` to the shared weights.
+    """
+
+    space: str
+    kind: str
+    sized_as: str
+    make: Callable[[Any, Any, dict[str, Any], float | None], SharedNetwork]
+
+
+SHARING: dict[type[CellSpace | LayerSpace | RecurrentSpace], Sharing] = {
+    CellSpace: Sharing(
+        space="cell",
+        kind=ImageSpec.kind,
+        sized_as="enas-micro",
+        make=lambda spec, space, sizes, _: SharedCells(spec, space, **sizes),
+    ),
+    LayerSpace: Sharing(
+        space="layer",
+        kind=ImageSpec.kind,
+        sized_as="enas-macro",
+        make=lambda spec, space, sizes, _: SharedLayers(spec, space, **sizes),
+    ),
+    RecurrentSpace: Sharing(
+        space="recurrent",
+        kind=TextSpec.kind,
+        sized_as="enas-rnn",
+        make=SharedLanguageModel,
+    ),
 }
 
 
@@ -51,28 +84,22 @@ def shared_network(
     Raises:
         LotteryError: a size is unknown or impossible, or the space is for another kind of task.
     """
-    checked = check_size(entry(SIZED_AS[type(space)]), sizes)
+    sharing = SHARING[type(space)]
+    checked = check_size(entry(sharing.sized_as), sizes)
     checked.pop("drop_path", None)
+    _check_kind(space, spec)
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
         torch.default_generator.manual_seed(seed)
-        network = _new(space, checked, spec, initial)
+        network = sharing.make(spec, space, checked, initial)
     replace_all_batch_norm_modules_(network)
     return network.to(memory_format=torch.channels_last)
 
 
-def _new(space: Space, sizes: dict[str, Any], spec: Spec, initial: float | None) -> SharedNetwork:
-    match space, spec:
-        case CellSpace(), ImageSpec():
-            return SharedCells(spec, space, **sizes)
-        case LayerSpace(), ImageSpec():
-            return SharedLayers(spec, space, **sizes)
-        case RecurrentSpace(), TextSpec():
-            return SharedLanguageModel(spec, space, sizes, initial)
-    given, right = (
-        ("text", "a recurrent") if isinstance(spec, TextSpec) else ("images", "a cell or layer")
-    )
-    raise LotteryError(
-        f"A search through {type(space).__name__} is not for {given}; choose {right} space, or other data."
-    )
+def _check_kind(space: Space, spec: Spec) -> None:
+    if spec.kind == SHARING[type(space)].kind:
+        return
+    right = " or ".join(each.space for each in SHARING.values() if each.kind == spec.kind)
+    others = f"choose a {right} space, or other data" if right else "choose other data"
+    raise LotteryError(f"A search through {type(space).__name__} is not for {spec.kind}; {others}.")

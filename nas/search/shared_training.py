@@ -21,8 +21,6 @@ from training.device import backward_precision, matrix_precision
 from training.noise import generator, set_noise
 from training.optimizers import make_optimizer, schedule_factor, set_learning_rate
 from training.replicates import copy_tensors
-from training.specs import ImageSpec
-from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Carry, Task
 
 
@@ -68,7 +66,7 @@ class SharedTraining:
         self.config = config
         self.seed = seed
         self.move_unread = move_unread
-        self.most_loss = exploded * max(1.0, math.log(_guesses(task)))
+        self.most_loss = exploded * max(1.0, math.log(task.spec.outputs))
         self.step = 0
         self.rate = 1.0
         self.unstable = 0
@@ -184,21 +182,13 @@ class SharedTraining:
         self.step, self.rate, self.unstable = facts["step"], facts["rate"], facts["unstable"]
 
     def _first_carry(self) -> Carry:
-        if isinstance(self.task, LanguageModelling):
-            return self.shared.initial_state(self.task.batch_size)
-        return ()
+        return self.shared.initial_state(self.task.batch_size)
 
 
 def use_mode(shared: SharedNetwork, *, training: bool) -> None:
     """Put shared weights into training or evaluation mode; walking all modules takes longer than a small one's step."""
     if shared.training != training:
         shared.train(training)
-
-
-def _guesses(task: Task) -> int:
-    """Among how many a network chooses."""
-    spec = task.spec
-    return spec.classes if isinstance(spec, ImageSpec) else spec.vocabulary
 
 
 def shared_training(config: SearchConfig, task: Task) -> SharedTraining | None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from training.datasets.checks import Published
 from training.datasets.npz_files import read_npz_file
 from training.datasets.raw_images import (
     Array,
     Normalisation,
-    Published,
     RawImages,
     RawSplit,
     bad_file,
@@ -50,7 +50,8 @@ class Batches:
     @property
     def published(self) -> Published:
         """How many images there are, in which files."""
-        return Published(train=50_000, test=10_000, sums={**self.train, **self.test})
+        counts = {"train": 50_000, "test": 10_000}
+        return Published(counts=counts, sums={**self.train, **self.test})
 
 
 CIFAR = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from training.datasets.checks import Published
 from training.datasets.raw_images import bad_file, missing_file, read_whole
 from training.datasets.text import TextData, text_data
 from training.datasets.vocabulary import END, Cutting
@@ -28,13 +29,13 @@ class Corpus:
         folder: below the data root; "" where the data root is the folder.
         files: their name, `{}` in the place of train, valid and test.
         padded: whether each line has a blank on either side that is no text.
-        tokens: how many words of each split are published, ends of line among them.
+        published: how many words each split has, ends of line among them; None for other text.
     """
 
     folder: str
     files: str
     padded: bool = False
-    tokens: Mapping[str, int] | None = None
+    published: Published | None = None
 
 
 # The counts of words are those of Mikolov et al. 2010's preparation of the Penn Treebank (Marcus et al. 1993) and of
@@ -44,13 +45,13 @@ CORPORA = {
         folder="ptb",
         files="ptb.{}.txt",
         padded=True,
-        tokens={"train": 929_589, "validation": 73_760, "test": 82_430},
+        published=Published(counts={"train": 929_589, "validation": 73_760, "test": 82_430}),
     ),
     "wikitext-2": Corpus(
         folder="wikitext-2",
         files="wiki.{}.tokens",
         padded=True,
-        tokens={"train": 2_088_628, "validation": 217_646, "test": 245_569},
+        published=Published(counts={"train": 2_088_628, "validation": 217_646, "test": 245_569}),
     ),
     "text": Corpus(folder="", files="{}.txt"),
 }
@@ -74,9 +75,9 @@ def load_corpus(name: str, root: Path | None, options: Mapping[str, int]) -> Tex
     Mikolov et al. 2012's character-level Penn Treebank.
 
     Raises:
-        LotteryError: a file is missing, empty or no text in UTF-8.
+        LotteryError: a file is missing, empty or no text in UTF-8, or an option is out of range.
     """
-    corpus = CORPORA[name]
+    corpus, cutting = CORPORA[name], _cutting(options, blank_lines=True)
     files = ", ".join(corpus.files.format(word) for word in _IN_FILES.values())
     if root is None:
         raise LotteryError(
@@ -90,7 +91,7 @@ def load_corpus(name: str, root: Path | None, options: Mapping[str, int]) -> Tex
         if not path.is_file():
             raise missing_file(path, corpus.folder or files)
     splits = {split: _lines(path, corpus.padded) for split, path in paths.items()}
-    return text_data(name, splits, options["least_count"], _cutting(options, blank_lines=True))
+    return text_data(name, splits, options["least_count"], cutting)
 
 
 def load_pydoc(root: Path | None, options: Mapping[str, int]) -> TextData:
@@ -114,8 +115,13 @@ def load_pydoc(root: Path | None, options: Mapping[str, int]) -> TextData:
 
 
 def _cutting(options: Mapping[str, int], blank_lines: bool) -> Cutting:
+    characters = options["characters"]
+    if characters > 1:
+        raise LotteryError(
+            f"data.options.characters = {characters} is out of range; it must be 0 or 1."
+        )
     return Cutting(
-        characters=options["characters"] > 0,
+        characters=characters > 0,
         blank_lines=blank_lines,
         limits={split: options[split] for split in _IN_FILES if options[split]},
     )

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from training.datasets.checks import Published
 from training.datasets.raw_images import (
     Array,
     Normalisation,
-    Published,
     RawImages,
     RawSplit,
     bad_file,
@@ -31,8 +31,7 @@ _PARTS = ("train", "t10k")
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 PUBLISHED = {
     "mnist": Published(
-        train=60_000,
-        test=10_000,
+        counts={"train": 60_000, "test": 10_000},
         sums={
             "train-images-idx3-ubyte.gz": "f68b3c2dcbeaaa9fbdd348bbdeb94873",
             "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
@@ -41,8 +40,7 @@ PUBLISHED = {
         },
     ),
     "fashion-mnist": Published(
-        train=60_000,
-        test=10_000,
+        counts={"train": 60_000, "test": 10_000},
         sums={
             "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
             "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
@@ -51,8 +49,7 @@ PUBLISHED = {
         },
     ),
     "kmnist": Published(
-        train=60_000,
-        test=10_000,
+        counts={"train": 60_000, "test": 10_000},
         sums={
             "train-images-idx3-ubyte.gz": "bdb82020997e1d708af4cf47b453dcf7",
             "train-labels-idx1-ubyte.gz": "e144d726b3acfaa3e44228e80efcd344",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,21 +33,6 @@ class Normalisation:
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """What a data set holds as its source publishes it.
-
-    Attributes:
-        train: images to train on and validate with.
-        test: images to test with.
-        sums: file -> the MD5 that torchvision publishes of it; there is none of an unpacked file.
-    """
-
-    train: int
-    test: int
-    sums: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)

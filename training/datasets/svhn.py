@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from training.datasets.checks import Published
 from training.datasets.matlab_files import read_mat
 from training.datasets.raw_images import (
-    Published,
     RawImages,
     RawSplit,
     bad_file,
@@ -17,8 +17,7 @@ from training.datasets.raw_images import (
 
 FILES = ("train_32x32.mat", "test_32x32.mat")
 PUBLISHED = Published(
-    train=73_257,
-    test=26_032,
+    counts={"train": 73_257, "test": 26_032},
     sums={
         "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
         "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",

@@ -8,10 +8,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from training.datasets.checks import Published, as_published
 from training.datasets.vocabulary import UNKNOWN, Cutting, numbered, vocabulary
 from training.errors import ExitCode, LotteryError
 from training.specs import TextSpec
@@ -20,6 +23,8 @@ from training.specs import TextSpec
 MOST_NATS = 700.0
 # Characters to a word, on average, beyond which a perplexity per word would say nothing.
 _MOST_CHARACTERS = 50
+# So many of the most frequent tokens are shown.
+_SHOWN = 10
 # So many tokens are alike in no two texts by chance.
 _TELLING = 100
 
@@ -70,7 +75,7 @@ class TextData:
         """1 of words; of characters about 5.5, by which losses per token are those per word."""
         return len(self.splits()[split]) / self.word_counts[split]
 
-    def facts(self) -> dict[str, object]:
+    def description(self) -> dict[str, Any]:
         """What a run records of its data; `baselines` holds what word frequencies alone score."""
         unknown = self.words.index(UNKNOWN)
         scores = {split: self._unigram(split) for split in ("validation", "test")}
@@ -89,6 +94,34 @@ class TextData:
             ],
             "notices": self._notices(),
         }
+
+    def details(self) -> dict[str, Any]:
+        """What is checked of text.
+
+        Returns:
+            `unknown (%)`, of each split's tokens; `predictions`, how many tokens an evaluation predicts of a split:
+            each one once; `most frequent`, the tokens that stand most often in the training split, and how often.
+        """
+        unknown, splits = self.words.index(UNKNOWN), self.splits()
+        counts = torch.bincount(self.train, minlength=len(self.words))
+        largest = counts.topk(min(_SHOWN, len(counts)))
+        return {
+            "unknown (%)": {
+                split: round(100 * float((tokens == unknown).double().mean()), 2)
+                for split, tokens in splits.items()
+            },
+            "predictions": {split: len(splits[split]) for split in ("validation", "test")},
+            "most frequent": {
+                self.words[index]: count
+                for index, count in zip(
+                    largest.indices.tolist(), largest.values.tolist(), strict=True
+                )
+            },
+        }
+
+    def as_published(self, published: Published, paths: Sequence[Path]) -> str:
+        """See `training.datasets.checks.as_published`."""
+        return as_published(published, self.word_counts, "words", paths)
 
     def _unigram(self, split: str) -> dict[str, float]:
         """What word frequencies alone score: the perplexity per word and, of characters, bits per character."""

@@ -1,19 +1,43 @@
-"""From a configuration to a task with its data on the device."""
+"""The task of each kind of data, and from a configuration to a task with its data on the device."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from training.augmentation import Augmentation
-from training.configs import DataConfig, TextTraining, TrainingConfig
-from training.datasets.catalog import data_options, load_data
-from training.datasets.images import ImageData
-from training.errors import LotteryError
-from training.tasks.image_classification import ImageClassification
-from training.tasks.language_modelling import LanguageModelling
+from training.configs import DataConfig, TrainingConfig
+from training.datasets.catalog import data_entry, data_options, load_data
+from training.datasets.data import Options
+from training.errors import LotteryError, chosen
+from training.specs import ImageSpec, TextSpec
+from training.tasks.image_classification import image_classification
+from training.tasks.language_modelling import language_modelling
 from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskEntry:
+    """What is learned from one kind of data.
+
+    Attributes:
+        make: makes the task from data of that kind, their options and the settings of the training.
+        settings: the fields of `TrainingConfig` that are for it alone, and refused with other data -> what they are
+            for, in the plural.
+    """
+
+    make: Callable[[Any, Options, TrainingConfig], Task]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+TASKS: dict[str, TaskEntry] = {
+    ImageSpec.kind: TaskEntry(make=image_classification),
+    TextSpec.kind: TaskEntry(make=language_modelling, settings={"text": "language models"}),
+}
 
 
 def load_task(
@@ -23,27 +47,27 @@ def load_task(
 
     Args:
         config: the data set and its options.
-        training: of which the batch size, the weight of auxiliary classifiers and `text` are the task's.
+        training: of which the batch size and the settings of that task are used.
         root: the folder of data files, or None.
         device: where to train.
 
     Raises:
         LotteryError: an unknown name or option, a missing or damaged file, a batch larger than the data, or settings
-            of language models with images.
+            of another task.
     """
+    kind = data_entry(config.name).kind
+    entry = chosen("kind of data", kind, TASKS)
+    _check_settings(training, config.name, kind)
     data = load_data(config, root).to(device)
-    options = data_options(config)
-    if isinstance(data, ImageData):
-        if training.text != TextTraining():
+    return entry.make(data, data_options(config), training)
+
+
+def _check_settings(training: TrainingConfig, name: str, kind: str) -> None:
+    """Refuse settings of tasks of other kinds."""
+    plain = {field.name: field.default for field in dataclasses.fields(training)}
+    others = (entry for other, entry in TASKS.items() if other != kind)
+    for setting, networks in (item for entry in others for item in entry.settings.items()):
+        if getattr(training, setting) != plain[setting]:
             raise LotteryError(
-                f"training.text is for language models, but {config.name} are images; leave it out."
+                f"training.{setting} is for {networks}, but {name} are {kind}; leave it out."
             )
-        augmentation = Augmentation(
-            crop_padding=options["crop_padding"],
-            flip=options["flip"] > 0,
-            cutout=options["cutout"],
-        )
-        return ImageClassification(
-            data, training.batch_size, augmentation, training.auxiliary_weight
-        )
-    return LanguageModelling(data, training.batch_size, options["sequence"], besides=training.text)

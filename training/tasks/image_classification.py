@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from training.augmentation import Augmentation, augment, augmentation_sites
+from training.configs import TrainingConfig
+from training.datasets.data import Options
 from training.datasets.images import ImageData
 from training.errors import LotteryError
 from training.losses import cross_entropy
@@ -16,8 +17,10 @@ from training.metrics import ACCURACY
 from training.noise import generator, seeds_tensor, torch_seeded
 from training.replicates import Replicates
 from training.specs import ImageSpec
+from training.tasks.image_rewards import ImageRewards
 from training.tasks.outputs import classifiers
-from training.tasks.task import Batch, Carry, Evaluation, Network, Task
+from training.tasks.settings import AUXILIARY_WEIGHT
+from training.tasks.task import Batch, Carry, Evaluation, Network, Rewards, Task
 
 _EVALUATION_BATCH = 2000
 NO_AUGMENTATION = Augmentation()
@@ -34,6 +37,7 @@ class ImageClassification(Task):
     """
 
     metric = ACCURACY
+    data: ImageData
     spec: ImageSpec
 
     def __init__(
@@ -41,7 +45,7 @@ class ImageClassification(Task):
         data: ImageData,
         batch_size: int,
         augmentation: Augmentation = NO_AUGMENTATION,
-        auxiliary_weight: float = 0.4,
+        auxiliary_weight: float = AUXILIARY_WEIGHT,
     ) -> None:
         if batch_size > len(data.train):
             raise LotteryError(
@@ -55,10 +59,6 @@ class ImageClassification(Task):
         self.auxiliary_weight = auxiliary_weight
         self.device = data.train.labels.device
         self.steps_per_epoch = len(data.train) // batch_size
-
-    def facts(self) -> dict[str, Any]:
-        """What a run records of the data."""
-        return self.data.facts()
 
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
         """Images `[R, B, C, H, W]` and labels `[R, B]` of a step, gathered by index on the device."""
@@ -117,7 +117,7 @@ class ImageClassification(Task):
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
         """Loss, accuracy in percent, and which images are right."""
-        part = {"validation": self.data.validation, "test": self.data.test}[split]
+        part = self.data.splits()[split]
         losses, right = [], []
         pieces = zip(
             part.images.split(_EVALUATION_BATCH), part.labels.split(_EVALUATION_BATCH), strict=True
@@ -143,3 +143,19 @@ class ImageClassification(Task):
         for count in (1, 3):
             images = self.data.train.images[:count]
             classifiers(network(images), images, self.spec.classes, training=False)
+
+    def rewards(self, seed: int, constant: float, size: int | None = None) -> Rewards:
+        """See `Task.rewards`: the share of images that are right."""
+        return ImageRewards(self.data.validation, seed, size or self.batch_size)
+
+
+def image_classification(
+    data: ImageData, options: Options, training: TrainingConfig
+) -> ImageClassification:
+    """The task of a data set of images, with the augmentation that its options ask for."""
+    augmentation = Augmentation(
+        crop_padding=options["crop_padding"],
+        flip=options["flip"] > 0,
+        cutout=options["cutout"],
+    )
+    return ImageClassification(data, training.batch_size, augmentation, training.auxiliary_weight)

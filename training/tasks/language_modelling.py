@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
-from training.configs import TextTraining
+from training.configs import TrainingConfig
+from training.datasets.data import Options
 from training.datasets.text import MOST_NATS, TextData
 from training.datasets.vocabulary import END
 from training.errors import LotteryError
@@ -19,11 +18,15 @@ from training.metrics import PERPLEXITY
 from training.noise import generator, torch_seeded
 from training.replicates import Replicates, copied
 from training.specs import TextSpec
+from training.tasks.initial_states import initial_state, initial_states, map_state
 from training.tasks.outputs import check_words
-from training.tasks.task import Batch, Carry, Evaluation, Network, Task
+from training.tasks.regularisation import penalty
+from training.tasks.settings import TextTraining
+from training.tasks.task import Batch, Carry, Evaluation, Network, Rewards, Task
+from training.tasks.text_rewards import TextRewards
 from training.tasks.windows import fixed_ends, varied_count, varied_ends
 
-NOTHING_BESIDES = TextTraining()
+PLAIN = TextTraining()
 
 
 class LanguageModelling(Task):
@@ -38,10 +41,11 @@ class LanguageModelling(Task):
         batch_size: columns into which the text is cut.
         sequence: tokens per window; the state is carried from window to window and reset at each epoch.
         evaluation_columns: into how many columns validation and test text are cut.
-        besides: penalties, and windows of varied lengths.
+        settings: penalties, and windows of varied lengths.
     """
 
     metric = PERPLEXITY
+    data: TextData
     spec: TextSpec
     example_dimension = 1
 
@@ -51,7 +55,7 @@ class LanguageModelling(Task):
         batch_size: int,
         sequence: int,
         evaluation_columns: int = 10,
-        besides: TextTraining = NOTHING_BESIDES,
+        settings: TextTraining = PLAIN,
     ) -> None:
         rows = (len(data.train) - 1) // batch_size
         if rows < 1:
@@ -64,23 +68,19 @@ class LanguageModelling(Task):
         self.batch_size = batch_size
         self.sequence = sequence
         self.evaluation_columns = evaluation_columns
-        self.besides = besides
+        self.settings = settings
         # Of eight lengths recorded, and others beside them, steps took 1.4 times as long.
-        self.few_shapes = not besides.varied_windows
+        self.few_shapes = not settings.varied_windows
         self.device = data.train.device
         self.steps_per_epoch = (
-            varied_count(rows, sequence, besides.window_cap, besides.window_deviation)
-            if besides.varied_windows
+            varied_count(rows, sequence, settings.window_cap, settings.window_deviation)
+            if settings.varied_windows
             else len(fixed_ends(rows, sequence))
         )
         self._ends: dict[int, list[int]] = {}
         used = data.train[: rows * batch_size + 1]
         self._inputs = used[:-1].view(batch_size, rows).t().contiguous()
         self._targets = used[1:].view(batch_size, rows).t().contiguous()
-
-    def facts(self) -> dict[str, Any]:
-        """What a run records of the data."""
-        return self.data.facts()
 
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
         """Tokens and next tokens of a step's window, `[R, T, B]` each: the same text for every replicate."""
@@ -94,7 +94,7 @@ class LanguageModelling(Task):
 
     def rate_factor(self, step: int) -> float:
         """A varied window's length by `sequence` (Merity et al. 2018, section 4.1); 1 for windows of one length."""
-        if not self.besides.varied_windows:
+        if not self.settings.varied_windows:
             return 1.0
         rows = self._window(step)
         return len(range(rows.start, rows.stop)) / self.sequence
@@ -102,11 +102,11 @@ class LanguageModelling(Task):
     def _window(self, step: int) -> slice:
         """The rows that are read at a step."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        varied = self.besides.varied_windows
+        varied = self.settings.varied_windows
         key = epoch if varied else 0
         if key not in self._ends:
             self._ends.clear()
-            rows, how = len(self._inputs), self.besides
+            rows, how = len(self._inputs), self.settings
             self._ends[key] = (
                 varied_ends(rows, self.sequence, how.window_cap, epoch, how.window_deviation)
                 if varied
@@ -117,7 +117,7 @@ class LanguageModelling(Task):
 
     def first_carry(self, replicates: Replicates, examples: int | None = None) -> Carry:
         """The zero state, `[R, B, H]` per tensor."""
-        return _zero_state(replicates, self.batch_size if examples is None else examples)
+        return initial_states(replicates, self.batch_size if examples is None else examples)
 
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """What is differentiated, and the state after the window.
@@ -130,9 +130,9 @@ class LanguageModelling(Task):
         check_words(output, tokens, carry, self.spec.vocabulary, training=True)
         logits, state = output[:2]
         loss = cross_entropy(logits.flatten(0, 1), targets.flatten()).mean()
-        if self.besides.activation or self.besides.slowness:
-            loss = loss + _penalty(self.besides, output)
-        return loss, _map(torch.detach, state)
+        if self.settings.activation or self.settings.slowness:
+            loss = loss + penalty(self.settings, output)
+        return loss, map_state(torch.detach, state)
 
     def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """Each token's cross-entropy `[T, B]`, and the state after the window."""
@@ -151,13 +151,13 @@ class LanguageModelling(Task):
         the first of all. Perplexity is exp(sum of losses / words), where ends of line are words too: of a text of
         characters its exponent is the loss per character times the characters per word.
         """
-        stream = {"validation": self.data.validation, "test": self.data.test}[split]
+        stream = self.data.splits()[split]
         end = stream.new_tensor([self.data.words.index(END)])
         columns = min(self.evaluation_columns, len(stream))
         rows = -(-len(stream) // columns)
         inputs = _columns(torch.cat([end, stream[:-1]]), rows, columns)
         targets = _columns(stream, rows, columns)
-        state, losses = _zero_state(replicates, columns), []
+        state, losses = initial_states(replicates, columns), []
         for tokens, following in zip(
             inputs.split(self.sequence), targets.split(self.sequence), strict=True
         ):
@@ -173,7 +173,7 @@ class LanguageModelling(Task):
         """One window of one column, `[T, 1]`."""
         tokens = self._inputs[: self.sequence, :1]
         with torch_seeded(self.device, 0, 0):
-            network(tokens, _initial_state(network, 1))
+            network(tokens, initial_state(network, 1))
         return tokens.numel()
 
     @torch.no_grad()
@@ -203,80 +203,26 @@ class LanguageModelling(Task):
                 )
 
     def _logits(self, network: nn.Module, tokens: Tensor) -> Tensor:
-        state = _initial_state(network, tokens.shape[1])
+        state = initial_state(network, tokens.shape[1])
         with torch_seeded(self.device, 0, 0):
             output = network(tokens, state)
         check_words(output, tokens, state, self.spec.vocabulary, training=False)
         logits: Tensor = output[0]
         return logits
 
+    def rewards(self, seed: int, constant: float, size: int | None = None) -> Rewards:
+        """See `Task.rewards`: a constant by the perplexity."""
+        return TextRewards(self.data, seed, constant, size or self.batch_size, self.sequence)
 
-def _penalty(besides: TextTraining, output: Any) -> Tensor:
-    """Activation and temporal activation regularisation of a window (Merity et al. 2018, section 4.6).
 
-    Means of squares over `[T, B, E]`, as awd-lstm-lm's main.py takes them, where the paper has norms.
-    """
-    if len(output) < 4:
-        raise LotteryError(
-            "training.text.activation and training.text.slowness need a network that gives its last "
-            "output after its dropout and before, behind logits and state; set both to 0."
-        )
-    outputs = {"dropped": output[2].float(), "raw": output[3].float()}
-    penalty: Tensor = outputs["raw"].new_zeros(())
-    if besides.activation:
-        penalty = penalty + besides.activation * outputs[besides.activation_of].square().mean()
-    # A window of one token has no successive outputs.
-    changing = outputs[besides.slowness_of]
-    if besides.slowness and len(changing) > 1:
-        changes = changing[1:] - changing[:-1]
-        penalty = penalty + besides.slowness * changes.square().mean()
-    return penalty
+def language_modelling(
+    data: TextData, options: Options, training: TrainingConfig
+) -> LanguageModelling:
+    """The task of a data set of text, in windows as its options ask for."""
+    return LanguageModelling(data, training.batch_size, options["sequence"], settings=training.text)
 
 
 def _columns(stream: Tensor, rows: int, columns: int) -> Tensor:
     """A stream `[N]` as columns `[rows, columns]`, the last one filled up with token 0."""
     filled = F.pad(stream, (0, rows * columns - len(stream)))
     return filled.view(columns, rows).t().contiguous()
-
-
-def _initial_state(network: nn.Module, columns: int) -> Carry:
-    try:
-        first = cast("Callable[[int], Carry]", network.initial_state)
-    except AttributeError:
-        raise LotteryError(
-            f"{type(network).__name__} has no initial_state(batch), which a network for text needs: give "
-            "it that method, which returns the zero state of so many columns as a tuple of tensors."
-        ) from None
-    with torch.enable_grad():
-        state = first(columns)
-    if not isinstance(state, tuple):
-        raise LotteryError(
-            f"{type(network).__name__}.initial_state gives a {type(state).__name__}; return a tuple of tensors, "
-            "and the like as the state after a window."
-        )
-    _check_zeros(state, type(network).__name__)
-    return state
-
-
-def _check_zeros(state: Carry, name: str) -> None:
-    leaves = [leaf for leaf in tree_leaves(state) if isinstance(leaf, Tensor)]
-    faults = {
-        "is trained": any(leaf.requires_grad for leaf in leaves),
-        "is not all zeros": any(bool(leaf.any()) for leaf in leaves),
-    }
-    for fault in (text for text, found in faults.items() if found):
-        raise LotteryError(
-            f"{name}.initial_state gives a state that {fault}, and replicates would share it; return zeros, and "
-            "let forward add what shall be learned, for instance where the state is 0."
-        )
-
-
-def _zero_state(replicates: Replicates, columns: int) -> Carry:
-    state = _initial_state(replicates.network, columns)
-    return tuple(_map(lambda t: t.expand(len(replicates), *t.shape), item) for item in state)
-
-
-def _map(function: Callable[[Tensor], Tensor], state: Any) -> Any:
-    if isinstance(state, tuple):
-        return tuple(_map(function, item) for item in state)
-    return function(state)

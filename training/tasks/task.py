@@ -1,4 +1,4 @@
-"""The abstract task: what a network is trained to do."""
+"""The abstract task, what a network is trained to do, and the abstract rewards of a search."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from training.datasets.data import Data
+from training.errors import LotteryError
 from training.metrics import Metric
 from training.replicates import Replicates
 from training.specs import Spec
@@ -34,12 +36,31 @@ class Evaluation:
     scores: Tensor
 
 
+class Rewards(abc.ABC):
+    """Scores one network on the validation split; higher is better, and a network that is not finite gets 0."""
+
+    @abc.abstractmethod
+    def minibatch(self, network: Network, order: int, number: int) -> float:
+        """On one minibatch.
+
+        Args:
+            network: in evaluation mode.
+            order: names one random order of the minibatches.
+            number: in that order; it goes on in another one where it ends.
+        """
+
+    @abc.abstractmethod
+    def whole(self, network: Network) -> float:
+        """On all of it."""
+
+
 class Task(abc.ABC):
     """Data, batches, loss, evaluation and metric, written for one network; replicates map it.
 
     Attributes:
         metric: what a network is judged by.
-        spec: what it must take and give.
+        data: on the device where it is trained.
+        spec: what a network must take and give.
         device: where the data live.
         batch_size: B.
         steps_per_epoch: whole batches in the training split.
@@ -48,16 +69,13 @@ class Task(abc.ABC):
     """
 
     metric: Metric
+    data: Data
     spec: Spec
     device: torch.device
     batch_size: int
     steps_per_epoch: int
     example_dimension = 0
     few_shapes = True
-
-    @abc.abstractmethod
-    def facts(self) -> dict[str, Any]:
-        """What a run records of the data: name, fingerprint, counts and baselines."""
 
     @abc.abstractmethod
     def batches(self, seeds: Sequence[int]) -> Callable[[int], Batch]:
@@ -106,3 +124,18 @@ class Task(abc.ABC):
         Raises:
             LotteryError: they are something else, or follow from what they should predict.
         """
+
+    def rewards(self, seed: int, constant: float, size: int | None = None) -> Rewards:
+        """How a search scores networks on the validation split.
+
+        Args:
+            seed: of the minibatches.
+            constant: a reward is this by the perplexity, where that is the metric; else it is not asked for.
+            size: of a minibatch, in examples or columns of text; None for the task's.
+
+        Raises:
+            LotteryError: nothing can be searched on such data, or they are too few.
+        """
+        raise LotteryError(
+            f"A search has no rewards for {self.spec.kind}; choose images to classify or text to predict."
+        )
