@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from lottery.recipes.small_language import MOST_NOISE, SMALL_LANGUAGE_RECIPES
 
 from lottery.experiments import Experiment
 from lottery.pruning.prunable import prunable_names
@@ -14,7 +15,6 @@ from lottery.recipes.awd_ablations import ABLATIONS
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.language import LANGUAGE_RECIPES
 from lottery.recipes.searched_language import SEARCHED_LANGUAGE_RECIPES
-from lottery.recipes.small_language import MOST_NOISE, SMALL_LANGUAGE_RECIPES
 from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lottery.recipes.small_strategies import nao_changes
 
 from lottery.experiments import FoundBy
 from lottery.recipes.catalog import RECIPES, recipe
@@ -23,7 +24,6 @@ from lottery.recipes.search_catalog import (
     usual_search,
 )
 from lottery.recipes.searches import FULL_SEARCHES
-from lottery.recipes.small_strategies import nao_changes
 from nas.catalog.building import build
 from nas.recurrent.searched_language_model import RELEASES
 from nas.search.alone import alone_network

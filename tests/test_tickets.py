@@ -48,7 +48,7 @@ FIRST, SECOND = ReplicateId(TICKET, 0), ReplicateId(TICKET, 1)
 def dense_run(experiment: Experiment, root: Path) -> Session:
     """A run that has finished its level 0 alone."""
     carry_out(dataclasses.replace(experiment, levels=0), root)
-    open_run(root, experiment, digits().facts())
+    open_run(root, experiment, digits().data.description())
     return session(experiment, root)
 
 

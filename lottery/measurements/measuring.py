@@ -67,7 +67,8 @@ def measure_levels(
     for level in levels:
         records = [record for record in read_records(run.root) if record.level == level]
         known = _known(session, name, settings, level)
-        if {record.replicate for record in records} - {reading.replicate for reading in known}:
+        wanted = {record.replicate for record in records}
+        if not wanted or wanted - {reading.replicate for reading in known}:
             trained = trained_level(session, level, records)
             known = measurement.measure(session, trained, settings)
             write_readings(run.folder, name, level, asdict(settings), known)
