@@ -56,6 +56,8 @@ SPACE_NAMES: dict[type, SpaceName] = {
     RecurrentSpace: "recurrent",
 }
 Step = Callable[[], None]
+# From a network to its loss on one batch.
+Loss = Callable[[Callable[..., Any]], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,16 +140,11 @@ def alone(case: Case, genotype: Genotype) -> nn.Module:
     return network.to(memory_format=torch.channels_last)
 
 
-def loss_of(case: Case, shared: SharedNetwork) -> Callable[[Callable[..., Any]], Tensor]:
-    """The loss of a network on a random batch."""
-    if isinstance(case.spec, TextSpec):
-        tokens = torch.randint(case.spec.vocabulary, (BPTT + 1, case.batch))
-        state = shared.initial_state(case.batch)
-        return lambda network: F.cross_entropy(
-            network(tokens[:-1], state).logits.flatten(0, 1), tokens[1:].flatten()
-        )
-    inputs = torch.randn(case.batch, case.spec.channels, case.spec.height, case.spec.width)
-    labels = torch.randint(case.spec.classes, (case.batch,))
+def image_loss(case: Case, shared: SharedNetwork) -> Loss:
+    """The loss of a network on a random batch of images."""
+    spec: Any = case.spec
+    inputs = torch.randn(case.batch, spec.channels, spec.height, spec.width)
+    labels = torch.randint(spec.classes, (case.batch,))
 
     def loss(network: Callable[..., Any]) -> Tensor:
         outputs = network(inputs)
@@ -157,6 +154,18 @@ def loss_of(case: Case, shared: SharedNetwork) -> Callable[[Callable[..., Any]],
         return F.cross_entropy(logits, labels) + 0.4 * F.cross_entropy(auxiliary, labels)
 
     return loss
+
+
+def text_loss(case: Case, shared: SharedNetwork) -> Loss:
+    """The loss of a network on a random window of text."""
+    tokens = torch.randint(case.spec.outputs, (BPTT + 1, case.batch))
+    state = shared.initial_state(case.batch)
+    return lambda network: F.cross_entropy(
+        network(tokens[:-1], state).logits.flatten(0, 1), tokens[1:].flatten()
+    )
+
+
+LOSSES = {ImageSpec.kind: image_loss, TextSpec.kind: text_loss}
 
 
 def step_of(module: nn.Module, drawing: nn.Module, loss: Callable[[], Tensor]) -> Step:
@@ -176,7 +185,7 @@ def step_of(module: nn.Module, drawing: nn.Module, loss: Callable[[], Tensor]) -
 
 def pairs_of(case: Case, shared: SharedNetwork) -> list[tuple[Step, Step]]:
     """Of each architecture, a step with shared weights and one alone."""
-    loss = loss_of(case, shared)
+    loss = LOSSES[case.spec.kind](case, shared)
     draws = Random(0)
     chosen = case.space.genotype(random_choices(case.space, draws))
     step = step_of(shared, shared.drawing(), lambda: loss(lambda *inputs: shared(chosen, *inputs)))
@@ -203,7 +212,7 @@ def controller_update(case: Case, shared: SharedNetwork) -> dict[str, float]:
     """Milliseconds of an update of ENAS's controller: its own, and of scoring its samples; the least of three."""
     settings = dataclasses.replace(CONTROLLERS[SPACE_NAMES[type(case.space)]], updates=1)
     strategy = Enas(case.space, settings, 0)
-    loss = loss_of(case, shared)
+    loss = LOSSES[case.spec.kind](case, shared)
     shared.eval()
     scoring: list[float] = []
     whole: list[float] = []

@@ -53,6 +53,15 @@ TORCH_FREE = (
     *("training.specs", "training.environments", "training.tasks.settings"),
 )
 
+# Specs, data and tasks, which answer for themselves: only their own modules may ask which of them one is.
+ANSWERING = frozenset(
+    (
+        *("ImageSpec", "TextSpec", "ImageData", "TextData"),
+        *("ImageClassification", "LanguageModelling"),
+    )
+)
+THEIR_OWN = ("training/specs.py", "training/datasets/", "training/tasks/")
+
 
 def imported(path: Path) -> Iterator[str]:
     """The modules that a file imports, as `package.module`."""
@@ -84,6 +93,59 @@ def test_imports_point_one_way(folder: str) -> None:
 def test_analysis_never_names_torch() -> None:
     for path in (ROOT / "analysis").rglob("*.py"):
         assert not any(module.split(".")[0] == "torch" for module in imported(path)), path
+
+
+def asked_classes(path: Path) -> Iterator[str]:
+    """The classes that a file tells values apart by: `isinstance`, class patterns, and comparisons of `type`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        asked: list[ast.AST] = []
+        match node:
+            case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, classes]):
+                asked = [classes]
+            case ast.MatchClass(cls=pattern):
+                asked = [pattern]
+            case ast.Compare():
+                asked = [node.left, *node.comparators]
+            case ast.Dict(keys=keys):
+                asked = [key for key in keys if key is not None]
+        for part in asked:
+            # Of `ImageSpec.kind` the class is no value that is compared.
+            inner = [n.value for n in ast.walk(part) if isinstance(n, ast.Attribute)]
+            names = [n for n in ast.walk(part) if isinstance(n, ast.Name) and n not in inner]
+            yield from (name.id for name in names)
+
+
+def test_nobody_else_asks_which_spec_data_or_task_it_is() -> None:
+    folders = ("training", "nas", "lottery", "analysis", "benchmarks")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    for path in paths:
+        name = path.relative_to(ROOT).as_posix()
+        if not name.startswith(THEIR_OWN):
+            found = ANSWERING.intersection(asked_classes(path))
+            assert not found, f"{name} asks whether something is a {' or '.join(sorted(found))}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "isinstance(spec, ImageSpec)",
+        "isinstance(task, (Toy, LanguageModelling))",
+        "isinstance(spec, ImageSpec | None)",
+        "type(spec) is TextSpec",
+        "{ImageSpec: 1, TextSpec: 2}[type(spec)]",
+        "match data:\n    case TextData():\n        pass",
+    ],
+)
+def test_such_questions_are_found(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "asks.py"
+    path.write_text(text)
+    assert ANSWERING.intersection(asked_classes(path))
+
+
+def test_a_kind_may_be_compared(tmp_path: Path) -> None:
+    path = tmp_path / "asks.py"
+    path.write_text("spec.kind == TextSpec.kind, {ImageSpec.kind: 1}")
+    assert not ANSWERING.intersection(asked_classes(path))
 
 
 def test_the_rules_cover_every_package() -> None:
