@@ -19,17 +19,16 @@ import torch
 from analysis.figures import FIGURES
 from lottery.cli.main import cli
 from lottery.controls import CONTROLS
-from lottery.experiments import Experiment, NetworkConfig
+from lottery.experiments import NetworkConfig
 from lottery.progress import Watcher
-from lottery.recipes import catalog as recipes
-from lottery.recipes import search_catalog as searches
+from lottery.recipes import demo
 from lottery.recipes.catalog import RECIPES, recipe
+from lottery.recipes.recipe import Recipe, by_name
 from lottery.runs import Run, stored_experiment
 from nas.catalog.catalog import NETWORKS
 from nas.genotypes.convolutional_encodings import print_enas_micro
 from nas.genotypes.darts_encoding import print_darts
 from nas.genotypes.published import ENAS_MICRO
-from nas.search.configs import SearchConfig
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.tiny_runs import TINY, TOML, files
@@ -210,33 +209,26 @@ def test_a_second_interrupt_aborts(here: Path, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.fixture
 def tiny_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    def searched() -> Experiment:
-        """A searched network."""
-        cells = NetworkConfig(
-            name="enas-micro", size={"channels": 2, "normal_cells": 1, "reductions": 1}
-        )
-        return dataclasses.replace(changed, name="one", network=cells)
-
-    def designed() -> Experiment:
-        """A designed network."""
-        return dataclasses.replace(changed, name="two")
-
     training = dataclasses.replace(TINY.training, steps=Steps(iterations=3))
     changed = dataclasses.replace(
         TINY, training=training, seeds=(0,), levels=1, arms=("reinitialised",)
     )
 
-    def search() -> SearchConfig:
-        """A search."""
-        return dataclasses.replace(
-            TINY_SEARCH, name="found", data=DataConfig(name="digits"), retraining="one"
-        )
-
-    monkeypatch.setattr(recipes, "RECIPES", {"one": searched, "two": designed})
-    monkeypatch.setattr(recipes, "DEMO", ("one", "two"))
-    monkeypatch.setattr(searches, "SEARCHES", {"found": search})
-    monkeypatch.setattr(searches, "DEMO_SEARCH", "found")
-    monkeypatch.setattr(searches, "DEMO_RETRAINING", ("training.steps=5it", "levels=1"))
+    size = {"channels": 2, "normal_cells": 1, "reductions": 1}
+    cells = NetworkConfig(name="enas-micro", size={**size})
+    searched = dataclasses.replace(changed, name="one", network=cells)
+    designed = dataclasses.replace(changed, name="two")
+    search = dataclasses.replace(
+        TINY_SEARCH, name="found", data=DataConfig(name="digits"), retraining="one"
+    )
+    pair = (
+        Recipe(summary="A searched network", config=searched),
+        Recipe(summary="A designed network", config=designed),
+    )
+    monkeypatch.setattr("lottery.recipes.catalog.RECIPES", by_name(pair))
+    monkeypatch.setattr(demo, "DEMO", pair)
+    monkeypatch.setattr(demo, "DEMO_SEARCH", Recipe(summary="A search", config=search))
+    monkeypatch.setattr(demo, "DEMO_RETRAINING", ("training.steps=5it", "levels=1"))
 
 
 @pytest.mark.usefixtures("tiny_demo")

@@ -47,7 +47,7 @@ class Outer:
 
 
 def plain_experiment() -> dict[str, Any]:
-    plain: dict[str, Any] = to_plain(RECIPES["lth-lenet"]())
+    plain: dict[str, Any] = to_plain(RECIPES["lth-lenet"].config)
     return plain
 
 
@@ -95,7 +95,7 @@ def test_one_epoch_and_fifty_at_938_steps_per_epoch() -> None:
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
 def test_recipes_go_through_toml_and_json_unchanged(name: str) -> None:
-    experiment = RECIPES[name]()
+    experiment = RECIPES[name].config
     assert from_toml(Experiment, to_toml(experiment), "recipe") == experiment
     assert from_plain(Experiment, json.loads(to_json(to_plain(experiment)))) == experiment
 

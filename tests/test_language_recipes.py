@@ -6,15 +6,16 @@ import dataclasses
 
 import pytest
 import torch
-from lottery.recipes.small_language import MOST_NOISE, SMALL_LANGUAGE_RECIPES
 
 from lottery.experiments import Experiment
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.scopes import LayerKinds, kept_at
-from lottery.recipes.awd_ablations import ABLATIONS
+from lottery.recipes.awd_ablations import AWD_ABLATIONS, ablation_rows
 from lottery.recipes.catalog import RECIPES, recipe
-from lottery.recipes.language import LANGUAGE_RECIPES
-from lottery.recipes.searched_language import SEARCHED_LANGUAGE_RECIPES
+from lottery.recipes.language import AWD_LSTM_PTB, LANGUAGE
+from lottery.recipes.recipe import small_recipes
+from lottery.recipes.searched_language import SEARCHED_LANGUAGE
+from lottery.recipes.small_experiments import TEXT
 from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size
@@ -25,9 +26,11 @@ from training.specs import TextSpec
 from training.steps import Steps
 from training.tasks.settings import TextTraining
 
-FULL = sorted({*LANGUAGE_RECIPES, *SEARCHED_LANGUAGE_RECIPES})
+FULL = sorted(each.name for each in (*LANGUAGE, *SEARCHED_LANGUAGE))
 WORDS = {"ptb": TextSpec(vocabulary=10_000), "wikitext-2": TextSpec(vocabulary=33_278)}
+ABLATIONS = ablation_rows(AWD_LSTM_PTB.config)
 FAMILY = [f"awd-lstm-ptb-{row}" for row in ABLATIONS]
+SMALL = [each.name for each in small_recipes((*LANGUAGE, *SEARCHED_LANGUAGE, *AWD_ABLATIONS))]
 
 
 def sizes(experiment: Experiment) -> dict[str, object]:
@@ -267,8 +270,10 @@ def test_what_the_rows_of_the_ablation_leave_out() -> None:
 
 
 def test_every_language_recipe_has_a_small_one() -> None:
-    assert set(SMALL_LANGUAGE_RECIPES) == {f"{name}-small" for name in (*FULL, *FAMILY)}
-    assert set(SMALL_LANGUAGE_RECIPES) | {*FULL, *FAMILY} <= set(RECIPES)
+    assert [each.name for each in AWD_ABLATIONS] == FAMILY
+    assert set(SMALL) == {f"{name}-small" for name in (*FULL, *FAMILY)}
+    assert {*SMALL, *FULL, *FAMILY} <= set(RECIPES)
+    assert all(RECIPES[f"{name}-small"] is RECIPES[name].small for name in (*FULL, *FAMILY))
 
 
 @pytest.mark.parametrize("name", FULL)
@@ -289,7 +294,7 @@ def test_a_small_recipe_is_the_full_one_made_small(name: str) -> None:
     finetune = found.training.averaging.finetune
     assert (finetune == Steps()) == (full.training.averaging.finetune == Steps())
     assert finetune.iterations < found.training.steps.iterations - found.rewinding.step.iterations
-    assert all(v <= MOST_NOISE for v in sizes(found).values() if isinstance(v, float))
+    assert all(v <= TEXT.noise for v in sizes(found).values() if isinstance(v, float))
     for size, value in sizes(found).items():
         told = f"{size} {value} in place of {sizes(full)[size]}"
         assert (told in found.source) == (value != sizes(full)[size])
@@ -298,21 +303,22 @@ def test_a_small_recipe_is_the_full_one_made_small(name: str) -> None:
 
 def test_a_small_source_says_what_changed() -> None:
     assert recipe("awd-lstm-ptb-small").source.startswith(
-        "this project: awd-lstm-ptb, to be tried in minutes, with dropout_embedding 0.05 in place of 0.1; "
-        "dropout_input 0.05 in place of 0.4; dropout_hidden 0.05 in place of 0.25; dropout_output 0.05 in place of "
-        "0.4; dropconnect 0.05 in place of 0.5; embedding 64 in place of 400; hidden 128 in place of 1150; layers 2 "
-        "in place of 3; 60,000 training, 8,000 validation and 8,000 test tokens, words known that stand 10 times; "
-        "windows of 20 in place of 70; 600 steps of 20 columns, validated every 40, in place of 1000ep of 20; SGD at "
-        "learning rate 10 in place of SGD at 30; averaging with patience 2 in place of 5; fine-tuning for 120it in "
-        "place of 500ep; 3 levels in place of 15; 50 % per level in place of 20 %; rewinding to 20it in place of "
-        "1ep. awd-lstm-ptb is from salesforce/awd-lstm-lm"
+        "this project: awd-lstm-ptb, to be tried in minutes, with levels 3 in place of 15; network.size: embedding 64 "
+        "in place of 400, hidden 128 in place of 1150, layers 2 in place of 3, dropout_embedding 0.05 in place of "
+        "0.1, dropout_input 0.05 in place of 0.4, dropout_hidden 0.05 in place of 0.25, dropout_output 0.05 in place "
+        "of 0.4, dropconnect 0.05 in place of 0.5; data.options: sequence 20 in place of 70, least_count 10, train "
+        "60000, validation 8000, test 8000; training: steps 600it in place of 1000ep, eval_every 40it in place of "
+        "1ep; training.optimizer: learning_rate 10 in place of 30; training.averaging: patience 2 in place of 5, "
+        "finetune 120it in place of 500ep; pruning: rate 0.5 in place of 0.2; rewinding: step 20it in place of 1ep. "
+        "awd-lstm-ptb is from salesforce/awd-lstm-lm"
     )
     enas = recipe("enas-rnn-ptb-small").source
-    assert "norm clipped at 0.25 in place of 0.0071; milestones at the same share" in enas
-    assert "controls reinitialised, random-mask" in recipe("yu20-lstm-wt2-small").source
+    assert "clip_norm 0.25 in place of 0.00714286; training.schedule: milestones [14it ... " in enas
+    yu = recipe("yu20-lstm-wt2-small").source
+    assert "arms [reinitialised, random-mask] in place of [reinitialised, random-ticket]" in yu
 
 
-@pytest.mark.parametrize("name", sorted(SMALL_LANGUAGE_RECIPES))
+@pytest.mark.parametrize("name", sorted(SMALL))
 def test_a_small_network_runs(name: str) -> None:
     found = recipe(name)
     network = build(

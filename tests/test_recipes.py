@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 import itertools
 
 import pytest
 import torch
-from lottery.recipes.small_images import SMALL_RECIPES
 
 from lottery.controls import CONTROLS
 from lottery.experiments import Experiment
@@ -15,10 +15,17 @@ from lottery.pruning.config import PruningConfig
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.scopes import LayerKinds, kept_at
-from lottery.recipes.catalog import DEMO, RECIPES, recipe
-from lottery.recipes.deep import DEEP_RECIPES
-from lottery.recipes.lth import LTH_RECIPES
-from lottery.recipes.searched_images import SEARCHED_RECIPES
+from lottery.recipes import small_changes
+from lottery.recipes.awd_ablations import AWD_ABLATIONS
+from lottery.recipes.catalog import RECIPES, recipe
+from lottery.recipes.deep import DEEP
+from lottery.recipes.demo import DEMO
+from lottery.recipes.language import LANGUAGE
+from lottery.recipes.lth import LENET_SHORT, LTH
+from lottery.recipes.recipe import small_recipes
+from lottery.recipes.searched_images import SEARCHED_IMAGES
+from lottery.recipes.searched_language import SEARCHED_LANGUAGE
+from lottery.recipes.small_changes import differences
 from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size
@@ -38,9 +45,13 @@ SPECS: dict[str, Spec] = {
     "ptb": TextSpec(vocabulary=10_000),
     "wikitext-2": TextSpec(vocabulary=33_278),
 }
-PUBLISHED = sorted({*LTH_RECIPES, *DEEP_RECIPES, *SEARCHED_RECIPES} - {"lth-lenet-short"})
+IMAGES = (*LTH, *DEEP, *SEARCHED_IMAGES)
+PUBLISHED = sorted({each.name for each in IMAGES} - {LENET_SHORT.name})
 # Quick to build; the others are in the catalog, whose every network is built elsewhere.
-BUILT = sorted({*DEMO, "lth-lenet", *SMALL_RECIPES} - {"torchvision-resnet18-cifar10-small"})
+BUILT = sorted(
+    {"lth-lenet", *(each.name for each in (*DEMO, *small_recipes(IMAGES)))}
+    - {"torchvision-resnet18-cifar10-small"}
+)
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
@@ -48,7 +59,8 @@ def test_every_recipe_can_be_written_and_read(name: str) -> None:
     experiment = recipe(name)
     assert experiment.name == name
     assert experiment.source
-    assert (RECIPES[name].__doc__ or "").endswith(".")
+    assert RECIPES[name].summary
+    assert not RECIPES[name].summary.endswith(".")
     assert from_toml(Experiment, to_toml(experiment), name) == experiment
     assert set(experiment.arms) <= CONTROLS.keys()
     assert experiment.pruning.criterion in CRITERIA
@@ -210,7 +222,10 @@ def test_the_numbers_of_small_convolutional_networks(
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_published_recipe_has_a_small_one(name: str) -> None:
-    full, found = recipe(name), recipe(f"{name}-small")
+    full, small = recipe(name), RECIPES[name].small
+    assert small is not None
+    found = small.config
+    assert RECIPES[f"{name}-small"] is small
     assert (found.levels, found.seeds, found.arms) == (2, (0, 1, 2), ())
     assert found.training.steps.iterations <= 600
     assert found.network.name == full.network.name
@@ -237,31 +252,36 @@ def test_a_small_recipe_keeps_the_places_in_its_schedule() -> None:
     [
         (
             "lth-lenet",
-            "4,000 training, 400 validation and 800 test images; 600 steps of 32 images, validated every 200, in "
-            "place of 50000it of 60; 2 levels in place of 20; 50 % per level in place of 20 %, output layer at the "
-            "recipe's own rate; 3 seeds in place of 5; no controls",
+            "seeds [0, 1, 2] in place of [0, 1, 2, 3, 4]; levels 2 in place of 20; arms none in place of "
+            "[reinitialised]; data.options: validation 400 in place of 5000, train 4000, test 800; training: steps "
+            "600it in place of 50000it, batch_size 32 in place of 60, eval_every 200it in place of 100it; pruning: "
+            "rate 0.5 in place of 0.2",
         ),
         (
             "lth-conv2",
-            "blocks [8] in place of [64]; widths [64, 64] in place of [256, 256]; 4,000 training, 400 validation and "
-            "800 test images; 300 steps of 32 images, validated every 100, in place of 20000it of 60; Adam at "
-            "learning rate 0.003 in place of Adam at 0.0002; 2 levels in place of 20; 50 % per level in place of "
-            "20 %, convolutions and output layer at the recipe's own rate; no controls",
+            "levels 2 in place of 20; arms none in place of [reinitialised]; network.size: blocks [8] in place of "
+            "[64], widths [64, 64] in place of [256, 256]; data.options: validation 400 in place of 5000, train "
+            "4000, test 800; training: steps 300it in place of 20000it, batch_size 32 in place of 60; "
+            "training.optimizer: learning_rate 0.003 in place of 0.0002; pruning: rate 0.5 in place of 0.2",
         ),
         (
             "lmc-vgg16",
-            "width 8 in place of 64; 4,000 training, 400 validation and 800 test images; 300 steps of 32 images, "
-            "validated every 100, in place of 63000it of 128; Adam at learning rate 0.003 without momentum and "
-            "weight decay in place of SGD at 0.1; milestones at the same share of the training; 2 levels in place "
-            "of 20; 50 % per level in place of 20 %; rewinding to 10it in place of 1000it; no controls",
+            "levels 2 in place of 20; arms none in place of [reinitialised, random-mask]; network.size: width 8 in "
+            "place of 64; data.options: validation 400 in place of 5000, train 4000, test 800; training: steps 300it "
+            "in place of 63000it, batch_size 32 in place of 128, eval_every 100it in place of 1ep; "
+            "training.optimizer: name adam in place of sgd, learning_rate 0.003 in place of 0.1, momentum 0 in place "
+            "of 0.9, weight_decay 0 in place of 0.0001; training.schedule: milestones [152it, 229it] in place of "
+            "[32000it, 48000it]; pruning: rate 0.5 in place of 0.2; rewinding: step 10it in place of 1000it",
         ),
         (
             "enas-micro-cifar10",
-            "drop_path 0.1 in place of 0.4; dropout 0.1 in place of 0.2; channels 4 in place of 36; normal_cells 1 in "
-            "place of 5; 4,000 training, 400 validation and 800 test images; 100 steps of 32 images, validated every "
-            "33, in place of 630ep of 144; Adam at learning rate 0.01 without Nesterov momentum and weight decay in "
-            "place of SGD at 0.05; one cosine to 0 in place of warm restarts; 2 levels in place of 10; 50 % per level "
-            "in place of 20 %; no controls",
+            "levels 2 in place of 10; arms none in place of [reinitialised]; network.size: channels 4 in place of 36, "
+            "normal_cells 1 in place of 5, drop_path 0.1 in place of 0.4, dropout 0.1 in place of 0.2; data.options: "
+            "validation 400 in place of 5000, train 4000, test 800; training: steps 100it in place of 630ep, "
+            "batch_size 32 in place of 144, eval_every 33it in place of 1ep; training.optimizer: name adam in place "
+            "of sgd, learning_rate 0.01 in place of 0.05, momentum 0 in place of 0.9, nesterov false in place of "
+            "true, weight_decay 0 in place of 0.0004; training.schedule: restart 0it in place of 10ep, least 0 in "
+            "place of 0.002; pruning: rate 0.5 in place of 0.2",
         ),
     ],
 )
@@ -282,7 +302,25 @@ def test_a_source_tells_of_sizes_and_optimizer_just_when_they_change(name: str) 
         told = f"{size} {value} in place of {before[size]}"
         assert (told in changes) == (value != before[size])
     same = found.training.optimizer == full.training.optimizer
-    assert ("Adam at learning rate" in changes) == (not same)
+    assert ("training.optimizer: " in changes) == (not same)
+
+
+def test_every_recipe_has_a_name_of_its_own() -> None:
+    families = (*DEMO, *IMAGES, *LANGUAGE, *AWD_ABLATIONS, *SEARCHED_LANGUAGE)
+    assert len(RECIPES) == len(families) + len(small_recipes(families))
+    assert all(RECIPES[each.name] is each for each in (*families, *small_recipes(families)))
+
+
+def test_the_differences_of_two_configurations() -> None:
+    found = doctest.testmod(small_changes)
+    assert (found.attempted > 0, found.failed) == (True, 0)
+    before = {"levels": 9, "seeds": [0], "data": {"train": 5, "flip": 1}, "clip": None}
+    after = {"levels": 2, "seeds": list(range(9)), "data": {"train": 3, "test": 1}, "clip": 0.25}
+    assert differences(before, before) == []
+    assert differences(before, after) == [
+        "levels 2 in place of 9; seeds [0 ... 8, 9 in all] in place of [0]; clip 0.25",
+        "data: train 3 in place of 5, flip none in place of 1, test 1",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -308,8 +346,8 @@ def test_a_small_recipe_keeps_its_noise_low() -> None:
 
 
 def test_the_demo_pairs_searched_and_designed_networks() -> None:
-    assert [recipe(name).data.name for name in DEMO] == ["digits", "digits", "pydoc", "pydoc"]
-    assert all(not name.startswith("lth") for name in DEMO)
+    assert [each.config.data.name for each in DEMO] == ["digits", "digits", "pydoc", "pydoc"]
+    assert all(RECIPES[each.name] is each for each in DEMO)
     digits = recipe("demo-digits-enas")
     one = {"weight": (100_000,)}
     assert kept_at(one, digits.levels, digits.pruning, LayerKinds()) == 10_737

@@ -7,27 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from lottery.recipes.small_strategies import nao_changes
 
 from lottery.experiments import FoundBy
 from lottery.recipes.catalog import RECIPES, recipe
-from lottery.recipes.search_catalog import (
-    DEMO_SEARCH,
-    METHODS,
-    SEARCHES,
-    SPACES,
-    architectures_alone,
-    genotype_text,
-    random_rivals,
-    retraining_experiment,
-    search_recipe,
-    usual_search,
-)
-from lottery.recipes.searches import FULL_SEARCHES
+from lottery.recipes.demo import DEMO_SEARCH
+from lottery.recipes.random_search import architectures_alone, random_rivals
+from lottery.recipes.recipe import Recipe, small_recipes
+from lottery.recipes.retraining import genotype_text, retraining_experiment
+from lottery.recipes.search_catalog import METHODS, SEARCHES, USUAL, search_recipe, usual_search
+from lottery.recipes.searches import PUBLISHED_SEARCHES
 from nas.catalog.building import build
 from nas.recurrent.searched_language_model import RELEASES
 from nas.search.alone import alone_network
 from nas.search.configs import SearchConfig, network_of, space_of
+from nas.search.controller_config import CONTROLLERS
 from nas.search.records import SEARCH, read_config, read_result
 from nas.search.shared_training import shared_training
 from tests.fake_searches import write_search
@@ -39,30 +32,33 @@ from training.optimizers import schedule_factor
 from training.plain import from_toml, override, to_plain, to_toml
 from training.storage import to_json
 
+FULL = [each.name for each in PUBLISHED_SEARCHES]
+
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_every_search_can_be_written_and_read_and_names_its_retraining(name: str) -> None:
     config = search_recipe(name)
     assert config.name == name
     assert config.source
-    assert SEARCHES[name].__doc__
+    assert SEARCHES[name].summary
     assert from_toml(SearchConfig, to_toml(config), name) == config
     assert config.retraining in RECIPES
-    assert config.derive.random >= (10 if name == DEMO_SEARCH else 20)
+    assert config.derive.random >= (10 if name == DEMO_SEARCH.name else 20)
     assert config.derive.alone is not None
     data_options(config.data)
     space_of(config)
 
 
 def test_every_search_has_a_small_one() -> None:
-    for name in FULL_SEARCHES:
-        full, small = search_recipe(name), search_recipe(f"{name}-small")
+    for each in PUBLISHED_SEARCHES:
+        assert each.small is SEARCHES[f"{each.name}-small"]
+        full, small = each.config, each.small.config
         assert (small.method, small.space, small.words) == (full.method, full.space, full.words)
         assert small.sharing == full.sharing
         assert small.data.name in ("digits", "pydoc")
 
 
-@pytest.mark.parametrize("name", [name for name in SEARCHES if "nao-" in name])
+@pytest.mark.parametrize("name", [n for n, each in SEARCHES.items() if each.config.method == "nao"])
 def test_nao_renews_its_pool_as_often_as_the_shared_weights_have_epochs_for(name: str) -> None:
     config = search_recipe(name)
     if config.shared is not None:
@@ -99,7 +95,7 @@ def test_the_rate_of_the_recurrent_search_is_that_of_the_release() -> None:
 
 def test_rewards_are_taken_on_as_much_as_in_the_releases() -> None:
     taken = {}
-    for name in FULL_SEARCHES:
+    for name in FULL:
         config = search_recipe(name).resolved(10)
         taken[name] = (config.reward_batch, config.reward_dropout)
     assert taken == {
@@ -116,7 +112,7 @@ def test_rewards_are_taken_on_as_much_as_in_the_releases() -> None:
 
 
 def test_auxiliary_heads_are_on_where_the_scripts_switch_them_on() -> None:
-    with_head = [name for name in FULL_SEARCHES if search_recipe(name).network.get("auxiliary")]
+    with_head = [name for name in FULL if search_recipe(name).network.get("auxiliary")]
     # `--child_use_aux_heads` in ENAS's macro search too, whose child has none; off by default in NAO_pytorch.
     assert with_head == ["enas-micro-search", "nao-cell-search"]
     micro, nao = (search_recipe(name) for name in with_head)
@@ -153,7 +149,7 @@ def test_starts_and_windows_of_recurrent_searches() -> None:
     assert enas.unread_weights == nao.unread_weights == "move"
 
 
-@pytest.mark.parametrize("name", FULL_SEARCHES)
+@pytest.mark.parametrize("name", FULL)
 def test_a_small_search_follows_the_algorithm_of_the_full_one(name: str) -> None:
     full, small = search_recipe(name), search_recipe(f"{name}-small")
     for field in ("unread_weights", "reward_batch", "reward_dropout", "samples"):
@@ -172,10 +168,10 @@ def test_a_small_search_follows_the_algorithm_of_the_full_one(name: str) -> None
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", CONTROLLERS)
 def test_each_method_searches_each_space(method: str, space: str) -> None:
     own = next(m for m in METHODS if m == method)
-    where = next(s for s in SPACES if s == space)
+    where = next(s for s in CONTROLLERS if s == space)
     embedded = "pydoc" if space == "recurrent" else "digits"
     small = usual_search(own, where, embedded)
     assert (small.method, small.space, small.data.name) == (method, space, embedded)
@@ -189,12 +185,12 @@ def test_each_method_searches_each_space(method: str, space: str) -> None:
 def test_nao_is_small_where_the_small_recipe_is_chosen_whatever_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    small = SEARCHES["enas-macro-search-small"]()
-    full = dataclasses.replace(SEARCHES["enas-macro-search"](), name="nothing-small")
-    monkeypatch.setitem(SEARCHES, "enas-macro-search", lambda: full)
-    monkeypatch.setitem(
-        SEARCHES, "enas-macro-search-small", lambda: dataclasses.replace(small, name="short")
-    )
+    usual = USUAL["nao", "layers"]
+    assert usual.small is not None
+    small = Recipe(summary="", config=dataclasses.replace(usual.small.config, name="short"))
+    full = dataclasses.replace(usual.config, name="nothing-small")
+    renamed = dataclasses.replace(usual, config=full, small=small)
+    monkeypatch.setitem(USUAL, ("nao", "layers"), renamed)
     assert usual_search("nao", "layers", "digits").nao_in_use.pool == 40
     assert usual_search("nao", "layers", None).nao_in_use.pool == 600
 
@@ -204,24 +200,29 @@ def test_nao_is_small_where_the_small_recipe_is_chosen_whatever_its_name(
     [
         (
             "nao-cell-search-small",
-            "a pool of 24, of which the best 10 are moved, 8 new architectures in each of 3 rounds, and 150 epochs of "
-            "encoder, linear predictor and decoder with 48 units (20% of the pool held out),",
+            "; nao: pool 24 in place of 1000, top 10 in place of 100, new 8 in place of 300, every 1 in place of 30, "
+            "embedding 16 in place of 32, hidden 48 in place of 96, predictor_width 48 in place of 100, epochs 150 in "
+            "place of 1000, batch_size 20 in place of 50, hold_out 0.2 in place of 0; ",
         ),
         (
             "nao-rnn-search-small",
-            "a pool of 40, of which the best 10 are moved, 12 new and 4 random architectures in each of 3 rounds, and "
-            "150 epochs of encoder, predictor of 1 layer and decoder with 48 units (20% of the pool held out),",
+            "; nao: pool 40 in place of 1000, top 10 in place of 100, new 12 in place of 300, random 4 in place of "
+            "50, rounds 3 in place of 4, every 2 in place of 200, embedding 16 in place of 48, hidden 48 in place of "
+            "96, predictor_layers 1 in place of 4, predictor_width 48 in place of 200, epochs 150 in place of 1000, "
+            "batch_size 20 in place of 100, hold_out 0.2 in place of 0; ",
         ),
+        (
+            "enas-micro-search-small",
+            "; controller: hidden 32 in place of 64, baseline_decay 0.9 in place of 0.99, samples 5 in place of 10, "
+            "updates 12 in place of 30; controller.optimizer: learning_rate 0.01 in place of 0.0035; ",
+        ),
+        ("enas-micro-search-small", "dropout 0 in place of 0.1, auxiliary 0 in place of 1; "),
+        ("demo-digits-search", "derive: sampled 30 in place of 100, "),
+        ("demo-digits-search", "random 10 in place of 20, alone_best 3 in place of 5"),
     ],
 )
-def test_small_nao_says_what_it_is(name: str, words: str) -> None:
-    config = search_recipe(name)
-    assert words in config.source
-    other = dataclasses.replace(config.nao_in_use, pool=31, top=9, rounds=2, epochs=7, hold_out=0.0)
-    told = nao_changes(other)
-    assert "a pool of 31, of which the best 9" in told
-    assert "2 rounds, and 7 epochs" in told
-    assert "held out" not in told
+def test_a_small_search_says_what_it_changes(name: str, words: str) -> None:
+    assert words in search_recipe(name).source
 
 
 def test_random_search_differs_from_enas_in_nothing_but_the_strategy() -> None:
@@ -269,7 +270,7 @@ def test_an_unknown_search_is_refused_with_the_nearest() -> None:
         search_recipe("enas-micro-serch")
 
 
-@pytest.mark.parametrize("name", [name for name in SEARCHES if name.endswith("-small")])
+@pytest.mark.parametrize("name", [each.name for each in small_recipes(PUBLISHED_SEARCHES)])
 def test_what_was_found_is_retrained_by_the_named_recipe(name: str, tmp_path: Path) -> None:
     run = write_search(tmp_path / "found", name)
     config, records = read_config(run), read_result(run).records

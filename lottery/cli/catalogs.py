@@ -33,14 +33,14 @@ def recipes(name: str | None, as_json: bool) -> None:
       lottery recipes enas-micro-search-small > mine.toml
     """
     from lottery.recipes.catalog import RECIPES, recipe
-    from lottery.recipes.recipe import small_ones
+    from lottery.recipes.recipe import small_recipes
     from lottery.recipes.search_catalog import SEARCHES, search_recipe
     from training.plain import to_plain, to_toml
 
     if name is None and as_json:
         print_json([{**_recipe_row(each), "what": each.summary} for each in RECIPES.values()])
     elif name is None:
-        small = {each.name for each in small_ones(RECIPES.values())}
+        small = {each.name for each in small_recipes(RECIPES.values())}
         print_table(
             [
                 {**_recipe_row(each), "small": "yes" * bool(each.small), "what": each.summary}

@@ -8,7 +8,7 @@ from lottery.recipes.deep import DEEP
 from lottery.recipes.demo import DEMO
 from lottery.recipes.language import LANGUAGE
 from lottery.recipes.lth import LTH
-from lottery.recipes.recipe import Recipe, by_name, small_ones
+from lottery.recipes.recipe import Recipe, by_name, small_recipes
 from lottery.recipes.searched_images import SEARCHED_IMAGES
 from lottery.recipes.searched_language import SEARCHED_LANGUAGE
 from training.errors import chosen
@@ -18,11 +18,11 @@ RECIPES: dict[str, Recipe[Experiment]] = by_name(
     [
         *DEMO,
         *_IMAGES,
-        *small_ones(_IMAGES),
+        *small_recipes(_IMAGES),
         *LANGUAGE,
         *AWD_ABLATIONS,
         *SEARCHED_LANGUAGE,
-        *small_ones((*LANGUAGE, *SEARCHED_LANGUAGE, *AWD_ABLATIONS)),
+        *small_recipes((*LANGUAGE, *SEARCHED_LANGUAGE, *AWD_ABLATIONS)),
     ]
 )
 

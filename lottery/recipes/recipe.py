@@ -32,7 +32,7 @@ class Recipe(Generic[Config]):
         return self.config.name
 
 
-def small_ones(recipes: Iterable[Recipe[Config]]) -> list[Recipe[Config]]:
+def small_recipes(recipes: Iterable[Recipe[Config]]) -> list[Recipe[Config]]:
     """The small recipes of those that have one."""
     return [recipe.small for recipe in recipes if recipe.small is not None]
 

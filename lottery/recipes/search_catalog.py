@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from lottery.recipes.demo import DEMO_SEARCH
-from lottery.recipes.recipe import Recipe, by_name, small_ones
+from lottery.recipes.recipe import Recipe, by_name, small_recipes
 from lottery.recipes.searches import (
     ENAS_MACRO,
     ENAS_MICRO,
@@ -24,7 +24,7 @@ from training.errors import chosen
 Method = Literal["enas", "nao", "random"]
 METHODS: tuple[Method, ...] = ("enas", "nao", "random")
 SEARCHES: dict[str, Recipe[SearchConfig]] = by_name(
-    [*PUBLISHED_SEARCHES, DEMO_SEARCH, *small_ones(PUBLISHED_SEARCHES)]
+    [*PUBLISHED_SEARCHES, DEMO_SEARCH, *small_recipes(PUBLISHED_SEARCHES)]
 )
 
 

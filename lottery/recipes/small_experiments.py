@@ -108,8 +108,8 @@ def small_experiment(full: Experiment, scale: Scale) -> Experiment:
         eval_every=Steps(iterations=scale.eval_every),
         batch_size=scale.batch_size,
         optimizer=scale.optimizer or full.training.optimizer,
-        schedule=_shortened(full.training, scale.steps),
-        averaging=_hastened(full.training.averaging),
+        schedule=_short_schedule(full.training, scale.steps),
+        averaging=_quick_averaging(full.training.averaging),
     )
     small = dataclasses.replace(
         full,
@@ -118,7 +118,7 @@ def small_experiment(full: Experiment, scale: Scale) -> Experiment:
         levels=scale.levels,
         arms=scale.arms,
         network=dataclasses.replace(
-            full.network, size={**_quietened(full.network, scale.noise), **scale.size}
+            full.network, size={**_with_little_dropout(full.network, scale.noise), **scale.size}
         ),
         data=dataclasses.replace(full.data, options={**full.data.options, **scale.data}),
         training=training,
@@ -131,7 +131,7 @@ def small_experiment(full: Experiment, scale: Scale) -> Experiment:
     return dataclasses.replace(small, source=source)
 
 
-def _quietened(network: NetworkConfig, most: float) -> dict[str, SizeValue]:
+def _with_little_dropout(network: NetworkConfig, most: float) -> dict[str, SizeValue]:
     """The sizes of a recipe's network with every probability of dropping at most `most`.
 
     They include those of the catalog, where it has some that are on.
@@ -141,7 +141,7 @@ def _quietened(network: NetworkConfig, most: float) -> dict[str, SizeValue]:
     return {k: min(v, most) if isinstance(v, float) else v for k, v in size.items()}
 
 
-def _shortened(training: TrainingConfig, steps: int) -> ScheduleConfig:
+def _short_schedule(training: TrainingConfig, steps: int) -> ScheduleConfig:
     """The schedule over fewer steps: each place at the same share of the training, no restarts."""
     schedule = training.schedule
 
@@ -157,7 +157,7 @@ def _shortened(training: TrainingConfig, steps: int) -> ScheduleConfig:
     )
 
 
-def _hastened(averaging: AveragingConfig) -> AveragingConfig:
+def _quick_averaging(averaging: AveragingConfig) -> AveragingConfig:
     """An averaging, if there is one, that is triggered within few looks."""
     if averaging.trigger == "never":
         return averaging
