@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lottery.experiments import RUN_FOLDER
 from training.environments import read_environments
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
+from training.lines import read_lines
 from training.metrics import Metric
-from training.storage import damaged, parse_json, to_json, to_json_lines
+from training.storage import damaged, parse_json, to_json
+from training.work_folders import DATA, require_there, stored_data, stored_plain
 
 SCHEMA = 1
-EXPERIMENT = "experiment.json"
-DATA = "data.json"
 HISTORY = "metrics.jsonl"
 RECORDS = "records.json"
 
@@ -196,28 +196,6 @@ def _layer(fields: Mapping[str, Any]) -> LayerCount:
     return layer
 
 
-def is_run(path: Path) -> bool:
-    """Whether a folder is a run."""
-    return (path / EXPERIMENT).is_file()
-
-
-def history_to_lines(rows: Iterable[HistoryRow]) -> bytes:
-    """Lines of a `metrics.jsonl`."""
-    return to_json_lines(map(asdict, rows))
-
-
-def require_run(run: Path) -> None:
-    """Refuse a folder that is no run.
-
-    Raises:
-        LotteryError: it is none.
-    """
-    if not is_run(run):
-        raise LotteryError(
-            f"{run} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
-        )
-
-
 def read_records(run: Path) -> list[Record]:
     """Every record of a run's finished levels, sorted by level, arm (the ticket first) and seed.
 
@@ -226,7 +204,7 @@ def read_records(run: Path) -> list[Record]:
     Raises:
         LotteryError: not a run, or a file of it is damaged.
     """
-    require_run(run)
+    require_there(run, RUN_FOLDER)
     folder = Folder(run)
     found: list[Record] = []
     for name in _record_files(folder):
@@ -260,17 +238,8 @@ def read_history(run: Path) -> list[HistoryRow]:
     Raises:
         LotteryError: not a run, or the history is damaged or not the one that was written.
     """
-    require_run(run)
-    folder, path = Folder(run), run / HISTORY
-    if not path.is_file():
-        return []
-    rows: list[HistoryRow] = []
-    for line in folder.read(HISTORY, appended=True).splitlines():
-        try:
-            rows.append(HistoryRow(**json.loads(line)))
-        except (RecursionError, TypeError, ValueError):
-            raise damaged(path, f"line {len(rows) + 1} can't be read") from None
-    return rows
+    require_there(run, RUN_FOLDER)
+    return read_lines(Folder(run), HISTORY, HistoryRow, appended=True)
 
 
 def read_facts(run: Path) -> dict[str, Any]:
@@ -279,13 +248,12 @@ def read_facts(run: Path) -> dict[str, Any]:
     `data` holds name, fingerprint, counts and `baselines` such as the unigram perplexity; what was not written is {}.
     `environments` are a list, the first one first.
     """
-    require_run(run)
     folder = Folder(run)
-    facts = {
-        key: parse_json(folder.read(name), run / name) if folder.holds(name) else {}
-        for key, name in (("experiment", EXPERIMENT), ("data", DATA))
+    return {
+        "experiment": stored_plain(run, RUN_FOLDER),
+        "data": stored_data(run) if folder.holds(DATA) else {},
+        "environments": read_environments(folder),
     }
-    return {**facts, "environments": read_environments(folder)}
 
 
 def data_in_words(name: str, options: Mapping[str, int], *, text: bool) -> str:

@@ -10,7 +10,7 @@ import torch
 from lottery.batching import choose_batching
 from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.pruning.masks import Tensors, row, stack_tensors
-from lottery.records import HISTORY, HistoryRow, Value, history_to_lines
+from lottery.records import HISTORY, HistoryRow, Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.runs import begin_history, end_level, write_progress
 from lottery.starts import read_start_optimizer
@@ -19,12 +19,13 @@ from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensor
 from training.configs import TrainingConfig
 from training.device import matrix_precision, physical_memory
 from training.differentiation import saved_bytes
-from training.errors import ExitCode, LotteryError
+from training.lines import to_lines
 from training.loop import begin, train
 from training.optimizers import load_optimizer_state, optimizer_state
 from training.pace import Pace
 from training.replicates import Replicates
 from training.state import Look, TrainingState, trained_tensors
+from training.stopping import stopped
 from training.tasks.task import Evaluation, Task
 
 # Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
@@ -129,11 +130,7 @@ class _Hook:
             watcher.looked(state.step, state.looks[-1].metric)
         if watcher.stop_requested():
             self.save(state)
-            raise LotteryError(
-                f"Stopped at step {state.step} of level {self.stack.level}; the same command "
-                f"goes on from there ({self.stack.run.root}).",
-                ExitCode.RESUMABLE,
-            )
+            raise stopped(f"at step {state.step} of level {self.stack.level}", self.stack.run.root)
         if self.pace.is_due():
             self.save(state)
 
@@ -164,7 +161,7 @@ class _Hook:
                 run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 
     def _append(self, looks: Sequence[Look]) -> None:
-        rows = history_to_lines(_history(self.stack, self.chunk, looks))
+        rows = to_lines(_history(self.stack, self.chunk, looks))
         self.stack.run.folder.append(HISTORY, rows)
 
 

@@ -9,19 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from lottery.experiments import RUN_FOLDER
 from lottery.records import (
-    DATA,
-    EXPERIMENT,
     HISTORY,
     GateCount,
+    HistoryRow,
     LayerCount,
     Record,
     Value,
     records_to_json,
 )
 from training.folders import Folder
+from training.lines import to_lines
 from training.metrics import ACCURACY, PERPLEXITY, Metric
-from training.storage import to_json, to_json_lines
+from training.storage import to_json
+from training.work_folders import DATA, FORMAT
 
 PRUNABLE = 266_200
 OTHER = 410
@@ -65,15 +67,15 @@ def write_run(
     two gates, of which the second loses whatever is lost.
     """
     folder = Folder(path)
-    experiment = {"name": "demo", "levels": levels, "training": {"steps": 1000}}
-    folder.write(EXPERIMENT, to_json(experiment))
+    experiment = {"format": FORMAT, "name": "demo", "levels": levels, "training": {"steps": 1000}}
+    folder.write(RUN_FOLDER.file, to_json(experiment))
     baselines = []
     if metric is PERPLEXITY:
         baselines = [{"name": "unigram", "split": "test", "metric": "perplexity", "value": 740.25}]
     facts = {"name": data, "fingerprint": "d41d8cd9", "baselines": baselines}
     folder.write(DATA, to_json(facts))
     identity = {"run": path.name, "network": network, "origin": origin, "data": data}
-    lines = []
+    rows: list[HistoryRow] = []
     for level in range(levels + 1):
         for arm in arms if level else arms[:1]:
             records = [
@@ -89,9 +91,9 @@ def write_run(
             ]
             place = f"level-{level:02d}" if arm == "ticket" else f"level-{level:02d}/{arm}"
             folder.write(f"{place}/records.json", records_to_json(records))
-            lines += [line for record in records for line in _history(record)]
+            rows += [row for record in records for row in _history(record)]
     if history:
-        folder.write(HISTORY, to_json_lines(lines))
+        folder.write(HISTORY, to_lines(rows))
     return path
 
 
@@ -148,16 +150,20 @@ def _gates(kept: int, total: int) -> tuple[GateCount, ...]:
     )
 
 
-def _history(record: Record) -> list[dict[str, object]]:
+def _history(record: Record) -> list[HistoryRow]:
     final = record.values[0].value
-    rows: list[dict[str, object]] = []
+    rows: list[HistoryRow] = []
     for step in range(0, 1001, 50):
         start = 10.0 if record.metric.higher_is_better else 5000.0
         value = None if final is None else final + (start - final) * math.exp(-step / 60)
         rows.append(
-            {
-                **{"level": record.level, "arm": record.arm, "seed": record.seed, "step": step},
-                **{"metric": record.metric.name, "value": value},
-            }
+            HistoryRow(
+                level=record.level,
+                arm=record.arm,
+                seed=record.seed,
+                step=step,
+                metric=record.metric.name,
+                value=value,
+            )
         )
     return rows

@@ -23,9 +23,9 @@ from tests.tiny_runs import (
 )
 from training.configs import AveragingConfig, OptimizerConfig, TextTraining
 from training.errors import LotteryError
-from training.plain import from_toml, override, to_toml
 from training.steps import Steps
 from training.tasks.language_modelling import LanguageModelling
+from training.toml_text import from_toml, override, to_toml
 
 BESIDES = TextTraining(activation=2.0, slowness=1.0, varied_windows=True, window_cap=2)
 AVERAGED = dataclasses.replace(

@@ -34,8 +34,8 @@ from tests.tiny_runs import (
 )
 from training.configs import OptimizerConfig, ScheduleConfig
 from training.errors import LotteryError
-from training.plain import override
 from training.tasks.task import Task
+from training.toml_text import override
 
 KEPT = (620, 310, 155)
 

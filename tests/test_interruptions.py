@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lottery.experiments import RUN_FOLDER
 from lottery.records import (
-    EXPERIMENT,
     HISTORY,
     RECORDS,
     read_facts,
@@ -24,7 +24,7 @@ from training.folders import MANIFEST, Folder
 
 NAME = "a"
 OTHER = "other"
-NAMES = (EXPERIMENT, HISTORY, MANIFEST)
+NAMES = (RUN_FOLDER.file, HISTORY, MANIFEST)
 FIRST, SECOND = b"first content", b"second"
 TAIL = b"added since"
 
@@ -208,7 +208,7 @@ def meeting(
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    EXPERIMENT: lambda run: read_facts(run)["experiment"]["levels"],
+    RUN_FOLDER.file: lambda run: read_facts(run)["experiment"]["levels"],
     HISTORY: lambda run: len(read_history(run)),
     f"level-01/{RECORDS}": lambda run: len(read_records(run)),
 }

@@ -34,7 +34,8 @@ def recipes(name: str | None, as_json: bool) -> None:
     """
     from lottery.recipes.catalog import recipe
     from lottery.recipes.search_catalog import SEARCHES, search_recipe
-    from training.plain import to_plain, to_toml
+    from training.plain import to_plain
+    from training.toml_text import to_toml
 
     if name is None and as_json:
         print_json(_recipe_rows())

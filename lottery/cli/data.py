@@ -134,7 +134,7 @@ def _checked(name: str, given: Path | None, assignments: Sequence[str]) -> dict[
 def _config(name: str, assignments: Sequence[str]) -> DataConfig:
     """A data set with changed options; an option may be written as in a recipe, data.options.characters."""
     from training.configs import DataConfig
-    from training.plain import override
+    from training.toml_text import override
 
     for assignment in assignments:
         if "=" not in assignment:

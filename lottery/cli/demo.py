@@ -14,7 +14,7 @@ from lottery.cli.search import carry_out_search
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
-from training.plain import override
+from training.toml_text import override
 
 
 def thorough(experiment: Experiment) -> Experiment:

@@ -14,9 +14,11 @@ from lottery.cli.runs import check_same_network, machine_of
 from lottery.cli.showing import print_table
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
+from lottery.experiments import RUN_FOLDER
 from lottery.records import read_facts, read_records
 from training.errors import LotteryError
 from training.metrics import PERPLEXITY
+from training.work_folders import stored_config
 
 if TYPE_CHECKING:
     from lottery.measurements.continuous_cache import Cache
@@ -77,12 +79,11 @@ def pointer(run: Path, level: int | None, split: str, as_json: bool, **options: 
     from lottery.cli.running import prepared
     from lottery.measurements.continuous_cache import Cache
     from lottery.measurements.pointer import measure_pointer
-    from lottery.runs import Run as RunFolder
-    from lottery.runs import open_run, stored_experiment
+    from lottery.runs import open_run
     from training.folders import locked
 
     machine = machine_of(options)
-    experiment = stored_experiment(RunFolder(run))
+    experiment = stored_config(run, RUN_FOLDER)
     check_same_network(experiment, machine.network, run)
     level = _level(run, level)
     cache = Cache(**{field.name: options[field.name] for field in dataclasses.fields(Cache)})

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.experiments import Experiment, NetworkConfig
+from lottery.experiments import RUN_FOLDER, Experiment, NetworkConfig
 from lottery.progress import Watcher
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.search_catalog import SEARCHES, retraining_experiment
-from lottery.records import Record, is_run
-from lottery.runs import Run, open_run, stored_experiment
-from nas.search.records import is_search
-from nas.search.watching import SearchWatcher
+from lottery.records import Record
+from lottery.runs import Run, open_run
+from nas.search.configs import SEARCH_FOLDER
 from training.errors import LotteryError
-from training.plain import from_toml_file, override
+from training.stopping import StopFlag
 from training.storage import to_json
+from training.toml_text import from_toml_file, override
+from training.work_folders import is_there, require_apart, stored_config
 
 if TYPE_CHECKING:
     from lottery.cycle import Setting
@@ -70,7 +71,7 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
         LotteryError: it is none of these, or the file is not a valid experiment, or a rank is of no search.
     """
     path = Path(target)
-    if is_search(path):
+    if is_there(path, SEARCH_FOLDER):
         return retraining_experiment(path, rank or 1)
     if rank is not None:
         raise LotteryError(
@@ -80,8 +81,8 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
         return recipe(target)
     if path.suffix == ".toml":
         return from_toml_file(Experiment, path)
-    if is_run(path):
-        return stored_experiment(Run(path))
+    if is_there(path, RUN_FOLDER):
+        return stored_config(path, RUN_FOLDER)
     if path.exists():
         raise LotteryError(f"{path} is neither a run nor a .toml file.")
     if target in SEARCHES:
@@ -147,7 +148,7 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
 
 def default_folder(target: str, experiment: Experiment) -> Path:
     """Where a run goes unless --out says otherwise: a run stays where it is."""
-    return Path(target) if is_run(Path(target)) else RUNS / experiment.name
+    return Path(target) if is_there(Path(target), RUN_FOLDER) else RUNS / experiment.name
 
 
 @contextmanager
@@ -195,7 +196,7 @@ def carry_out(
     """Find tickets in a run's folder, from the beginning or from where it stopped."""
     from lottery.cycle import find_tickets
 
-    check_folder(root, "run")
+    require_apart(root, RUN_FOLDER, (RUN_FOLDER, SEARCH_FOLDER))
     with _opened(experiment, root, machine, watcher) as (resolved, setting, run):
         places = [run.level(level) for level in range(resolved.levels + 1)]
         _tell_environment(resolved, setting, run, places)
@@ -223,10 +224,10 @@ def _opened(
 
     machine = _batching_as_before(experiment, root, machine)
     with prepared(experiment, machine, watcher) as (resolved, setting), locked(root):
-        facts = setting.task.facts()
-        for text in facts["notices"]:
+        data = setting.task.facts()
+        for text in data["notices"]:
             watcher.notice(text)
-        yield resolved, setting, open_run(root, resolved, facts)
+        yield resolved, setting, open_run(root, resolved, data)
 
 
 def _batching_as_before(experiment: Experiment, root: Path, machine: Machine) -> Machine:
@@ -234,7 +235,11 @@ def _batching_as_before(experiment: Experiment, root: Path, machine: Machine) ->
     from lottery.levels import noted_batching
     from nas.catalog.catalog import is_known
 
-    if machine.batching is not None or is_known(experiment.network.name) or not is_run(root):
+    if (
+        machine.batching is not None
+        or is_known(experiment.network.name)
+        or not is_there(root, RUN_FOLDER)
+    ):
         return machine
     return dataclasses.replace(machine, batching=noted_batching(Run(root)))
 
@@ -254,32 +259,14 @@ def _tell_environment(
         setting.watcher.notice(notice)
 
 
-def check_folder(root: Path, what: str) -> None:
-    """Refuse a folder that is taken: by a run or a search, where the other is to go, or around it.
-
-    Args:
-        root: where it is to go.
-        what: "run" or "search".
-
-    Raises:
-        LotteryError: it can't go there.
-    """
-    for folder in (root, *root.absolute().parents):
-        kinds = {"run": is_run(folder), "search": is_search(folder)}
-        found = [kind for kind, is_there in kinds.items() if is_there]
-        if found and (folder != root or found != [what]):
-            where = "is" if folder == root else f"would be inside {folder}, which is"
-            raise LotteryError(f"{root} {where} a {found[0]}; choose another --out for the {what}.")
-
-
 @contextmanager
-def stopping(watcher: Watcher | SearchWatcher) -> Iterator[None]:
+def stopping(flag: StopFlag) -> Iterator[None]:
     """While inside, the first signal asks for a checkpoint and an end; a second Ctrl-C aborts."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if watcher.stop_requested() and number == signal.SIGINT:
+        if flag.stop_requested() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        watcher.request_stop()
+        flag.request_stop()
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:

@@ -29,9 +29,9 @@ from lottery.cli.running import (
 )
 from lottery.cli.showing import print_levels, print_plan
 from lottery.cli.watching import watcher_for
-from lottery.experiments import Experiment
-from lottery.runs import Run, stored_experiment
+from lottery.experiments import RUN_FOLDER, Experiment
 from training.errors import LotteryError
+from training.work_folders import stored_config
 
 
 def machine_of(options: Mapping[str, Any]) -> Machine:
@@ -137,7 +137,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     from analysis.tables import read_study
 
     machine = machine_of(options)
-    experiment = stored_experiment(Run(run))
+    experiment = stored_config(run, RUN_FOLDER)
     check_same_network(experiment, machine.network, run)
     watcher = watcher_for(machine.quiet)
     try:

@@ -13,11 +13,12 @@ from lottery.recipes.searches import FULL_SEARCHES
 from lottery.recipes.small_searches import SMALL_SEARCHES
 from lottery.recipes.small_strategies import small_nao
 from nas.catalog.given_genotypes import GIVEN
-from nas.search.configs import SearchConfig, network_of
+from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of
 from nas.search.controller_config import SpaceName
-from nas.search.records import SearchRecord, read_config, read_result
+from nas.search.records import SearchRecord, read_result
 from training.configs import DataConfig
 from training.errors import LotteryError, unknown
+from training.work_folders import stored_config
 
 Method = Literal["enas", "nao", "random"]
 METHODS: tuple[Method, ...] = ("enas", "nao", "random")
@@ -147,7 +148,7 @@ def retraining_experiment(run: Path, rank: int = 1) -> Experiment:
     Raises:
         LotteryError: the search is not finished or damaged, there is no such rank, or it names no recipe.
     """
-    config = read_config(run)
+    config = stored_config(run, SEARCH_FOLDER)
     found = _at_rank(run, rank)
     if not config.retraining:
         raise LotteryError(
