@@ -19,7 +19,7 @@ from analysis.rows import LOSS, average_copies, check_any_sound, sound_histories
 from analysis.summaries import summarise
 from analysis.tables import Study
 from analysis.theme import arm_styles, legend, lost_note, panel_title, panels, paper, value_label
-from lottery.records import TICKET
+from lottery.identity import TICKET
 from training.errors import LotteryError
 
 ARMS = (TICKET, "reinitialised")

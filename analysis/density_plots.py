@@ -29,7 +29,7 @@ from analysis.theme import (
     value_label,
 )
 from analysis.wording import number
-from lottery.records import TICKET
+from lottery.identity import TICKET
 
 # A baseline further away than this many times the range of the data is named, not drawn.
 FAR = 0.5

@@ -17,7 +17,7 @@ from analysis.judging import Comparison, holm, judge
 from analysis.rows import LOSS, average_copies, results_at
 from analysis.significance import welch
 from analysis.summaries import summarise_levels
-from lottery.records import TICKET
+from lottery.identity import TICKET
 from training.errors import chosen
 
 SEARCHED = "searched"

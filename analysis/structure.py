@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lottery.records import TICKET
+from lottery.identity import TICKET
 
 
 def density_per_layer(layers: pd.DataFrame) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from analysis.wording import (
     percent,
     with_unit,
 )
-from lottery.records import TICKET
+from lottery.identity import TICKET
 
 # The title of a column, as papers on text of characters have it.
 BITS = "bits per character"

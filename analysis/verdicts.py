@@ -16,7 +16,7 @@ from analysis.winners import (
     smallest_winning,
 )
 from analysis.wording import difference, diverged, interval, percent, with_unit
-from lottery.records import TICKET
+from lottery.identity import TICKET
 
 # Control -> what it asks of a network, and what the ticket is compared with there.
 CONTROLS = {

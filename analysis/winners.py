@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.judging import ALPHA, MINIMUM_N, Comparison, Verdict, holm, judge
 from analysis.rows import results_at
 from analysis.significance import paired
-from lottery.records import TICKET
+from lottery.identity import TICKET
 
 REINITIALISED = "reinitialised"
 VERDICTS = (

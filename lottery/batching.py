@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import nn
 
+from lottery.identity import ReplicateId
 from lottery.pruning.masks import Tensors, stack_tensors
-from lottery.records import ReplicateId
 from lottery.session import Session
 from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching

@@ -9,11 +9,12 @@ import torch
 
 from lottery.controls import check_control
 from lottery.disk_use import drop_weights, stored_weights
+from lottery.identity import TICKET
 from lottery.levels import Replicate, Stack
 from lottery.pruning.masks import Tensors, apply_mask, tensors_of
 from lottery.pruning.prunable import left_whole
 from lottery.pruning.scopes import never_pruned
-from lottery.records import TICKET, Record, read_records
+from lottery.records import Record, read_records
 from lottery.rivals import Draw, rival
 from lottery.runs import LevelFiles, end_level
 from lottery.session import Session, drawn_network

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lottery.identity import TICKET, ReplicateId
 from lottery.pruning.config import PruningConfig
-from lottery.records import TICKET, ReplicateId
 from training.configs import DataConfig, TrainingConfig
 from training.errors import LotteryError, require
+from training.plain import resolved
 from training.steps import Steps
+from training.work_folders import FolderKind
 
 # Far more than leave a weight of any network, at any rate that is worth a training.
 MOST_LEVELS = 1000
@@ -142,36 +143,31 @@ class Experiment:
         return len(self.tickets) * (1 + len(self.arms) * (level > 0))
 
     def resolved(self, steps_per_epoch: int) -> Experiment:
-        """The same experiment with every number of steps in iterations, so that equal meanings compare equal."""
+        """The same experiment with every number of steps in iterations, so that equal meanings compare equal.
 
-        def resolve(steps: Steps) -> Steps:
-            return steps.resolved(steps_per_epoch)
-
-        schedule, averaging = self.training.schedule, self.training.averaging
-        training = dataclasses.replace(
-            self.training,
-            steps=resolve(self.training.steps),
-            eval_every=resolve(self.training.eval_every),
-            schedule=dataclasses.replace(
-                schedule,
-                warmup=resolve(schedule.warmup),
-                restart=resolve(schedule.restart),
-                milestones=tuple(map(resolve, schedule.milestones)),
-            ),
-            averaging=dataclasses.replace(averaging, finetune=resolve(averaging.finetune)),
-        )
-        rewinding = dataclasses.replace(self.rewinding, step=resolve(self.rewinding.step))
+        Raises:
+            LotteryError: the rewind step, or the fine-tuning, begins too late.
+        """
+        found = resolved(self, steps_per_epoch)
+        last, rewound = found.training.steps.iterations, found.rewinding.step.iterations
         require(
-            rewinding.step.iterations < training.steps.iterations,
-            "rewinding.step",
-            self.rewinding.step,
-            f"before the last step, {training.steps.iterations}",
+            rewound < last, "rewinding.step", self.rewinding.step, f"before the last step, {last}"
         )
-        after = training.steps.iterations - rewinding.step.iterations
         require(
-            training.averaging.finetune.iterations < after,
+            found.training.averaging.finetune.iterations < last - rewound,
             "training.averaging.finetune",
-            averaging.finetune,
-            f"less than the {after} steps after the rewind step",
+            self.training.averaging.finetune,
+            f"less than the {last - rewound} steps after the rewind step",
         )
-        return dataclasses.replace(self, training=training, rewinding=rewinding)
+        return found
+
+
+# A folder in which an experiment is carried out.
+RUN_FOLDER = FolderKind(
+    name="run",
+    subject="experiment",
+    config=Experiment,
+    command="lottery prune",
+    mendable=("source",),
+    extendable=("levels",),
+)

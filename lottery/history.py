@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from lottery.records import ReplicateId
-from lottery.run_folder import HISTORY, require_run
+from lottery.experiments import RUN_FOLDER
+from lottery.identity import ReplicateId
+from lottery.run_folder import HISTORY
 from training.folders import Folder
-from training.storage import damaged, to_json_lines
+from training.lines import read_lines
+from training.work_folders import require_there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +41,6 @@ class HistoryRow:
         return ReplicateId(self.arm, self.seed, self.copy)
 
 
-def history_to_lines(rows: Iterable[HistoryRow]) -> bytes:
-    """Lines of a `metrics.jsonl`."""
-    return to_json_lines(map(asdict, rows))
-
-
 def read_history(run: Path) -> list[HistoryRow]:
     """Every evaluation during the training of finished levels, in the order in which they were made.
 
@@ -55,14 +50,5 @@ def read_history(run: Path) -> list[HistoryRow]:
     Raises:
         LotteryError: not a run, or the history is damaged or not the one that was written.
     """
-    require_run(run)
-    folder, path = Folder(run), run / HISTORY
-    if not path.is_file():
-        return []
-    rows: list[HistoryRow] = []
-    for line in folder.read(HISTORY, appended=True).splitlines():
-        try:
-            rows.append(HistoryRow(**json.loads(line)))
-        except (RecursionError, TypeError, ValueError):
-            raise damaged(path, f"line {len(rows) + 1} can't be read") from None
-    return rows
+    require_there(run, RUN_FOLDER)
+    return read_lines(Folder(run), HISTORY, HistoryRow, appended=True)

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from lottery.forward_pass import effective
 from lottery.history import HistoryRow
+from lottery.identity import ReplicateId
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.masks import Mask, Tensors, count, kept, row, stack_tensors
-from lottery.records import GateCount, LayerCount, Record, ReplicateId, Value, records_to_json
+from lottery.records import GateCount, LayerCount, Record, Value, records_to_json
 from lottery.runs import EXECUTION, LevelFiles, Run, finish_history
 from lottery.session import Session
 from nas.catalog.catalog import entry

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lottery.experiments import NetworkConfig
+from lottery.experiments import RUN_FOLDER, NetworkConfig
+from lottery.identity import TICKET, ReplicateId
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.masks import Mask, Tensors, apply_mask
-from lottery.records import TICKET, ReplicateId
-from lottery.runs import Run, stored_experiment
+from lottery.runs import Run
 from lottery.tickets import read_tickets
 from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
@@ -25,6 +25,7 @@ from training.errors import LotteryError
 from training.plain import from_plain, to_plain
 from training.specs import Spec
 from training.storage import damaged, read_file, write_file
+from training.work_folders import stored_config
 
 # No parameter has a name with nothing before a dot.
 _MASKS = ".masks"
@@ -53,7 +54,7 @@ def ticket_of(run: Run, level: int, seed: int) -> PortableTicket:
     Raises:
         LotteryError: the run has no such finished level or no such seed, or a file of it is damaged.
     """
-    experiment = stored_experiment(run)
+    experiment = stored_config(run.root, RUN_FOLDER)
     if not 1 <= level <= experiment.levels or not run.level(level).is_done():
         raise LotteryError(
             f"{run.root} has no finished level {level} with a ticket; levels count from 1."

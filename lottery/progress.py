@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lottery.records import Record
+from training.stopping import StopFlag
 
 
-class Watcher:
+class Watcher(StopFlag):
     """Is told how a run goes. This one keeps quiet; the command line has one that draws.
 
-    It also carries the wish to stop, which a signal sets. A step of a stack of R replicates counts as R steps.
+    A step of a stack of R replicates counts as R steps.
     """
-
-    _stop = False
 
     def begin(self, run: str, total: int) -> None:
         """A run begins, or goes on, with that many replicate-steps in all."""
@@ -35,11 +34,3 @@ class Watcher:
 
     def end(self) -> None:
         """Nothing more will be told."""
-
-    def request_stop(self) -> None:
-        """Ask the run to write a checkpoint and stop after the present step."""
-        self._stop = True
-
-    def stop_requested(self) -> bool:
-        """Whether that was asked for."""
-        return self._stop

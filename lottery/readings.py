@@ -13,11 +13,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from lottery.records import ReplicateId
-from lottery.run_folder import READINGS, names_of, require_run
+from lottery.experiments import RUN_FOLDER
+from lottery.identity import ReplicateId
+from lottery.run_folder import READINGS, names_of
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.storage import damaged, parse_json, to_json
+from training.work_folders import require_there
 
 FORMAT = 1
 # Plain JSON values by name.
@@ -163,7 +165,7 @@ def read_readings(run: Path) -> list[tuple[str, Settings, Reading]]:
     Raises:
         LotteryError: not a run, or a file of it is damaged.
     """
-    require_run(run)
+    require_there(run, RUN_FOLDER)
     folder = Folder(run)
     found: list[tuple[str, Settings, Reading]] = []
     for file in names_of(run, "readings/*-level-*.json"):

@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.run_folder import RECORDS, names_of, require_run
+from lottery.experiments import RUN_FOLDER
+from lottery.identity import TICKET, ReplicateId
+from lottery.run_folder import RECORDS, names_of
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.metrics import Metric
 from training.storage import damaged, parse_json, to_json
+from training.work_folders import require_there
 
 SCHEMA = 2
-
-TICKET = "ticket"
-
-
-@dataclass(frozen=True, order=True)
-class ReplicateId:
-    """Which replicate of a level: copies of a seed differ in noise alone (data order, augmentation, dropout).
-
-    >>> str(ReplicateId("ticket", 3)), str(ReplicateId("ticket", 3, copy=1))
-    ('ticket, seed 3', 'ticket, seed 3, copy 1')
-
-    Attributes:
-        arm: `ticket` or a control's name.
-        seed: of the initial weights and all else that is drawn before training.
-        copy: 0 unless an experiment has several copies of each seed.
-    """
-
-    arm: str
-    seed: int
-    copy: int = 0
-
-    @property
-    def noise_seed(self) -> int:
-        """Of data order, augmentation and dropout: the seed itself for copy 0, another for each other copy."""
-        if self.copy == 0:
-            return self.seed
-        digest = hashlib.sha256(f"{self.seed}:copy:{self.copy}".encode()).digest()
-        return int.from_bytes(digest[:4], "little", signed=True)
-
-    def __str__(self) -> str:
-        named = f"{self.arm}, seed {self.seed}"
-        return f"{named}, copy {self.copy}" if self.copy else named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +195,7 @@ def read_records(run: Path) -> list[Record]:
     Raises:
         LotteryError: not a run, or a file of it is damaged.
     """
-    require_run(run)
+    require_there(run, RUN_FOLDER)
     folder = Folder(run)
     found: list[Record] = []
     for name in names_of(run, f"level-*/{RECORDS}", f"level-*/*/{RECORDS}"):

@@ -5,33 +5,15 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from lottery.experiments import RUN_FOLDER
 from training.environments import read_environments
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
-from training.storage import parse_json
+from training.work_folders import DATA, stored_data, stored_plain
 
-EXPERIMENT = "experiment.json"
-DATA = "data.json"
 HISTORY = "metrics.jsonl"
 RECORDS = "records.json"
 READINGS = "readings/{measurement}-level-{level:02d}.json"
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder is a run."""
-    return (path / EXPERIMENT).is_file()
-
-
-def require_run(run: Path) -> None:
-    """Refuse a folder that is no run.
-
-    Raises:
-        LotteryError: it is none.
-    """
-    if not is_run(run):
-        raise LotteryError(
-            f"{run} is not a run: it has no {EXPERIMENT}; name a folder that `lottery prune` made."
-        )
 
 
 def names_of(run: Path, *patterns: str) -> list[str]:
@@ -72,14 +54,8 @@ def read_description(run: Path) -> dict[str, Any]:
     Raises:
         LotteryError: not a run, or a file of it is damaged.
     """
-    require_run(run)
-    folder = Folder(run)
-    experiment, data = (
-        parse_json(folder.read(name), run / name) if folder.holds(name) else {}
-        for name in (EXPERIMENT, DATA)
-    )
     return {
-        "experiment": {key: value for key, value in experiment.items() if key != "format"},
-        "data": data,
-        "environments": read_environments(folder),
+        "experiment": stored_plain(run, RUN_FOLDER),
+        "data": stored_data(run) if Folder(run).holds(DATA) else {},
+        "environments": read_environments(Folder(run)),
     }

@@ -1,22 +1,20 @@
-"""A run on disk: every file name, what is finished, and the refusal to mix two experiments."""
+"""A run on disk: every file name, what is finished, and its history."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.experiments import Experiment
-from lottery.history import HistoryRow, history_to_lines, read_history
-from lottery.records import ReplicateId
-from lottery.run_folder import DATA, EXPERIMENT, HISTORY, RECORDS, is_run, require_run
-from training.errors import LotteryError
+from lottery.experiments import RUN_FOLDER, Experiment
+from lottery.history import HistoryRow, read_history
+from lottery.identity import ReplicateId
+from lottery.run_folder import HISTORY, RECORDS
 from training.folders import Folder
-from training.plain import from_plain, to_plain
-from training.reopening import require_free, require_same, require_same_data
-from training.storage import parse_json, to_json, write_file
+from training.lines import to_lines
+from training.storage import to_json, write_file
+from training.work_folders import open_folder
 
 PROGRESS = "progress.json"
 EXECUTION = "execution.json"
@@ -133,53 +131,18 @@ class LevelFiles:
         return self.run.folder.holds(self.records)
 
 
-def open_run(root: Path, experiment: Experiment, data_facts: dict[str, Any]) -> Run:
-    """Begin a run, or take up the one that is there when it is of the same experiment.
-
-    More levels than the stored experiment has extend it. What killed processes left there is cleared up.
+def open_run(root: Path, experiment: Experiment, data: Mapping[str, Any]) -> Run:
+    """Begin a run, or take up the one that is there when it is of the same experiment; more levels extend it.
 
     Args:
         root: the run's directory, which the caller has locked.
         experiment: with its steps resolved.
-        data_facts: fingerprint and counts.
+        data: fingerprint and counts.
 
     Raises:
-        LotteryError: the directory holds another experiment (each differing field is shown), or something else.
+        LotteryError: see `training.work_folders.open_folder`.
     """
-    run = Run(root)
-    if is_run(root):
-        run.folder.tidy()
-        stored = stored_experiment(run)
-        # The text of the source may be mended without making another experiment.
-        levels = min(stored.levels, experiment.levels)
-        before = dataclasses.replace(stored, levels=levels)
-        given = dataclasses.replace(experiment, levels=levels, source=stored.source)
-        require_same(root, "experiment", before, given)
-        held = parse_json(run.folder.read(DATA), root / DATA)
-        require_same_data(root, held["fingerprint"], data_facts["fingerprint"])
-        if experiment.levels > stored.levels:
-            run.folder.write(EXPERIMENT, to_json(to_plain(experiment)))
-        return run
-    require_free(root, "run", [DATA])
-    run.folder.tidy()
-    run.folder.write(DATA, to_json(data_facts))
-    run.folder.write(EXPERIMENT, to_json(to_plain(experiment)))
-    return run
-
-
-def stored_experiment(run: Run) -> Experiment:
-    """The experiment that a run was begun with.
-
-    Raises:
-        LotteryError: not a run, or the file is damaged.
-    """
-    require_run(run.root)
-    path = run.root / EXPERIMENT
-    plain = parse_json(run.folder.read(EXPERIMENT), path)
-    try:
-        return from_plain(Experiment, plain)
-    except LotteryError as error:
-        raise LotteryError(f"{path}: {error}", error.exit_code) from None
+    return Run(open_folder(root, RUN_FOLDER, experiment, data).root)
 
 
 def write_progress(run: Run, **progress: Any) -> None:
@@ -208,4 +171,4 @@ def finish_history(run: Run, rows: Sequence[HistoryRow]) -> None:
     """Write the history with a level's rows, from where they can be read and are checked."""
     new = {(row.level, row.replicate) for row in rows}
     before = [row for row in read_history(run.root) if (row.level, row.replicate) not in new]
-    run.folder.write(HISTORY, history_to_lines([*before, *rows]))
+    run.folder.write(HISTORY, to_lines([*before, *rows]))

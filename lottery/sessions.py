@@ -15,22 +15,23 @@ from pathlib import Path
 
 from lottery.checks import check
 from lottery.cycle import add_control, control_levels, find_tickets
-from lottery.experiments import Experiment
+from lottery.experiments import RUN_FOLDER, Experiment
 from lottery.levels import noted_batching
 from lottery.machine import DEFAULT_MACHINE, Machine
 from lottery.progress import Watcher
 from lottery.records import Record
-from lottery.run_folder import is_run
 from lottery.runs import LevelFiles, Run, open_run
 from lottery.session import Session
 from nas.catalog.catalog import is_known
 from nas.catalog.outside_networks import Factory
+from nas.search.configs import SEARCH_FOLDER
 from training.device import check_precision, choose_device, environment
 from training.environments import note_environment
 from training.errors import ExitCode, LotteryError
 from training.folders import locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
 from training.tasks.catalog import load_task
+from training.work_folders import is_there, require_apart
 
 
 def carry_out(
@@ -97,6 +98,7 @@ def opened(
     factory: Factory | None = None,
 ) -> Iterator[Session]:
     """A session whose run is begun, or taken up, and locked while inside; see `carry_out` for the arguments."""
+    require_apart(root, RUN_FOLDER, (RUN_FOLDER, SEARCH_FOLDER))
     machine = _batching_as_before(experiment, root, machine)
     with prepared(experiment, root, machine, watcher, factory) as session, locked(root):
         about = session.task.data.description()
@@ -150,6 +152,10 @@ def note_machine(session: Session, levels: Sequence[LevelFiles]) -> None:
 
 def _batching_as_before(experiment: Experiment, root: Path, machine: Machine) -> Machine:
     """A network from outside is timed when its run begins, and goes on as it began, unless a batching is asked for."""
-    if machine.batching is not None or is_known(experiment.network.name) or not is_run(root):
+    if (
+        machine.batching is not None
+        or is_known(experiment.network.name)
+        or not is_there(root, RUN_FOLDER)
+    ):
         return machine
     return dataclasses.replace(machine, batching=noted_batching(Run(root)))

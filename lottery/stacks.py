@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from lottery.batching import chunks, new_replicates
-from lottery.history import HistoryRow, history_to_lines
+from lottery.history import HistoryRow
+from lottery.identity import TICKET
 from lottery.levels import Outcome, Stack, note_execution, write_level
 from lottery.pruning.masks import row, stack_tensors
-from lottery.records import TICKET, Value
+from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.run_folder import HISTORY
 from lottery.runs import begin_history, end_level, write_progress
@@ -20,6 +21,7 @@ from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensor
 from training.configs import TrainingConfig
 from training.device import matrix_precision
 from training.errors import ExitCode, LotteryError
+from training.lines import to_lines
 from training.loop import begin, train
 from training.optimizers import load_optimizer_state, optimizer_state
 from training.pace import Pace
@@ -139,7 +141,7 @@ class _AfterStep:
                 run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 
     def _append(self, looks: Sequence[Look]) -> None:
-        rows = history_to_lines(_history(self.stack, self.chunk, looks))
+        rows = to_lines(_history(self.stack, self.chunk, looks))
         self.session.run.folder.append(HISTORY, rows)
 
 

@@ -12,6 +12,7 @@ import torch
 
 from lottery.batching import chunks, new_replicates
 from lottery.experiments import Experiment
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.criteria import CRITERIA, Evidence
@@ -20,7 +21,6 @@ from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors,
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
-from lottery.records import TICKET, ReplicateId
 from lottery.rewinding import rewind
 from lottery.runs import LevelFiles, Run
 from lottery.session import Session, new_network

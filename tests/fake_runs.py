@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from lottery.history import HistoryRow, history_to_lines
+from lottery.experiments import RUN_FOLDER
+from lottery.history import HistoryRow
 from lottery.readings import Reading, write_readings
 from lottery.records import GateCount, LayerCount, Record, Value, read_records, records_to_json
-from lottery.run_folder import DATA, EXPERIMENT, HISTORY
+from lottery.run_folder import HISTORY
 from training.folders import Folder
+from training.lines import to_lines
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 from training.storage import to_json
+from training.work_folders import DATA
 
 PRUNABLE = 266_200
 OTHER = 410
@@ -63,7 +66,7 @@ def write_run(
     """
     folder = Folder(path)
     experiment = {"format": 2, "name": "demo", "levels": levels, "training": {"steps": 1000}}
-    folder.write(EXPERIMENT, to_json(experiment))
+    folder.write(RUN_FOLDER.file, to_json(experiment))
     baselines = []
     if metric is PERPLEXITY:
         baselines = [{"name": "unigram", "split": "test", "metric": "perplexity", "value": 740.25}]
@@ -89,7 +92,7 @@ def write_run(
             folder.write(f"{place}/records.json", records_to_json(records))
             lines += [line for record in records for line in _history(record)]
     if history:
-        folder.write(HISTORY, history_to_lines(lines))
+        folder.write(HISTORY, to_lines(lines))
     if readings:
         write_sharpness(path)
     return path

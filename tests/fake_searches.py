@@ -7,23 +7,21 @@ from random import Random
 
 from lottery.recipes.search_catalog import search_recipe
 from nas.genotypes.encodings import ENCODINGS
-from nas.search.configs import SearchConfig, encoding_of, space_of
+from nas.search.configs import SEARCH_FOLDER, SearchConfig, encoding_of, space_of
 from nas.search.records import (
     ARCHITECTURES,
-    DATA,
     HISTORY,
-    SEARCH,
     SearchHistoryRow,
     SearchRecord,
     SearchResult,
-    history_to_lines,
     result_to_json,
 )
 from nas.search.spaces import random_choices
 from training.folders import Folder
+from training.lines import to_lines
 from training.metrics import ACCURACY, PERPLEXITY
-from training.plain import to_plain
 from training.storage import to_json
+from training.work_folders import DATA, config_to_json
 
 
 def write_search(
@@ -46,13 +44,13 @@ def write_search(
     config = search_recipe(recipe)
     folder, draws = Folder(path), Random(1)
     folder.write(DATA, to_json({"name": config.data.name, "fingerprint": "d41d8cd9"}))
-    folder.write(SEARCH, to_json({"format": 2, **to_plain(config.resolved(16))}))
+    folder.write(SEARCH_FOLDER.file, config_to_json(config.resolved(16)))
     records = [
         _record(path.name, config, draws, rank=rank, alone=rank <= 5, gain=advantage)
         for rank in range(1, 7)
     ]
     records += [_record(path.name, config, draws, noise=noise) for _ in range(random)]
-    folder.write(HISTORY, history_to_lines(_history(config)))
+    folder.write(HISTORY, to_lines(_history(config)))
     metric = PERPLEXITY if config.space == "recurrent" else ACCURACY
     result = SearchResult(
         metric=metric, reward_constant=config.reward_constant, records=tuple(records)

@@ -49,7 +49,8 @@ TORCH_FREE = (
     ),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
     *("training.configs", "training.storage", "training.folders", "training.errors"),
-    *("training.metrics",),
+    *("training.metrics", "training.plain", "training.toml_text", "training.lines"),
+    *("training.work_folders", "training.stopping"),
     *("training.specs", "training.environments", "training.tasks.settings"),
 )
 

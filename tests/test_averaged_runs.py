@@ -10,9 +10,10 @@ import torch
 
 from lottery.experiments import Experiment
 from lottery.history import read_history
+from lottery.identity import ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.pruning.masks import kept
-from lottery.records import ReplicateId, read_records
+from lottery.records import read_records
 from lottery.runs import Run
 from tests.tiny_runs import (
     TINY_TEXT,
@@ -24,10 +25,10 @@ from tests.tiny_runs import (
 )
 from training.configs import AveragingConfig, OptimizerConfig
 from training.errors import LotteryError
-from training.plain import from_toml, override, to_toml
 from training.steps import Steps
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.settings import TextTraining
+from training.toml_text import from_toml, override, to_toml
 
 SETTINGS = TextTraining(activation=2.0, slowness=1.0, varied_windows=True, window_cap=2)
 AVERAGED = dataclasses.replace(

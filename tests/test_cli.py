@@ -19,12 +19,11 @@ import torch
 from analysis.figures import FIGURES
 from lottery.cli.main import cli
 from lottery.controls import CONTROLS
-from lottery.experiments import NetworkConfig
+from lottery.experiments import RUN_FOLDER, NetworkConfig
 from lottery.progress import Watcher
 from lottery.recipes import demo
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.recipe import Recipe, by_name
-from lottery.runs import Run, stored_experiment
 from nas.catalog.catalog import NETWORKS
 from nas.genotypes.convolutional_encodings import print_enas_micro
 from nas.genotypes.darts_encoding import print_darts
@@ -38,6 +37,7 @@ from training.datasets.catalog import DATASETS
 from training.errors import ExitCode
 from training.steps import Steps
 from training.version import own_version
+from training.work_folders import stored_config
 
 ROOT = Path(__file__).parents[1]
 RUN = "results/runs/tiny"
@@ -74,7 +74,7 @@ def test_prune_trains_prunes_and_shows(here: Path) -> None:
     assert result.stdout.splitlines()[1] == "tiny"
     for density in ("100 %", "50 %", "25 %"):
         assert density in result.stdout
-    assert stored_experiment(Run(here / RUN)) == TINY
+    assert stored_config(here / RUN, RUN_FOLDER) == TINY
     (environment,) = json.loads((here / RUN / "environment.json").read_text())
     assert environment["device"] == "cpu"
 
@@ -128,7 +128,7 @@ def test_options_change_the_experiment(here: Path) -> None:
     words = ("--seeds", "3", "--precision", "bf16", "--set", "training.steps=4", "--levels", "1")
     more = ("--set", "arms=[]", "--out", "elsewhere", "--batching", "looped", "--device", "cpu")
     done("prune", "tiny.toml", *words, *more, "--replicates-at-once", "1")
-    stored = stored_experiment(Run(here / "elsewhere"))
+    stored = stored_config(here / "elsewhere", RUN_FOLDER)
     assert (stored.seeds, stored.levels, stored.arms) == ((3,), 1, ())
     assert (stored.training.precision, stored.training.steps.iterations) == ("bf16", 4)
 
@@ -336,7 +336,7 @@ def test_recipes(here: Path) -> None:
     (here / "mine.toml").write_text(done("recipes", "demo-digits-resnet"))
     words = ("--set", "network.size.width=1", "--set", "training.steps=1", "--levels", "0")
     done("prune", "mine.toml", *words, "--out", "mine", "--seeds", "0")
-    stored = stored_experiment(Run(here / "mine"))
+    stored = stored_config(here / "mine", RUN_FOLDER)
     assert stored.training.optimizer == recipe("demo-digits-resnet").training.optimizer
 
 

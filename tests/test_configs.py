@@ -15,9 +15,10 @@ from lottery.experiments import Experiment
 from lottery.recipes.catalog import RECIPES
 from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.errors import LotteryError
-from training.plain import from_plain, from_toml, override, to_plain, to_toml
+from training.plain import from_plain, to_plain
 from training.steps import Steps
 from training.storage import to_json
+from training.toml_text import from_toml, override, to_toml
 
 STEPS = st.builds(
     Steps, epochs=st.integers(0, 999_999_999), iterations=st.integers(0, 999_999_999_999)

@@ -13,9 +13,10 @@ import torch
 from lottery.cycle import add_control, controls
 from lottery.experiments import Experiment
 from lottery.history import read_history
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.portable_tickets import ticket_of
-from lottery.records import TICKET, Record, ReplicateId, read_records
+from lottery.records import Record, read_records
 from lottery.runs import Run
 from lottery.tickets import read_start, read_start_optimizer, read_tickets
 from tests.tiny_runs import (

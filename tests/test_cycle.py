@@ -14,11 +14,12 @@ from lottery.checks import check
 from lottery.cycle import add_control, controls, with_controls
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.history import read_history
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import Replicate, read_masks, read_weights
 from lottery.progress import Watcher
 from lottery.pruning.config import PruningConfig
 from lottery.pruning.masks import dense_mask, kept, tensors_of
-from lottery.records import TICKET, Record, ReplicateId, read_records
+from lottery.records import Record, read_records
 from lottery.runs import Run
 from lottery.session import Session, new_network
 from lottery.tickets import read_start, read_tickets
@@ -37,8 +38,8 @@ from tests.tiny_runs import (
 )
 from training.configs import OptimizerConfig, ScheduleConfig
 from training.errors import LotteryError
-from training.plain import override
 from training.tasks.task import Task
+from training.toml_text import override
 
 KEPT = (620, 310, 155)
 

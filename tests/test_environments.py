@@ -18,7 +18,7 @@ from training.configs import DataConfig
 from training.environments import ENVIRONMENT, note_environment, read_environments
 from training.errors import LotteryError
 from training.folders import Folder
-from training.plain import to_toml
+from training.toml_text import to_toml
 
 ONE: dict[str, Any] = {
     "versions": {"torch": "2.11.0", "scipy": "1.17"},

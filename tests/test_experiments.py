@@ -10,13 +10,14 @@ import pytest
 
 from lottery.checks import check_pruning
 from lottery.experiments import Experiment
+from lottery.identity import ReplicateId
 from lottery.pruning.config import PruningConfig
-from lottery.records import ReplicateId
 from tests.tiny_runs import TINY, TINY_TEXT, TOML, rewinding_to
 from training.configs import ScheduleConfig
 from training.errors import LotteryError
-from training.plain import from_plain, from_toml, override, to_plain, to_toml
+from training.plain import from_plain, to_plain
 from training.steps import Steps
+from training.toml_text import from_toml, override, to_toml
 
 
 @pytest.mark.parametrize("experiment", [TINY, TINY_TEXT])

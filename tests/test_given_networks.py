@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lottery.experiments import FoundBy, NetworkConfig
+from lottery.experiments import RUN_FOLDER, FoundBy, NetworkConfig
 from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
-from lottery.runs import Run, stored_experiment
+from lottery.runs import Run
 from nas.catalog.building import build
 from nas.catalog.catalog import NETWORKS, entry
 from nas.catalog.genotype_networks import GENOTYPE_NETWORKS
@@ -34,6 +34,7 @@ from tests.tiny_runs import TOML, digits
 from training.errors import LotteryError
 from training.plain import from_plain, to_plain
 from training.specs import ImageSpec, Spec, TextSpec
+from training.work_folders import stored_config
 
 IMAGES = ImageSpec(channels=3, height=16, width=16, classes=5)
 TEXT = TextSpec(vocabulary=13)
@@ -177,7 +178,7 @@ def test_a_given_genotype_is_pruned_and_becomes_a_portable_ticket(here: Path) ->
         done("prune", "tiny.toml", "--network", "searched-cells", *words, *more, *short, *out)
     )
     assert {record["origin"] for record in records} == {"searched"}
-    assert stored_experiment(Run(here / "run")).network.genotype == SHORT
+    assert stored_config(here / "run", RUN_FOLDER).network.genotype == SHORT
     path = here / "ticket.safetensors"
     save_ticket(ticket_of(Run(here / "run"), level=1, seed=0), path)
     ticket = load_ticket(path)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lottery.experiments import RUN_FOLDER
 from lottery.history import read_history
 from lottery.records import read_records
-from lottery.run_folder import EXPERIMENT, HISTORY, RECORDS, read_description
+from lottery.run_folder import HISTORY, RECORDS, read_description
 from tests.fake_runs import write_run
 from tests.file_faults import Killed, counted, full_at, killed_at
 from training.errors import ExitCode, LotteryError
@@ -19,7 +20,7 @@ from training.folders import MANIFEST, Folder
 
 NAME = "a"
 OTHER = "other"
-NAMES = (EXPERIMENT, HISTORY, MANIFEST)
+NAMES = (RUN_FOLDER.file, HISTORY, MANIFEST)
 FIRST, SECOND = b"first content", b"second"
 TAIL = b"added since"
 
@@ -203,7 +204,7 @@ def meeting(
 
 
 READERS: dict[str, Callable[[Path], object]] = {
-    EXPERIMENT: lambda run: read_description(run)["experiment"]["levels"],
+    RUN_FOLDER.file: lambda run: read_description(run)["experiment"]["levels"],
     HISTORY: lambda run: len(read_history(run)),
     f"level-01/{RECORDS}": lambda run: len(read_records(run)),
 }

@@ -15,9 +15,9 @@ from lottery.checks import check
 from lottery.cycle import find_tickets
 from lottery.experiments import NetworkConfig
 from lottery.forward_pass import trace
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks
 from lottery.pruning.config import PruningConfig
-from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run, open_run
 from nas.catalog.building import build
 from tests.tiny_runs import TINY, TINY_TEXT, digits, session, text

@@ -19,12 +19,12 @@ from lottery.runs import finish_history, open_run
 from nas.search.records import (
     SearchHistoryRow,
     SearchResult,
-    history_to_lines,
     result_from_json,
     result_to_json,
 )
 from tests.test_search_records import RECORD
 from tests.tiny_runs import TINY, carry_out, digits
+from training.lines import to_lines
 from training.metrics import ACCURACY
 from training.replicates import Replicates
 from training.tasks.task import Evaluation, Task
@@ -100,4 +100,4 @@ def test_a_search_is_written_to_its_end(number: float) -> None:
         facts={"predicted": None},
     )
     row = SearchHistoryRow(event="phase", epoch=0, step=1, loss=number, facts={"real": number})
-    assert history_to_lines([row]).count(b"null") == 7
+    assert to_lines([row]).count(b"null") == 7

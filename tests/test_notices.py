@@ -11,7 +11,7 @@ import pytest
 from tests.commands import lottery
 from tests.tiny_runs import TOML
 from tests.tiny_searches import RANDOM
-from training.plain import to_toml
+from training.toml_text import to_toml
 
 TOLD = "3 of the 20 test images of npz are also trained on or validated with, so its test accuracy"
 

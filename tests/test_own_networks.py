@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from lottery.checks import check
-from lottery.experiments import Experiment, NetworkConfig
+from lottery.experiments import RUN_FOLDER, Experiment, NetworkConfig
 from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from lottery.records import Record, read_records
-from lottery.runs import Run, stored_experiment
+from lottery.runs import Run
 from lottery.session import new_network
 from nas.catalog.outside_networks import Factory
 from nas.catalog.own_code import import_factory
@@ -36,6 +36,7 @@ from training.errors import LotteryError
 from training.noise import Dropout
 from training.specs import ImageSpec, Spec, TextSpec
 from training.tasks.task import Task
+from training.work_folders import stored_config
 
 
 def images(spec: Spec) -> ImageSpec:
@@ -419,11 +420,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_command_line_names_own_code(here: Path) -> None:
     words = ("prune", "tiny.toml", "--network", NAME, "--set", "network.size.width=6")
     done(*words, "--levels", "1", "--quiet")
-    stored = stored_experiment(Run(here / RUN))
+    stored = stored_config(here / RUN, RUN_FOLDER)
     assert stored.network == NetworkConfig(name=NAME, size={"width": 6})
     # The same again, and more of it, by the run's own folder.
     done("prune", RUN, "--network", NAME, "--levels", "1", "--quiet")
-    assert stored_experiment(Run(here / RUN)) == stored
+    assert stored_config(here / RUN, RUN_FOLDER) == stored
     assert "shuffled-mask" in done("control", RUN, "shuffled-mask", "--network", NAME, "--quiet")
 
 
@@ -470,7 +471,7 @@ def test_another_network_of_the_catalog(here: Path) -> None:
     done(
         "retrain", "tiny.toml", "--network", "conv-2", "--quiet", "--set", "network.size.blocks=[2]"
     )
-    stored = stored_experiment(Run(here / "results/runs/tiny-conv-2"))
+    stored = stored_config(here / "results/runs/tiny-conv-2", RUN_FOLDER)
     assert stored.network == NetworkConfig(name="conv-2", size={"blocks": (2,)})
     told = refused("control", "results/runs/tiny-conv-2", "dense", "--network", "conv-4")
     assert "is a run of conv-2, not of conv-4" in told

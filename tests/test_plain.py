@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from lottery.recipes.catalog import recipe
 from nas.search.configs import SearchConfig
 from tests.commands import refused
 from training.errors import LotteryError
-from training.plain import from_plain, from_toml, from_toml_file, override, to_plain, to_toml
+from training.plain import from_plain, resolved, to_plain
+from training.steps import Steps
+from training.toml_text import from_toml, from_toml_file, override, to_toml
 
 LENET = recipe("lth-lenet-short")
 DIGITS = "9" * 401
@@ -125,3 +129,40 @@ def test_no_damage_is_worse_than_a_clear_error() -> None:
             from_toml(Experiment, whole[:place] + other + whole[place + draw.randrange(3) :], "x")
         except LotteryError as error:
             assert str(error).startswith("x")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Steps in every place where a configuration may have them."""
+
+    step: Steps = Steps(epochs=1)
+    steps: tuple[Steps, ...] = (Steps(epochs=1, iterations=2), Steps(iterations=3))
+    named: dict[str, Steps] = field(default_factory=lambda: {"a": Steps(epochs=2)})
+    word: str = "1ep"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A configuration of parts."""
+
+    part: Part | None = None
+    parts: tuple[Part, ...] = ()
+
+
+def test_steps_are_resolved_wherever_they_stand() -> None:
+    part = Part(
+        Steps(iterations=10),
+        (Steps(iterations=12), Steps(iterations=3)),
+        {"a": Steps(iterations=20)},
+    )
+    assert resolved(Part(), 10) == part
+    assert resolved(Whole(Part(), (Part(),)), 10) == Whole(part, (part,))
+    assert resolved(Whole(), 10) == Whole()
+    assert resolved(part, 7) == part
+
+
+def test_resolved_steps_are_checked_again() -> None:
+    """A number that is fine in epochs may not be in iterations."""
+    config = dataclasses.replace(LENET.training, steps=Steps(epochs=1))
+    with pytest.raises(LotteryError, match="steps = 0it is out of range"):
+        resolved(config, 0)

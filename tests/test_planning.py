@@ -10,11 +10,12 @@ import pytest
 from torch import nn
 
 import lottery.session
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks
 from lottery.planning import plan
 from lottery.pruning.config import PruningConfig
-from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
+from nas.catalog import building
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, rewinding_to, session
 from training.errors import ExitCode, LotteryError
 
@@ -71,7 +72,7 @@ def test_a_plan_can_be_stopped() -> None:
 def test_thousands_of_seeds_are_planned_as_fast_as_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are built for one seed, and no more are timed than tell how long one takes."""
     built: list[str] = []
-    build = lottery.session.build
+    build = building.build
 
     def counted(name: str, *how: Any) -> nn.Module:
         built.append(name)

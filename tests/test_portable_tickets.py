@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from lottery.identity import TICKET, ReplicateId
 from lottery.mask_files import pack_masks
 from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from lottery.pruning.masks import kept
-from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
 from lottery.tickets import read_start
 from tests.tiny_runs import TINY, carry_out, digits

@@ -32,9 +32,9 @@ from nas.catalog.entry import check_size
 from training.datasets.catalog import data_options
 from training.errors import LotteryError
 from training.optimizers import schedule_factor
-from training.plain import from_toml, to_toml
 from training.specs import ImageSpec, Spec, TextSpec
 from training.steps import Steps
+from training.toml_text import from_toml, to_toml
 
 CIFAR = ImageSpec(channels=3, height=32, width=32, classes=10)
 SPECS: dict[str, Spec] = {

@@ -14,23 +14,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lottery import records
+from lottery.experiments import RUN_FOLDER
 from lottery.history import read_history
+from lottery.identity import ReplicateId
 from lottery.records import (
     GateCount,
     LayerCount,
     Record,
-    ReplicateId,
     Value,
     read_records,
     records_from_json,
     records_to_json,
 )
-from lottery.run_folder import HISTORY, is_run, read_description
-from nas.search.records import is_search, read_result, read_search_history
+from lottery.run_folder import HISTORY, read_description
+from nas.search.configs import SEARCH_FOLDER
+from nas.search.records import read_result, read_search_history
 from tests.fake_runs import write_run
 from training.errors import ExitCode, LotteryError
 from training.folders import MANIFEST, Folder
 from training.metrics import ACCURACY, PERPLEXITY
+from training.work_folders import is_there
 
 PATH = Path("records.json")
 RECORD = Record(
@@ -215,10 +218,10 @@ STUDIES = Path(__file__).parents[1] / "results" / "studies"
 @pytest.mark.parametrize("manifest", sorted(STUDIES.rglob("manifest.json")), ids=str)
 def test_the_studies_that_are_kept_can_be_read(manifest: Path) -> None:
     kept = manifest.parent
-    if is_search(kept):
+    if is_there(kept, SEARCH_FOLDER):
         assert read_result(kept).records
     else:
-        assert is_run(kept)
+        assert is_there(kept, RUN_FOLDER)
         assert read_records(kept)
 
 
@@ -228,7 +231,7 @@ def test_every_file_of_a_study_that_is_kept_is_listed_and_sound(manifest: Path) 
     names = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
     for name in names - {MANIFEST}:
         assert Folder(kept).read(name)
-    assert read_search_history(kept) if is_search(kept) else read_history(kept)
+    assert read_search_history(kept) if is_there(kept, SEARCH_FOLDER) else read_history(kept)
 
 
 def test_a_history_that_is_there_but_not_listed_is_damaged(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from analysis.report import inline_svg, render_report
 from analysis.tables import read_table
 from analysis.text_tables import levels_table, results_table
 from lottery.records import Value, records_from_json, records_to_json
-from lottery.run_folder import DATA, RECORDS, read_description
+from lottery.run_folder import RECORDS, read_description
 from tests.commands import done
 from tests.fake_runs import perplexity_curve, write_run
 from training.folders import Folder
 from training.metrics import PERPLEXITY
 from training.storage import to_json
+from training.work_folders import DATA
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "br", "hr", "img", "link", "input"}

@@ -8,21 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from lottery.experiments import NetworkConfig
-from lottery.history import HistoryRow, history_to_lines, read_history
-from lottery.records import TICKET, ReplicateId
+from lottery.experiments import RUN_FOLDER, NetworkConfig
+from lottery.history import HistoryRow, read_history
+from lottery.identity import TICKET, ReplicateId
 from lottery.run_folder import HISTORY
-from lottery.runs import (
-    Run,
-    begin_history,
-    end_level,
-    finish_history,
-    open_run,
-    stored_experiment,
-)
+from lottery.runs import Run, begin_history, end_level, finish_history, open_run
 from tests.tiny_runs import TINY
 from training.errors import ExitCode, LotteryError
-from training.plain import override
+from training.lines import to_lines
+from training.toml_text import override
+from training.work_folders import stored_config
 
 FACTS: dict[str, object] = {"name": "digits", "fingerprint": "0123456789abcdef"}
 
@@ -97,9 +92,9 @@ def test_what_of_a_level_is_finished(tmp_path: Path) -> None:
 
 def test_a_new_run_stores_its_experiment(tmp_path: Path) -> None:
     run = open_run(tmp_path / "a", TINY, FACTS)
-    assert stored_experiment(run) == TINY
+    assert stored_config(run.root, RUN_FOLDER) == TINY
     assert not run.level(0).is_done()
-    assert stored_experiment(open_run(tmp_path / "a", TINY, FACTS)) == TINY
+    assert stored_config(open_run(tmp_path / "a", TINY, FACTS).root, RUN_FOLDER) == TINY
 
 
 def test_another_experiment_is_refused_with_both_values(tmp_path: Path) -> None:
@@ -121,13 +116,13 @@ def test_another_experiment_is_refused_with_both_values(tmp_path: Path) -> None:
 def test_another_wording_of_the_source_is_the_same_experiment(tmp_path: Path) -> None:
     open_run(tmp_path / "a", TINY, FACTS)
     worded = dataclasses.replace(TINY, source="the same, in other words")
-    assert stored_experiment(open_run(tmp_path / "a", worded, FACTS)) == TINY
+    assert stored_config(open_run(tmp_path / "a", worded, FACTS).root, RUN_FOLDER) == TINY
 
 
 def test_more_levels_extend_and_fewer_change_nothing(tmp_path: Path) -> None:
     for levels, stored in ((2, 2), (5, 5), (1, 5)):
         run = open_run(tmp_path / "a", dataclasses.replace(TINY, levels=levels), FACTS)
-        assert stored_experiment(run).levels == stored
+        assert stored_config(run.root, RUN_FOLDER).levels == stored
 
 
 def test_other_data_are_refused(tmp_path: Path) -> None:
@@ -147,7 +142,7 @@ def test_a_start_that_was_cut_off_is_made_again(tmp_path: Path) -> None:
     Run(tmp_path).folder.write("data.json", b"{}\n")
     (tmp_path / "lock").touch()
     (tmp_path / ".experiment.json.abc.tmp").touch()
-    assert stored_experiment(open_run(tmp_path, TINY, FACTS)) == TINY
+    assert stored_config(open_run(tmp_path, TINY, FACTS).root, RUN_FOLDER) == TINY
 
 
 def test_what_killed_writers_left_goes_when_a_run_begins_or_goes_on(tmp_path: Path) -> None:
@@ -163,13 +158,13 @@ def test_a_damaged_experiment_is_refused(tmp_path: Path) -> None:
     path = run.root / "experiment.json"
     path.write_bytes(path.read_bytes().replace(b"0.5", b"0.6"))
     with pytest.raises(LotteryError, match="SHA-256") as error:
-        stored_experiment(run)
+        stored_config(run.root, RUN_FOLDER)
     assert error.value.exit_code == ExitCode.BAD_DATA
 
 
 def test_what_is_no_run_has_no_experiment(tmp_path: Path) -> None:
     with pytest.raises(LotteryError, match="is not a run"):
-        stored_experiment(Run(tmp_path))
+        stored_config(tmp_path, RUN_FOLDER)
 
 
 def rows_of(level: int, *values: float | None) -> list[HistoryRow]:
@@ -186,17 +181,17 @@ def test_what_was_appended_counts_once_its_level_is_finished(tmp_path: Path) -> 
     run = open_run(tmp_path / "a", TINY, FACTS)
     begin_history(run)
     first, second = rows_of(0, 1.25, float("inf")), rows_of(1, 0.5)
-    run.folder.append(HISTORY, history_to_lines(first))
+    run.folder.append(HISTORY, to_lines(first))
     assert read_history(run.root) == []
     # A process that goes on, or another one that reads, takes these lines for a level in progress.
     begin_history(run)
     assert run.folder.read(HISTORY) == b""
-    run.folder.append(HISTORY, history_to_lines(first))
+    run.folder.append(HISTORY, to_lines(first))
     finish_history(run, first)
     written = [*rows_of(0, 1.25, None)]
     assert read_history(run.root) == written
     # A killed writer's half line, and lines of a level that is trained again, whatever they say.
-    run.folder.append(HISTORY, history_to_lines(rows_of(1, 9.0)) + b'{"cut')
+    run.folder.append(HISTORY, to_lines(rows_of(1, 9.0)) + b'{"cut')
     assert read_history(run.root) == written
     begin_history(run)
     assert (run.root / HISTORY).read_text() == (
@@ -213,7 +208,7 @@ def test_a_history_that_was_changed_is_named_and_can_be_done_without(tmp_path: P
     finish_history(run, rows_of(0, 1.25, 1.0))
     path = run.root / HISTORY
     whole = path.read_bytes()
-    other = history_to_lines(rows_of(0, 3.25, 1.0))
+    other = to_lines(rows_of(0, 3.25, 1.0))
     for changed in (whole.replace(b"1.25", b"1.26"), whole[: whole.index(b"\n") + 1], other, b""):
         path.write_bytes(changed)
         for read in (lambda: read_history(run.root), lambda: begin_history(run)):

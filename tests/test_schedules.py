@@ -12,7 +12,7 @@ from lottery.pruning.config import PruningConfig
 from lottery.pruning.schedules import SCHEDULES, density_at
 from tests.tiny_runs import TINY
 from training.errors import LotteryError
-from training.plain import override
+from training.toml_text import override
 
 LISTED = PruningConfig(schedule="listed", densities=(0.5, 0.125, 0.125))
 

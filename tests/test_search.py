@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from nas.search.alone import SCORES
-from nas.search.configs import SearchConfig, space_of
-from nas.search.records import read_config, read_result, read_search_history
+from nas.search.configs import SEARCH_FOLDER, SearchConfig, space_of
+from nas.search.records import read_result, read_search_history
 from nas.search.shared_training import shared_training
 from tests.tiny_searches import (
     CELL,
@@ -34,6 +34,7 @@ from tests.tiny_tasks import image_data, text_task
 from training.datasets.images import LabelledImages
 from training.errors import LotteryError
 from training.tasks.image_classification import ImageClassification
+from training.work_folders import stored_config
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -56,7 +57,7 @@ def test_what_a_search_writes(name: str) -> None:
     assert tuple(records) == read_result(root).records
     assert read_search_history(root) == watcher.rows
     task = task_of(config)
-    assert read_config(root) == config.resolved(task.steps_per_epoch)
+    assert stored_config(root, SEARCH_FOLDER) == config.resolved(task.steps_per_epoch)
     if config.sharing:
         ends = [5, 10] if config is TEXT else [4, 8, 10]
         assert [row.step for row in watcher.rows] == ends

@@ -17,14 +17,15 @@ from analysis.search_tables import SearchStudy, read_drawings, read_searches
 from analysis.search_text import architectures_table, history_table
 from analysis.search_verdicts import ranking_table, rankings, search_answers
 from analysis.tables import read_study
-from nas.search.records import ARCHITECTURES, DRAWING, SEARCH, read_config, read_result
+from nas.search.configs import SEARCH_FOLDER
+from nas.search.records import ARCHITECTURES, DRAWING, read_result
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY, Metric
-from training.plain import to_plain
 from training.storage import to_json
+from training.work_folders import config_to_json, stored_config
 
 NAO = "nao-ws-cell-search-small"
 
@@ -138,8 +139,8 @@ def test_a_search_is_compared_with_random_search_at_its_budget(tmp_path: Path) -
     rival = write_search(tmp_path / "enas-random", advantage=0.0)
     other = write_search(tmp_path / "other", advantage=0.0)
     for path, seed in ((rival, 0), (other, 1)):
-        config = dataclasses.replace(read_config(path), method="random", seed=seed)
-        Folder(path).write(SEARCH, to_json(to_plain(config.resolved(16))))
+        config = dataclasses.replace(stored_config(path, SEARCH_FOLDER), method="random", seed=seed)
+        Folder(path).write(SEARCH_FOLDER.file, config_to_json(config.resolved(16)))
     answers = {a.question: a for a in search_answers(read_searches([ours, rival, other]))}
     assert (
         answers["Does enas find better architectures than the random search enas-random?"].verdict

@@ -10,17 +10,18 @@ import pytest
 
 from lottery.cli.search_watching import TerminalSearchWatcher, figures
 from lottery.cli.watching import TerminalWatcher
+from lottery.experiments import RUN_FOLDER
 from lottery.recipes.search_catalog import search_recipe
-from lottery.runs import Run, stored_experiment
-from nas.search.configs import SearchConfig
-from nas.search.records import SearchHistoryRow, read_config
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
+from nas.search.records import SearchHistoryRow
 from nas.search.watching import SearchWatcher
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
 from training.errors import ExitCode, visible
-from training.plain import from_toml, to_toml
 from training.steps import Steps
+from training.toml_text import from_toml, to_toml
+from training.work_folders import stored_config
 
 
 def tiny() -> SearchConfig:
@@ -90,7 +91,7 @@ def test_what_was_found_is_retrained_and_pruned(here: Path) -> None:
     (record,) = json.loads(done("retrain", "results/searches/tiny", *words, *small))
     assert (record["origin"], record["network"]) == ("searched", "searched-cells")
     run = here / "results/runs/tiny-rank-2"
-    found = stored_experiment(Run(run)).network.found
+    found = stored_config(run, RUN_FOLDER).network.found
     assert found is not None
     assert (found.run, found.method, found.rank) == ("tiny", "random", 2)
     pruned = json.loads(
@@ -118,7 +119,9 @@ def test_a_stopped_search_goes_on_with_the_same_command(
 
 def test_several_seeds_are_several_searches(here: Path) -> None:
     done("search", "tiny.toml", "--seeds", "3,4", "--out", "all", "--quiet")
-    assert [read_config(here / f"all/tiny-seed-{seed}").seed for seed in (3, 4)] == [3, 4]
+    assert [
+        stored_config(here / f"all/tiny-seed-{seed}", SEARCH_FOLDER).seed for seed in (3, 4)
+    ] == [3, 4]
 
 
 def test_a_dry_run_writes_nothing(here: Path) -> None:

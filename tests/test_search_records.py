@@ -23,20 +23,20 @@ from nas.search.records import (
     SearchRecord,
     SearchResult,
     metric_value,
-    read_config,
     read_result,
     read_search_history,
     result_from_json,
     result_to_json,
 )
 from tests.fake_searches import write_search
-from tests.tiny_searches import LAYERS, SEARCHES, SHARED, TEXT
-from training.configs import AveragingConfig
+from tests.tiny_searches import ALONE, LAYERS, SEARCHES, SHARED, TEXT
+from training.configs import AveragingConfig, OptimizerConfig, ScheduleConfig
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY
-from training.plain import from_plain, from_toml, override, to_plain, to_toml
+from training.plain import from_plain, to_plain
 from training.steps import Steps
+from training.toml_text import from_toml, override, to_toml
 
 RECORD = SearchRecord(
     run="run",
@@ -71,6 +71,38 @@ def test_equal_meanings_compare_equal() -> None:
     )
     other = dataclasses.replace(LAYERS, controller=None)
     assert config.resolved(4) == other.resolved(4)
+
+
+def test_every_number_of_steps_of_the_shared_weights_is_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also one that no search can have as yet, so that none is forgotten on the day it can."""
+    monkeypatch.setattr(SearchConfig, "_check_together", lambda self: None)
+    averaging = AveragingConfig(trigger="non-monotone", finetune=Steps(epochs=2))
+    schedule = ScheduleConfig(name="step", warmup=Steps(epochs=1), milestones=(Steps(epochs=2),))
+    shared = dataclasses.replace(
+        SHARED,
+        steps=Steps(epochs=3, iterations=1),
+        eval_every=Steps(epochs=1),
+        optimizer=OptimizerConfig(name="sgd", learning_rate=1.0),
+        schedule=schedule,
+        averaging=averaging,
+    )
+    found = dataclasses.replace(TEXT, shared=shared, phase=Steps(epochs=1)).resolved(5)
+    assert found.phase == Steps(iterations=5)
+    assert found.shared is not None
+    assert found.shared.steps == Steps(iterations=16)
+    assert found.shared.eval_every == Steps(iterations=5)
+    assert found.shared.schedule.warmup == Steps(iterations=5)
+    assert found.shared.schedule.milestones == (Steps(iterations=10),)
+    assert found.shared.averaging.finetune == Steps(iterations=10)
+
+
+def test_steps_of_networks_that_are_trained_alone_stay_as_they_are() -> None:
+    """Their batches may differ, and then an epoch has other steps."""
+    alone = dataclasses.replace(ALONE, steps=Steps(epochs=1))
+    config = dataclasses.replace(LAYERS, derive=dataclasses.replace(LAYERS.derive, alone=alone))
+    assert config.resolved(5).derive.alone == alone
 
 
 def test_one_field_can_be_set() -> None:
@@ -172,6 +204,6 @@ def test_a_history_that_is_there_but_not_listed_is_damaged(tmp_path: Path) -> No
 
 
 def test_what_is_no_search_is_refused(tmp_path: Path) -> None:
-    for read in (read_config, read_result):
+    for read in (read_search_history, read_result):
         with pytest.raises(LotteryError, match="is not a search"):
             read(tmp_path)

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.configs import SearchConfig
-from nas.search.folders import open_search
-from nas.search.records import is_search
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.search import CHECKPOINT
 from tests.tiny_searches import (
     ALONE,
@@ -31,6 +29,7 @@ from training import pace
 from training.configs import OptimizerConfig
 from training.errors import LotteryError
 from training.steps import Steps
+from training.work_folders import is_there, open_folder
 
 
 @pytest.mark.parametrize(("name", "every"), [(name, 17) for name in SEARCHES] + [("tiny-nao", 4)])
@@ -83,7 +82,7 @@ def test_the_checkpoint_of_a_rollback_counts_when_it_goes_on(
     watcher = Listener(stop_at=7)
     with pytest.raises(LotteryError, match="Stopped at step 5 of the shared weights"):
         carry_out(RANDOM, tmp_path / "b" / "run", watcher, task=Doctored({5: 1}))
-    assert is_search(tmp_path / "b" / "run")
+    assert is_there(tmp_path / "b" / "run", SEARCH_FOLDER)
     carry_out(RANDOM, tmp_path / "b" / "run", task=Doctored({5: 1}))
     assert files(tmp_path / "b" / "run") == files(tmp_path / "a" / "run")
 
@@ -92,7 +91,7 @@ def test_what_killed_writers_left_goes_when_a_search_begins_or_goes_on(tmp_path:
     left = tmp_path / f".search.json.{'0f' * 16}.tmp"
     for _ in range(2):
         left.write_bytes(b"{")
-        open_search(tmp_path, RANDOM, {"fingerprint": ""})
+        open_folder(tmp_path, SEARCH_FOLDER, RANDOM, {"fingerprint": ""})
         assert not left.exists()
 
 

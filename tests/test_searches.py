@@ -19,9 +19,9 @@ from lottery.recipes.searches import PUBLISHED_SEARCHES
 from nas.catalog.building import build
 from nas.recurrent.searched_language_model import RELEASES
 from nas.search.alone import alone_network
-from nas.search.configs import SearchConfig, network_of, space_of
+from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of, space_of
 from nas.search.controller_config import CONTROLLERS
-from nas.search.records import SEARCH, read_config, read_result
+from nas.search.records import read_result
 from nas.search.shared_training import shared_training
 from tests.fake_searches import write_search
 from tests.tiny_tasks import image_task, text_task
@@ -29,8 +29,8 @@ from training.datasets.catalog import data_options
 from training.errors import LotteryError
 from training.folders import Folder
 from training.optimizers import schedule_factor
-from training.plain import from_toml, override, to_plain, to_toml
-from training.storage import to_json
+from training.toml_text import from_toml, override, to_toml
+from training.work_folders import config_to_json, stored_config
 
 FULL = [each.name for each in PUBLISHED_SEARCHES]
 
@@ -273,7 +273,7 @@ def test_an_unknown_search_is_refused_with_the_nearest() -> None:
 @pytest.mark.parametrize("name", [each.name for each in small_recipes(PUBLISHED_SEARCHES)])
 def test_what_was_found_is_retrained_by_the_named_recipe(name: str, tmp_path: Path) -> None:
     run = write_search(tmp_path / "found", name)
-    config, records = read_config(run), read_result(run).records
+    config, records = stored_config(run, SEARCH_FOLDER), read_result(run).records
     experiment = retraining_experiment(run, 2)
     base = recipe(config.retraining)
     assert experiment.name == "found-rank-2"
@@ -288,12 +288,12 @@ def test_what_was_found_is_retrained_by_the_named_recipe(name: str, tmp_path: Pa
 
 def test_other_data_stay_those_of_the_search(tmp_path: Path) -> None:
     run = write_search(tmp_path / "found")
-    config = read_config(run)
+    config = stored_config(run, SEARCH_FOLDER)
     moved = dataclasses.replace(config, data=dataclasses.replace(config.data, name="mnist"))
-    Folder(run).write(SEARCH, to_json(to_plain(moved)))
+    Folder(run).write(SEARCH_FOLDER.file, config_to_json(moved))
     assert retraining_experiment(run).data.name == "mnist"
     unnamed = dataclasses.replace(config, retraining="")
-    Folder(run).write(SEARCH, to_json(to_plain(unnamed)))
+    Folder(run).write(SEARCH_FOLDER.file, config_to_json(unnamed))
     with pytest.raises(
         LotteryError, match="--network searched-cells --set 'network.genotype=ENAS m"
     ):

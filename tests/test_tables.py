@@ -32,14 +32,17 @@ from analysis.text_tables import (
     run_line,
 )
 from analysis.verdicts import answer_questions
+from lottery.experiments import RUN_FOLDER
 from lottery.history import HistoryRow
 from lottery.records import read_records
-from lottery.run_folder import DATA, EXPERIMENT, HISTORY, read_description
+from lottery.run_folder import HISTORY, read_description
 from tests.fake_runs import OTHER, PRUNABLE, write_run
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
+from training.lines import to_lines
 from training.metrics import PERPLEXITY
-from training.storage import to_json, to_json_lines
+from training.storage import to_json
+from training.work_folders import DATA
 
 
 def test_one_row_per_number(tmp_path: Path) -> None:
@@ -63,7 +66,7 @@ def test_a_diverged_replicate_has_no_value(tmp_path: Path) -> None:
 
 def test_a_run_without_a_finished_level_says_what_to_do(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "new")
-    folder.write(EXPERIMENT, to_json({}))
+    folder.write(RUN_FOLDER.file, to_json({}))
     with pytest.raises(LotteryError, match="no finished level yet; run its `lottery prune`"):
         read_table([tmp_path / "new"])
 
@@ -88,13 +91,11 @@ def test_histories_are_of_finished_levels(tmp_path: Path) -> None:
     before = read_histories([run])
     assert tuple(before.columns) == HISTORIES
     assert set(before["level"]) == {0, 1}
-    stopped = dataclasses.asdict(
-        HistoryRow(level=2, arm="ticket", seed=0, copy=0, step=50, metric="loss", value=1.5)
-    )
+    stopped = HistoryRow(level=2, arm="ticket", seed=0, copy=0, step=50, metric="loss", value=1.5)
     # A level may have its history and no records yet, or be in training.
-    written = Folder(run).read(HISTORY) + to_json_lines([stopped])
+    written = Folder(run).read(HISTORY) + to_lines([stopped])
     Folder(run).write(HISTORY, written)
-    Folder(run).append(HISTORY, to_json_lines([stopped]))
+    Folder(run).append(HISTORY, to_lines([stopped]))
     pd.testing.assert_frame_equal(read_histories([run]), before)
 
 
@@ -234,7 +235,7 @@ def test_a_part_of_the_data_never_passes_for_the_whole(
     facts = read_description(run)
     folder.write(DATA, to_json({**facts["data"], **kind}))
     data = {"name": "ptb", "options": options}
-    folder.write(EXPERIMENT, to_json({**facts["experiment"], "data": data}))
+    folder.write(RUN_FOLDER.file, to_json({**facts["experiment"], "data": data}))
     study = read_study([run])
     assert set(study.table["data"]) == {named}
     assert run_line(study, "a").startswith(f"lenet-300-100 on {named}; unigram perplexity")

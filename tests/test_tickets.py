@@ -15,11 +15,11 @@ from torch import Tensor
 
 from lottery.cycle import find_tickets
 from lottery.experiments import Experiment
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import Stack, read_masks, read_weights
 from lottery.pruning.criteria import CRITERIA, Criterion, Evidence
 from lottery.pruning.gradients import mean_gradients
 from lottery.pruning.masks import Mask, Tensors, kept, tensors_of
-from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run, open_run
 from lottery.session import Session, new_network
 from lottery.stacks import train_stack

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nas.search.configs import SearchConfig
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.controller_config import ControllerConfig
 from nas.search.derive_config import DeriveConfig
 from nas.search.nao_config import NaoConfig
 from nas.search.records import SearchHistoryRow, SearchRecord
-from nas.search.search import open_search, search
+from nas.search.search import search
 from nas.search.watching import SearchWatcher
 from tests.tiny_tasks import image_data, image_task, text_task
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
@@ -21,6 +21,7 @@ from training.errors import ExitCode, LotteryError
 from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.task import Batch, Task
+from training.work_folders import open_folder
 
 SGD = OptimizerConfig(
     name="sgd", learning_rate=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4, clip_norm=5.0
@@ -145,7 +146,7 @@ def carry_out(
     """Begin a search or go on with it."""
     task = task or task_of(config)
     config = config.resolved(task.steps_per_epoch)
-    folder = open_search(root, config, {"name": config.data.name, "fingerprint": ""})
+    folder = open_folder(root, SEARCH_FOLDER, config, {"name": config.data.name, "fingerprint": ""})
     return search(config, folder, task, watcher or Listener())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
@@ -22,6 +21,7 @@ from training.optimizers import (
     set_learning_rate,
     trained_parameters,
 )
+from training.plain import resolved
 from training.replicates import Replicates
 from training.state import TrainingState, all_held, copy_rows, hold
 from training.tasks.task import Task
@@ -32,9 +32,7 @@ Hook = Callable[[TrainingState], None]
 def begin(replicates: Replicates, task: Task, config: TrainingConfig, step: int) -> TrainingState:
     """The state before the first step, with a fresh optimizer and nothing averaged."""
     count, per_epoch = len(replicates), task.steps_per_epoch
-    averaging = dataclasses.replace(
-        config.averaging, finetune=config.averaging.finetune.resolved(per_epoch)
-    )
+    averaging = resolved(config.averaging, per_epoch)
     return TrainingState(
         replicates=replicates,
         optimizer=make_optimizer(config.optimizer, replicates.parameters()),

@@ -1,4 +1,4 @@
-"""Configurations to and from plain values, TOML and JSON, with every field checked; torch-free.
+"""Configurations to and from plain values, as JSON and TOML hold them, with every field checked; torch-free.
 
 A field that may be off is typed `X | None` and is None by default, so that leaving it out of a TOML file means off.
 """
@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
+import functools
 import math
-import re
-import tomllib
 import typing
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from training.errors import LotteryError, shown
 from training.steps import Steps
-from training.storage import read_file
 
 T = TypeVar("T")
 # Tables and lists within one another, more than any configuration has.
@@ -36,6 +32,30 @@ def to_plain(value: Any) -> Any:
         return {key: to_plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
+    return value
+
+
+def resolved(value: T, steps_per_epoch: int) -> T:
+    """The same configuration with every number of steps in iterations, so that equal meanings compare equal.
+
+    Args:
+        value: a configuration, or a value of one of its fields.
+        steps_per_epoch: of the data that all of its steps are counted on.
+    """
+    return cast("T", _resolved(value, steps_per_epoch))
+
+
+def _resolved(value: Any, steps_per_epoch: int) -> Any:
+    if isinstance(value, Steps):
+        return value.resolved(steps_per_epoch)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [f.name for f in dataclasses.fields(value)]
+        parts = {name: _resolved(getattr(value, name), steps_per_epoch) for name in names}
+        return dataclasses.replace(value, **parts)
+    if isinstance(value, Mapping):
+        return {key: _resolved(item, steps_per_epoch) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_resolved(item, steps_per_epoch) for item in value)
     return value
 
 
@@ -74,15 +94,15 @@ def _check_bounds(value: Any, where: str) -> None:
 def _convert(kind: Any, value: Any, where: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise LotteryError(f"{where} = {value} is not finite; give a finite number.")
+    if kind in _SCALARS:
+        return _scalar(kind, value, where)
     if kind is Steps:
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
         return _steps(_expect(value, str, where, "steps such as 2ep or 500it"), where)
     if dataclasses.is_dataclass(kind):
         return _dataclass(kind, value, where)
-    if typing.get_origin(kind) is not None:
-        return _generic(typing.get_origin(kind), typing.get_args(kind), value, where)
-    return _scalar(kind, value, where)
+    return _generic(typing.get_origin(kind), typing.get_args(kind), value, where)
 
 
 def _steps(text: str, where: str) -> Steps:
@@ -99,7 +119,7 @@ def _generic(origin: Any, arguments: tuple[Any, ...], value: Any, where: str) ->
         example = {str: '["a", "b"]', int: "[0, 1]"}.get(arguments[0], "[...]")
         items = _expect(value, (list, tuple), where, f"a list such as {example}")
         return tuple(_convert(arguments[0], v, f"{where}[{i}]") for i, v in enumerate(items))
-    if origin is dict:
+    if origin in (dict, Mapping):
         table = _expect(value, dict, where, "a table")
         return {key: _convert(arguments[1], v, f"{where}.{key}") for key, v in table.items()}
     return _union(arguments, value, where)
@@ -131,8 +151,7 @@ def _union(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
 
 def _dataclass(kind: Any, value: Any, where: str) -> Any:
     table = _expect(value, dict, where, "a table of fields")
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    hints = typing.get_type_hints(kind)
+    fields, required = _fields_of(kind)
     for key in table:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
@@ -141,24 +160,31 @@ def _dataclass(kind: Any, value: Any, where: str) -> Any:
                 f"There is no field {shown(_join(where, key))}{hint} "
                 f"Known{f' in {where}' if where else ''}: {', '.join(fields)}."
             )
-    for name, f in fields.items():
-        required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-        if required and name not in table:
+    for name in required:
+        if name not in table:
             raise LotteryError(f"The field {_join(where, name)!r} is missing; give it a value.")
-    arguments = {key: _convert(hints[key], item, _join(where, key)) for key, item in table.items()}
+    arguments = {key: _convert(fields[key], item, _join(where, key)) for key, item in table.items()}
     try:
         return kind(**arguments)
     except LotteryError as error:  # of `require`: it begins with the field's own name
         raise LotteryError(_join(where, str(error)), error.exit_code) from None
 
 
-_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-    tuple: "a list",
-}
+@functools.cache
+def _fields_of(kind: Any) -> tuple[dict[str, Any], list[str]]:
+    """The type of each field of a dataclass, and the names of those without a default.
+
+    They are kept, as thousands of rows of a table are of one kind.
+    """
+    hints = typing.get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    missing = dataclasses.MISSING
+    required = [f.name for f in fields if f.default is missing and f.default_factory is missing]
+    return {f.name: hints[f.name] for f in fields}, required
+
+
+_SCALARS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_WORDS = {**_SCALARS, tuple: "a list"}
 
 
 def _scalar(kind: Any, value: Any, where: str) -> Any:
@@ -179,128 +205,3 @@ def _expect(value: Any, kind: Any, where: str, words: str) -> Any:
 
 def _join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
-
-
-def override(config: T, *assignments: str) -> T:
-    """A configuration with some fields changed, checked once all of them are: one may need another.
-
-    Args:
-        config: the dataclass.
-        assignments: such as `training.steps=2000` or `network.size.channels=8`, in their order; a value is TOML, or
-            bare text.
-
-    Raises:
-        LotteryError: no `=`, an unknown field, or a value that does not fit.
-    """
-    plain = to_plain(config)
-    for assignment in assignments:
-        _assign(plain, assignment)
-    return from_plain(type(config), plain)
-
-
-def _assign(plain: dict[str, Any], assignment: str) -> None:
-    """Change one field of plain values, in place."""
-    path, sign, text = assignment.partition("=")
-    if not sign or not path.strip():
-        raise LotteryError(
-            f"{shown(assignment)} sets nothing; write FIELD=VALUE, such as training.steps=2000."
-        )
-    *parents, last = path.strip().split(".")
-    table = plain
-    for depth, name in enumerate(parents):
-        inner = table.get(name)
-        if not isinstance(inner, dict):
-            parent = ".".join(parents[:depth])
-            known = [key for key, item in table.items() if isinstance(item, dict)]
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {_join(parent, near[0])}?" if near else "."
-            raise LotteryError(
-                f"There is no field {shown('.'.join([*parents[:depth], name]))} with fields of its own"
-                f"{hint} Known: {', '.join(known) or 'none'}."
-            )
-        table = inner
-    table[last] = _value(path.strip(), text.strip())
-
-
-def _value(path: str, text: str) -> Any:
-    if text.lower() in ("none", "null"):
-        return None
-    try:
-        return _parsed(f"value = {text}", path)["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _parsed(text: str, source: str) -> dict[str, Any]:
-    """What TOML text says.
-
-    Raises:
-        LotteryError: it goes beyond what Python reads; `source` is named.
-        TOMLDecodeError: it is not TOML.
-    """
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise LotteryError(f"{source} is nested too deep to be read; give a plain value.") from None
-    except tomllib.TOMLDecodeError:
-        raise
-    except ValueError:  # Python reads no number of more than 4,300 digits
-        raise LotteryError(f"{source} holds a number of thousands of digits; shorten it.") from None
-
-
-def to_toml(value: Any) -> str:
-    """A configuration as TOML text that `from_toml` reads back; fields that are off are left out."""
-    lines: list[str] = []
-    _tables(to_plain(value), "", lines)
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _tables(table: Mapping[str, Any], where: str, lines: list[str]) -> None:
-    if where:
-        lines.extend(["", f"[{where}]"])
-    for key, item in table.items():
-        if item is not None and not isinstance(item, Mapping):
-            lines.append(f"{_key(key)} = {_toml_value(item)}")
-    for key, item in table.items():
-        if isinstance(item, Mapping) and item:
-            _tables(item, f"{where}.{_key(key)}" if where else _key(key), lines)
-
-
-def _toml_value(item: Any) -> str:
-    # JSON writes these values as TOML does, but for the delete character, which TOML wants escaped.
-    return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml_value(key)
-
-
-def from_toml(kind: type[T], text: str, source: str) -> T:
-    """A configuration from TOML text.
-
-    Raises:
-        LotteryError: not TOML, or `from_plain` refuses it; `source` is named.
-    """
-    try:
-        plain = _parsed(text, source)
-    except tomllib.TOMLDecodeError as error:
-        raise LotteryError(f"{source} is not valid TOML: {error}.") from None
-    try:
-        return from_plain(kind, plain)
-    except LotteryError as error:
-        raise LotteryError(f"{source}: {error}", error.exit_code) from None
-
-
-def from_toml_file(kind: type[T], path: Path) -> T:
-    """A configuration from a TOML file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        LotteryError: it can't be read, or `from_toml` refuses it.
-    """
-    try:
-        text = read_file(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LotteryError(
-            f"{path} is not UTF-8 at byte {error.start + 1:,}; save it as plain text in UTF-8."
-        ) from None
-    return from_toml(kind, text, str(path))

@@ -13,7 +13,6 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -128,10 +127,9 @@ def to_json(value: object) -> bytes:
     return (text + "\n").encode()
 
 
-def to_json_lines(values: Iterable[object]) -> bytes:
-    """The same with one line per value."""
-    lines = (json.dumps(_finite(one), sort_keys=True, allow_nan=False) for one in values)
-    return "".join(f"{line}\n" for line in lines).encode()
+def to_json_line(value: object) -> bytes:
+    """The same in one line."""
+    return (json.dumps(_finite(value), sort_keys=True, allow_nan=False) + "\n").encode()
 
 
 def _finite(value: Any) -> Any:

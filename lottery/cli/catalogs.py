@@ -35,7 +35,8 @@ def recipes(name: str | None, as_json: bool) -> None:
     from lottery.recipes.catalog import RECIPES, recipe
     from lottery.recipes.recipe import small_recipes
     from lottery.recipes.search_catalog import SEARCHES, search_recipe
-    from training.plain import to_plain, to_toml
+    from training.plain import to_plain
+    from training.toml_text import to_toml
 
     if name is None and as_json:
         print_json([{**_recipe_row(each), "what": each.summary} for each in RECIPES.values()])

@@ -112,7 +112,7 @@ def _checked(name: str, root: Path | None, assignments: Sequence[str]) -> dict[s
 def _config(name: str, assignments: Sequence[str]) -> DataConfig:
     """A data set with changed options; an option may be written as in a recipe, data.options.characters."""
     from training.configs import DataConfig
-    from training.plain import override
+    from training.toml_text import override
 
     for assignment in assignments:
         if "=" not in assignment:

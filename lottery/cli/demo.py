@@ -11,11 +11,11 @@ import click
 
 from lottery.cli.options import machine_options
 from lottery.cli.running import RUNS, commanded, machine_of
-from lottery.cli.search import carry_out_search
+from lottery.cli.search import search_and_draw
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.experiments import Experiment
-from training.plain import override
+from training.toml_text import override
 
 
 def thorough(experiment: Experiment) -> Experiment:
@@ -87,7 +87,7 @@ def _search_and_prune(
     stages = len(DEMO) + 2
     _say(options, f"1/{stages}  {DEMO_SEARCH.summary}.")
     found = root / DEMO_SEARCH.name
-    carry_out_search(DEMO_SEARCH.config, found, options)
+    search_and_draw(DEMO_SEARCH.config, found, options)
     best = override(retraining_experiment(found), *DEMO_RETRAINING)
     experiments = {"The cells that the search found": best}
     experiments |= {each.summary: each.config for each in DEMO}

@@ -21,10 +21,12 @@ from lottery.cli.runs import check_same_network
 from lottery.cli.showing import print_table, print_text_table
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
+from lottery.experiments import RUN_FOLDER
 from lottery.records import read_records
-from lottery.runs import Run, stored_experiment
+from lottery.runs import Run
 from training.errors import LotteryError, chosen
-from training.plain import override
+from training.toml_text import override
+from training.work_folders import stored_config
 
 
 @click.command()
@@ -68,7 +70,7 @@ def measure(
     measurement = chosen("measurement", name, MEASUREMENTS, "lottery measure")
     if run is None:
         raise click.UsageError(f"Name the run: lottery measure {name} RUN.")
-    experiment = stored_experiment(Run(run))
+    experiment = stored_config(run, RUN_FOLDER)
     check_same_network(experiment, options["network"], run)
     settings = override(measurement.settings(), *assignments)
     wanted = _finished(run, levels)

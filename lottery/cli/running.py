@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.experiments import Experiment, NetworkConfig
+from lottery.experiments import RUN_FOLDER, Experiment, NetworkConfig
 from lottery.machine import Machine
 from lottery.progress import Watcher
-from lottery.run_folder import is_run
-from lottery.runs import Run, stored_experiment
-from nas.search.records import is_search
+from nas.search.configs import SEARCH_FOLDER
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
-from training.plain import from_toml_file, override
+from training.stopping import StopFlag
 from training.storage import to_json
+from training.toml_text import from_toml_file, override
+from training.work_folders import is_there, stored_config
 
 if TYPE_CHECKING:
     from nas.catalog.outside_networks import Factory
@@ -46,7 +46,7 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
     from lottery.recipes.search_catalog import SEARCHES
 
     path = Path(target)
-    if is_search(path):
+    if is_there(path, SEARCH_FOLDER):
         return retraining_experiment(path, rank or 1)
     if rank is not None:
         raise LotteryError(
@@ -56,8 +56,8 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
         return recipe(target)
     if path.suffix == ".toml":
         return from_toml_file(Experiment, path)
-    if is_run(path):
-        return stored_experiment(Run(path))
+    if is_there(path, RUN_FOLDER):
+        return stored_config(path, RUN_FOLDER)
     if path.exists():
         raise LotteryError(f"{path} is neither a run nor a .toml file.")
     if target in SEARCHES:
@@ -129,11 +129,11 @@ def machine_of(options: Mapping[str, Any]) -> Machine:
 
 def default_folder(target: str, experiment: Experiment) -> Path:
     """Where a run goes unless --out says otherwise: a run stays where it is."""
-    return Path(target) if is_run(Path(target)) else RUNS / experiment.name
+    return Path(target) if is_there(Path(target), RUN_FOLDER) else RUNS / experiment.name
 
 
 @contextmanager
-def commanded(watcher: Watcher) -> Iterator[None]:
+def commanded(watcher: Watcher | SearchWatcher) -> Iterator[None]:
     """What surrounds a command that trains: freed memory is kept, and a signal asks the watcher to stop."""
     from training.device import keep_freed_memory
 
@@ -145,32 +145,14 @@ def commanded(watcher: Watcher) -> Iterator[None]:
         watcher.end()
 
 
-def check_folder(root: Path, what: str) -> None:
-    """Refuse a folder that is taken: by a run or a search, where the other is to go, or around it.
-
-    Args:
-        root: where it is to go.
-        what: "run" or "search".
-
-    Raises:
-        LotteryError: it can't go there.
-    """
-    for folder in (root, *root.absolute().parents):
-        kinds = {"run": is_run(folder), "search": is_search(folder)}
-        found = [kind for kind, is_there in kinds.items() if is_there]
-        if found and (folder != root or found != [what]):
-            where = "is" if folder == root else f"would be inside {folder}, which is"
-            raise LotteryError(f"{root} {where} a {found[0]}; choose another --out for the {what}.")
-
-
 @contextmanager
-def stopping(watcher: Watcher | SearchWatcher) -> Iterator[None]:
+def stopping(flag: StopFlag) -> Iterator[None]:
     """While inside, the first signal asks for a checkpoint and an end; a second Ctrl-C aborts."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if watcher.stop_requested() and number == signal.SIGINT:
+        if flag.stop_requested() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        watcher.request_stop()
+        flag.request_stop()
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:

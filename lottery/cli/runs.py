@@ -19,7 +19,6 @@ from lottery.cli.options import (
 )
 from lottery.cli.running import (
     changed,
-    check_folder,
     commanded,
     default_folder,
     factory_of,
@@ -30,9 +29,9 @@ from lottery.cli.running import (
 from lottery.cli.showing import print_levels, print_plan
 from lottery.cli.watching import watcher_for
 from lottery.controls import CONTROLS
-from lottery.experiments import Experiment
-from lottery.runs import Run, stored_experiment
+from lottery.experiments import RUN_FOLDER, Experiment
 from training.errors import LotteryError
+from training.work_folders import stored_config
 
 _WIDTH = max(map(len, CONTROLS))
 _ARMS = "\n".join(f"  {name:{_WIDTH}}  {one.summary}" for name, one in CONTROLS.items())
@@ -67,7 +66,6 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
         return
     from lottery.sessions import carry_out
 
-    check_folder(root, "run")
     watcher = watcher_for(options["quiet"])
     with commanded(watcher):
         records = carry_out(experiment, root, machine, watcher, factory)
@@ -131,7 +129,7 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     from analysis.tables import read_study
     from lottery.sessions import carry_out_control
 
-    experiment = stored_experiment(Run(run))
+    experiment = stored_config(run, RUN_FOLDER)
     check_same_network(experiment, options["network"], run)
     watcher = watcher_for(options["quiet"])
     factory = factory_of(options["network"], experiment)

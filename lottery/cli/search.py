@@ -17,14 +17,15 @@ from lottery.cli.options import (
     quiet,
     search_options,
 )
-from lottery.cli.running import check_folder, print_json, stopping
+from lottery.cli.running import commanded, machine_of, print_json
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
 from lottery.recipes.random_search import random_rivals
-from nas.search.configs import SearchConfig
-from nas.search.records import ARCHITECTURES, SearchRecord, is_search, read_config
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
+from nas.search.records import SearchRecord
 from training.errors import LotteryError
-from training.plain import from_toml_file, override
+from training.toml_text import from_toml_file, override
+from training.work_folders import is_there, stored_config
 
 SEARCH_RUNS = Path("results/searches")
 
@@ -64,7 +65,7 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
     for config in configs:
         roots.append(_folder(target, config, options["out"], len(configs)))
         if not options["dry_run"]:
-            found += carry_out_search(config, roots[-1], options)
+            found += search_and_draw(config, roots[-1], options)
     if options["dry_run"]:
         print_search_plans(configs, as_json)
     elif as_json:
@@ -88,8 +89,8 @@ def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
             )
     if path.suffix == ".toml":
         return from_toml_file(SearchConfig, path)
-    if is_search(path):
-        return read_config(path)
+    if is_there(path, SEARCH_FOLDER):
+        return stored_config(path, SEARCH_FOLDER)
     if path.exists():
         raise LotteryError(f"{path} is neither a search nor a .toml file.")
     return search_recipe(target)
@@ -116,15 +117,16 @@ def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) 
     """Where a search goes: a run stays where it is, several go into one folder."""
     if out is None:
         run = Path(target)
-        if not is_search(run):
+        if not is_there(run, SEARCH_FOLDER):
             return SEARCH_RUNS / config.name
-        return run if read_config(run).name == config.name else run.resolve().parent / config.name
+        same = stored_config(run, SEARCH_FOLDER).name == config.name
+        return run if same else run.resolve().parent / config.name
     return out if searches == 1 else out / config.name
 
 
 def _rivals(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchConfig]:
     """Random search at the same budget."""
-    from nas.search.search import load_tasks
+    from nas.search.alone import load_tasks
     from training.device import choose_device
 
     device = choose_device(options["device"])
@@ -132,40 +134,17 @@ def _rivals(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[Search
     return random_rivals(config, *(task.steps_per_epoch for task in tasks))
 
 
-def carry_out_search(
+def search_and_draw(
     config: SearchConfig, root: Path, options: Mapping[str, Any]
 ) -> list[SearchRecord]:
     """Search in a folder, from the beginning or from where it stopped, and draw the best architectures."""
     from lottery.cli.search_showing import draw_best
-    from nas.search.search import load_tasks, open_search
-    from nas.search.search import search as run_search
-    from training.device import choose_device, environment, keep_freed_memory
-    from training.environments import note_environment
+    from lottery.searches import carry_out_search
     from training.folders import locked
-    from training.matrix_libraries import choose_library, multiplying, slow_bf16
 
-    check_folder(root, "search")
-    keep_freed_memory()
-    device = choose_device(options["device"])
-    task, alone_task = load_tasks(config, options["data_root"], device)
-    resolved = config.resolved(task.steps_per_epoch)
     watcher = search_watcher(options["quiet"])
-    products = multiplying(choose_library(options["products"], device))
-    try:
-        with products, stopping(watcher), locked(root):
-            facts = task.data.description()
-            for text in facts["notices"]:
-                watcher.notice(text)
-            folder = open_search(root, resolved, facts)
-            precision = config.shared.precision if config.shared else "fp32"
-            if notice := slow_bf16(precision, device):
-                watcher.notice(notice)
-            if not folder.holds(ARCHITECTURES):
-                notice = note_environment(folder, environment(device, precision))
-                if notice:
-                    watcher.notice(notice)
-            records = run_search(resolved, folder, task, watcher, alone_task)
+    with commanded(watcher):
+        records = carry_out_search(config, root, machine_of(options), watcher)
+        with locked(root):
             draw_best(root, records)
-    finally:
-        watcher.end()
     return records

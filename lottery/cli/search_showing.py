@@ -12,9 +12,10 @@ from lottery.cli.showing import print_table, print_text_table, say_answer, to_pl
 from lottery.cli.terminal import say
 from lottery.recipes.random_search import architectures_alone
 from nas.catalog.catalog import entry
-from nas.search.configs import SearchConfig, network_of
-from nas.search.records import DRAWING, SearchRecord, is_search
+from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of
+from nas.search.records import DRAWING, SearchRecord
 from training.errors import LotteryError, chosen, visible
+from training.work_folders import is_there
 
 SHOWN = 10
 DRAWN = 3
@@ -140,7 +141,7 @@ def of_searches(runs: Sequence[Path]) -> bool:
     Raises:
         LotteryError: there are some of either.
     """
-    are = [is_search(run) for run in runs]
+    are = [is_there(run, SEARCH_FOLDER) for run in runs]
     if any(are) and not all(are):
         raise LotteryError(
             f"{runs[are.index(True)]} is a search and {runs[are.index(False)]} is not; name runs or searches."

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lottery.identity import ReplicateId
 from lottery.levels import read_weights
 from lottery.pruning.masks import Tensors
 from lottery.readings import Reading, read_readings, write_readings
-from lottery.records import Record, ReplicateId, read_records
+from lottery.records import Record, read_records
 from lottery.session import Session
 from training.errors import LotteryError
 

@@ -12,8 +12,8 @@ from lottery.recipes.recipe import Recipe
 from lottery.recipes.small_changes import small_name
 from nas.catalog.catalog import entry
 from nas.catalog.sizes import SizeValue
-from training.plain import override
 from training.steps import Steps
+from training.toml_text import override
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 from lottery.experiments import Experiment, FoundBy, NetworkConfig
 from lottery.recipes.catalog import recipe
 from nas.catalog.catalog import entry
-from nas.search.configs import SearchConfig, network_of
-from nas.search.records import SearchRecord, read_config, read_result
+from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of
+from nas.search.records import SearchRecord, read_result
 from training.errors import LotteryError
+from training.work_folders import stored_config
 
 
 def retraining_experiment(run: Path, rank: int = 1) -> Experiment:
@@ -26,7 +27,7 @@ def retraining_experiment(run: Path, rank: int = 1) -> Experiment:
     Raises:
         LotteryError: the search is not finished or damaged, there is no such rank, or it names no recipe.
     """
-    config = read_config(run)
+    config = stored_config(run, SEARCH_FOLDER)
     found = _at_rank(run, rank)
     if not config.retraining:
         raise LotteryError(

@@ -17,12 +17,13 @@ from nas.search.configs import SearchConfig, encoding_of, network_of, space_of
 from nas.search.spaces import Choices
 from nas.search.watching import SearchWatcher
 from training.batching import default_batching
-from training.errors import ExitCode, LotteryError, chosen
+from training.errors import chosen
 from training.folders import Folder
 from training.loop import begin, train
 from training.noise import generator
 from training.replicates import Replicates
 from training.state import TrainingState
+from training.stopping import stopped
 from training.storage import parse_json, to_json
 from training.tasks.catalog import load_task
 from training.tasks.task import Task
@@ -131,9 +132,9 @@ class KeptScores:
         self.task = task
         self.folder = folder
         self.watcher = watcher
-        self._held: dict[str, list[float]] = {}
+        self._scores: dict[str, list[float]] = {}
         if folder.holds(SCORES):
-            self._held = parse_json(folder.read(SCORES), folder.path(SCORES))
+            self._scores = parse_json(folder.read(SCORES), folder.path(SCORES))
 
     def __call__(self, architectures: Sequence[Choices], first: int) -> list[tuple[float, ...]]:
         """See `Alone`.
@@ -144,21 +145,14 @@ class KeptScores:
         scores: list[tuple[float, ...]] = []
         for choices in architectures:
             key = f"{first}: {' '.join(map(str, choices))}"
-            if key not in self._held:
-                trained = train_alone(self.config, choices, self.task, first, self._stop)
-                self._held[key] = list(trained)
-                self.folder.write(SCORES, to_json(self._held))
-            scores.append(tuple(self._held[key]))
+            if key not in self._scores:
+                trained = train_alone(self.config, choices, self.task, first, self._stop_if_asked)
+                self._scores[key] = list(trained)
+                self.folder.write(SCORES, to_json(self._scores))
+            scores.append(tuple(self._scores[key]))
             self.watcher.alone(len(scores), len(architectures))
         return scores
 
-    def _stop(self) -> None:
+    def _stop_if_asked(self) -> None:
         if self.watcher.stop_requested():
-            raise stopped(self.folder, "while networks are trained alone")
-
-
-def stopped(folder: Folder, where: str) -> LotteryError:
-    """The error of a search that was asked to stop."""
-    return LotteryError(
-        f"Stopped {where}; the same command goes on from there ({folder.root}).", ExitCode.RESUMABLE
-    )
+            raise stopped("while networks are trained alone", self.folder.root)

@@ -20,7 +20,9 @@ from nas.search.spaces import (
 )
 from training.configs import DataConfig, TrainingConfig
 from training.errors import LotteryError, require
+from training.plain import resolved
 from training.steps import Steps
+from training.work_folders import FolderKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +160,16 @@ class SearchConfig:
         Raises:
             LotteryError: there are too few phases for NAO to score its pool as often as it has to.
         """
-        resolved = self._resolved(steps_per_epoch)
-        if self.method == "nao" and resolved.shared is not None:
-            phases = -(-resolved.shared.steps.iterations // resolved.phase.iterations)
+        found = dataclasses.replace(
+            self,
+            shared=resolved(self.shared, steps_per_epoch),
+            reward_batch=self.reward_batch or (self.shared.batch_size if self.shared else None),
+            phase=resolved(self.phase, steps_per_epoch),
+            controller=self.controller_in_use,
+            nao=self.nao_in_use,
+        )
+        if self.method == "nao" and found.shared is not None:
+            phases = -(-found.shared.steps.iterations // found.phase.iterations)
             needed = self.nao_in_use.every * self.nao_in_use.scorings
             if phases < needed:
                 raise LotteryError(
@@ -168,35 +177,17 @@ class SearchConfig:
                     f"which are {needed}; shared.steps = {self.shared and self.shared.steps} are {phases} phases of "
                     f"{self.phase}. Train longer, or lower phase, nao.every or nao.rounds."
                 )
-        return resolved
-
-    def _resolved(self, steps_per_epoch: int) -> SearchConfig:
-        return dataclasses.replace(
-            self,
-            shared=None if self.shared is None else _resolved(self.shared, steps_per_epoch),
-            reward_batch=self.reward_batch or (self.shared.batch_size if self.shared else None),
-            phase=self.phase.resolved(steps_per_epoch),
-            controller=self.controller_in_use,
-            nao=self.nao_in_use,
-        )
+        return found
 
 
-def _resolved(training: TrainingConfig, steps_per_epoch: int) -> TrainingConfig:
-    def resolve(steps: Steps) -> Steps:
-        return steps.resolved(steps_per_epoch)
-
-    schedule = training.schedule
-    return dataclasses.replace(
-        training,
-        steps=resolve(training.steps),
-        eval_every=resolve(training.eval_every),
-        schedule=dataclasses.replace(
-            schedule,
-            warmup=resolve(schedule.warmup),
-            restart=resolve(schedule.restart),
-            milestones=tuple(map(resolve, schedule.milestones)),
-        ),
-    )
+# A folder in which a search goes on.
+SEARCH_FOLDER = FolderKind(
+    name="search",
+    subject="search",
+    config=SearchConfig,
+    command="lottery search",
+    mendable=("source",),
+)
 
 
 def space_of(config: SearchConfig) -> Space:

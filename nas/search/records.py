@@ -7,23 +7,22 @@ checkpoint and the scores of networks that were trained alone, and at the end `a
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nas.search.configs import SearchConfig
+from nas.search.configs import SEARCH_FOLDER
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
+from training.lines import read_lines
 from training.metrics import Metric
-from training.plain import from_plain, to_plain
-from training.storage import damaged, parse_json, to_json, to_json_lines
+from training.plain import to_plain
+from training.storage import damaged, parse_json, to_json
+from training.work_folders import require_there, stored_config, stored_data
 
 SCHEMA = 1
-SEARCH = "search.json"
-DATA = "data.json"
 HISTORY = "history.jsonl"
 ARCHITECTURES = "architectures.json"
 # Of the architecture of a rank, as SVG, PNG or PDF.
@@ -158,38 +157,13 @@ def _record(fields: Mapping[str, Any]) -> SearchRecord:
     return record
 
 
-def history_to_lines(rows: Iterable[SearchHistoryRow]) -> bytes:
-    """Lines of a `history.jsonl`."""
-    return to_json_lines(map(asdict, rows))
-
-
-def is_search(path: Path) -> bool:
-    """Whether a folder is that of a search."""
-    return (path / SEARCH).is_file()
-
-
-def read_config(run: Path) -> SearchConfig:
-    """The configuration that a search was begun with.
-
-    Raises:
-        LotteryError: not a search, or the file is damaged.
-    """
-    _require_search(run)
-    plain = parse_json(Folder(run).read(SEARCH), run / SEARCH)
-    plain.pop("format", None)
-    try:
-        return from_plain(SearchConfig, plain)
-    except LotteryError as error:
-        raise LotteryError(f"{run / SEARCH}: {error}", error.exit_code) from None
-
-
 def read_result(run: Path) -> SearchResult:
     """What a finished search found; its records bear the name that its folder has now.
 
     Raises:
         LotteryError: not a search, not finished, or a file is damaged.
     """
-    _require_search(run)
+    require_there(run, SEARCH_FOLDER)
     folder = Folder(run)
     if ARCHITECTURES not in folder.names():
         raise LotteryError(
@@ -201,21 +175,14 @@ def read_result(run: Path) -> SearchResult:
     return dataclasses.replace(result, records=records)
 
 
-def read_data_facts(run: Path) -> dict[str, Any]:
-    """Name, fingerprint and counts of a search's data, as plain JSON values."""
-    _require_search(run)
-    facts: dict[str, Any] = parse_json(Folder(run).read(DATA), run / DATA)
-    return facts
-
-
 def read_search_facts(run: Path) -> dict[str, Any]:
     """What a search says of itself: `{"search": ..., "data": ...}` as plain JSON values."""
-    return {"search": to_plain(read_config(run)), "data": read_data_facts(run)}
+    return {"search": to_plain(stored_config(run, SEARCH_FOLDER)), "data": stored_data(run)}
 
 
 def read_drawing(run: Path) -> str:
     """The drawing of a search's best architecture as SVG; "" where it was not drawn."""
-    _require_search(run)
+    require_there(run, SEARCH_FOLDER)
     folder, name = Folder(run), DRAWING.format(rank=1, format="svg")
     return folder.read(name).decode(errors="replace") if folder.holds(name) else ""
 
@@ -226,21 +193,5 @@ def read_search_history(run: Path) -> list[SearchHistoryRow]:
     Raises:
         LotteryError: not a search, or the history is damaged or not the one that was written.
     """
-    _require_search(run)
-    path, folder = run / HISTORY, Folder(run)
-    if not path.is_file():
-        return []
-    rows: list[SearchHistoryRow] = []
-    for line in folder.read(HISTORY).splitlines():
-        try:
-            rows.append(SearchHistoryRow(**json.loads(line)))
-        except (RecursionError, TypeError, ValueError):
-            raise damaged(path, f"line {len(rows) + 1} can't be read") from None
-    return rows
-
-
-def _require_search(run: Path) -> None:
-    if not is_search(run):
-        raise LotteryError(
-            f"{run} is not a search: it has no {SEARCH}; name a folder that `lottery search` made."
-        )
+    require_there(run, SEARCH_FOLDER)
+    return read_lines(Folder(run), HISTORY, SearchHistoryRow)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import mean
 
-from nas.search.alone import KeptScores, genotype_text, load_tasks, stopped
+from nas.search.alone import KeptScores, genotype_text
 from nas.search.configs import SearchConfig
 from nas.search.deriving import Ending, derived
 from nas.search.evaluate import SharedScorer
-from nas.search.folders import open_search
 from nas.search.records import (
     ARCHITECTURES,
     HISTORY,
     SearchHistoryRow,
     SearchRecord,
     SearchResult,
-    history_to_lines,
     read_result,
     result_to_json,
 )
@@ -26,10 +24,10 @@ from nas.search.state import SearchState, phases_of, place_of, strategy_of
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
 from training.folders import Folder
+from training.lines import to_lines
 from training.pace import Pace
+from training.stopping import stopped
 from training.tasks.task import Task
-
-__all__ = ["load_tasks", "open_search", "search"]
 
 # What a rollback goes back to, and what a stopped search goes on from if it is further.
 PHASE = "phase.safetensors"
@@ -47,10 +45,10 @@ def search(
 
     Args:
         config: with its steps resolved for `task`.
-        folder: opened for it by `open_search`, and locked.
+        folder: opened for it by `training.work_folders.open_folder`, and locked.
         task: of the shared weights, or where there are none of the stand-alone networks.
         watcher: is told how it goes, and may ask to stop.
-        alone_task: of the stand-alone networks, where their batches differ, see `load_tasks`.
+        alone_task: of the stand-alone networks, where their batches differ, see `nas.search.alone.load_tasks`.
 
     Returns:
         What `architectures.json` holds.
@@ -136,7 +134,7 @@ class _Search:
                 # What isn't sound is never written: the same command finds it again, and rolls back.
                 if training.is_sound():
                     self._save(CHECKPOINT)
-                raise stopped(self.folder, f"at step {training.step} of the shared weights")
+                raise stopped(f"at step {training.step} of the shared weights", self.folder.root)
             elif self.pace.is_due() and training.is_sound():
                 self._save(CHECKPOINT)
 
@@ -193,7 +191,7 @@ class _Search:
         """Stop, between two scores, if that was asked for; the last checkpoint stands."""
         if self.watcher.stop_requested():
             phase = min(self.state.epoch + 1, self.phases)
-            raise stopped(self.folder, f"in phase {phase} of {self.phases}")
+            raise stopped(f"in phase {phase} of {self.phases}", self.folder.root)
 
     def _tell(self, row: SearchHistoryRow) -> None:
         self.state.history.append(row)
@@ -215,7 +213,7 @@ class _Search:
         )
 
     def _write_history(self) -> None:
-        self.folder.write(HISTORY, history_to_lines(self.state.history))
+        self.folder.write(HISTORY, to_lines(self.state.history))
 
     def _save(self, name: str) -> None:
         with self.pace.saving():

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.search.records import SearchHistoryRow, SearchRecord
+from training.stopping import StopFlag
 
 
-class SearchWatcher:
-    """Is told how a search goes. This one keeps quiet; the command line has one that draws.
-
-    It also carries the wish to stop, which a signal sets.
-    """
-
-    _stop = False
+class SearchWatcher(StopFlag):
+    """Is told how a search goes. This one keeps quiet; the command line has one that draws."""
 
     def begin(self, run: str, steps: int, phases: int, done: int) -> None:
         """A search begins, or goes on, with that many steps of shared weights and phases of the strategy in all.
@@ -47,11 +43,3 @@ class SearchWatcher:
 
     def end(self) -> None:
         """Nothing more will be told."""
-
-    def request_stop(self) -> None:
-        """Ask the search to write a checkpoint and stop as soon as it can."""
-        self._stop = True
-
-    def stop_requested(self) -> bool:
-        """Whether that was asked for."""
-        return self._stop

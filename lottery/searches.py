@@ -1,0 +1,57 @@
+"""Carrying out a search, from Python as from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lottery.experiments import RUN_FOLDER
+from lottery.machine import DEFAULT_MACHINE, Machine
+from nas.search.alone import load_tasks
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
+from nas.search.records import ARCHITECTURES, SearchRecord
+from nas.search.search import search
+from nas.search.watching import SearchWatcher
+from training.device import choose_device, environment
+from training.environments import note_environment
+from training.folders import locked
+from training.matrix_libraries import choose_library, multiplying, slow_bf16
+from training.work_folders import open_folder, require_apart
+
+
+def carry_out_search(
+    config: SearchConfig,
+    root: Path,
+    machine: Machine = DEFAULT_MACHINE,
+    watcher: SearchWatcher | None = None,
+) -> list[SearchRecord]:
+    """Search in a folder, from the beginning or from where it stopped.
+
+    Args:
+        config: what is searched, and how.
+        root: the search's folder.
+        machine: where and how; of it device, products and data folder count.
+        watcher: is told how it goes, and may ask to stop.
+
+    Returns:
+        What was found, as the search's folder has it.
+
+    Raises:
+        LotteryError: the search can't be carried out, the folder holds another one, or it was stopped.
+    """
+    require_apart(root, SEARCH_FOLDER, (RUN_FOLDER, SEARCH_FOLDER))
+    watcher = watcher or SearchWatcher()
+    device = choose_device(machine.device)
+    task, alone_task = load_tasks(config, machine.data_root, device)
+    resolved, data = config.resolved(task.steps_per_epoch), task.data.description()
+    precision = config.shared.precision if config.shared else "fp32"
+    with multiplying(choose_library(machine.products, device)), locked(root):
+        for text in data["notices"]:
+            watcher.notice(text)
+        folder = open_folder(root, SEARCH_FOLDER, resolved, data)
+        if notice := slow_bf16(precision, device):
+            watcher.notice(notice)
+        if not folder.holds(ARCHITECTURES) and (
+            notice := note_environment(folder, environment(device, precision))
+        ):
+            watcher.notice(notice)
+        return search(resolved, folder, task, watcher, alone_task)
