@@ -76,14 +76,16 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_a_criterion_looks_at_what_it_says_that_it_needs(name: str) -> None:
     """What else there is may be missing, and what it needs may not."""
     found, whole = CRITERIA[name], evidence()
-    given = {"start": whole.start, "final": whole.final}
-    for need in ("start", "final"):
-        without = dataclasses.replace(whole, **{**given, need: {}})
+    without = {
+        "start": dataclasses.replace(whole, start={}),
+        "final": dataclasses.replace(whole, final={}),
+    }
+    for need, rest in without.items():
         if need in found.needs:
             with pytest.raises(KeyError):
-                found.scores(without)
+                found.scores(rest)
         else:
-            found.scores(without)
+            found.scores(rest)
     assert "gradients" not in found.needs
 
 

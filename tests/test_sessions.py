@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-import lottery.session
 from lottery.cycle import find_tickets
 from lottery.experiments import Experiment
 from lottery.machine import Machine
@@ -20,6 +19,7 @@ from lottery.progress import Watcher
 from lottery.records import Record, read_records
 from lottery.run_folder import is_run
 from lottery.sessions import carry_out, carry_out_control, opened, prepared
+from nas.catalog.building import build
 from tests.tiny_runs import PRUNABLE, TINY, StopAfter, files
 from tests.tiny_runs import carry_out as in_this_process
 from tests.tiny_runs import session as tiny_session
@@ -155,13 +155,12 @@ def test_an_open_session_locks_its_run(tmp_path: Path) -> None:
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the networks that are built."""
     names: list[str] = []
-    build = lottery.session.build
 
     def counted(name: str, *how: Any) -> nn.Module:
         names.append(name)
         return build(name, *how)
 
-    monkeypatch.setattr(lottery.session, "build", counted)
+    monkeypatch.setattr("lottery.session.build", counted)
     return names
 
 
