@@ -12,7 +12,7 @@ from lottery.pruning.criteria import CRITERIA, Evidence
 from lottery.pruning.masks import Tensors
 from tests.tiny_runs import TINY
 from training.errors import LotteryError
-from training.toml_text import override
+from training.plain import override
 
 
 def no_gradients(weights: object, batches: int) -> Tensors:
@@ -76,16 +76,16 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_a_criterion_looks_at_what_it_says_that_it_needs(name: str) -> None:
     """What else there is may be missing, and what it needs may not."""
     found, whole = CRITERIA[name], evidence()
-    parts = {
+    without = {
         "start": dataclasses.replace(whole, start={}),
         "final": dataclasses.replace(whole, final={}),
     }
-    for need, without in parts.items():
+    for need, rest in without.items():
         if need in found.needs:
             with pytest.raises(KeyError):
-                found.scores(without)
+                found.scores(rest)
         else:
-            found.scores(without)
+            found.scores(rest)
     assert "gradients" not in found.needs
 
 

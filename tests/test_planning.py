@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from torch import nn
 
-import lottery.session
-from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks
 from lottery.planning import plan
 from lottery.pruning.config import PruningConfig
+from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
-from nas.catalog import building
+from nas.catalog.building import build
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, rewinding_to, session
 from training.errors import ExitCode, LotteryError
 
@@ -72,13 +71,12 @@ def test_a_plan_can_be_stopped() -> None:
 def test_thousands_of_seeds_are_planned_as_fast_as_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Networks are built for one seed, and no more are timed than tell how long one takes."""
     built: list[str] = []
-    build = building.build
 
     def counted(name: str, *how: Any) -> nn.Module:
         built.append(name)
         return build(name, *how)
 
-    monkeypatch.setattr(lottery.session, "build", counted)
+    monkeypatch.setattr("lottery.session.build", counted)
     many = dataclasses.replace(TINY, seeds=tuple(range(3000)))
     planned = plan(session(many))
     assert [level.replicates for level in planned.levels] == [3000, 9000, 9000]
