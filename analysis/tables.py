@@ -139,8 +139,8 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
 def _with_data_in_words(records: Sequence[Record], facts: dict[str, Any]) -> list[Record]:
     """Records whose data set is named as a part where the experiment cuts it short."""
     options = facts["experiment"].get("data", {}).get("options", {})
-    # Text is counted in tokens, and its validation split can be cut too.
-    text = "tokens" in facts["data"]
+    # Text, which alone is cut into words or characters, is counted in tokens; its validation split can be cut too.
+    text = "cut into" in facts["data"]
     unit, limits = (
         ("tokens", ("train", "validation", "test")) if text else ("images", ("train", "test"))
     )

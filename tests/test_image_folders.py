@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.bad_data import check_bad_data
 from training.configs import DataConfig
-from training.datasets import images, raw_images
+from training.datasets import image_splits, raw_images
 from training.datasets.catalog import load_data
 from training.datasets.image_folders import folder_paths, read_folder
 from training.datasets.images import ImageData
@@ -282,7 +282,7 @@ def test_more_than_fits_into_memory_is_refused_before_it_is_read(
         read_folder(tmp_path, SIDE)
     check_bad_data(caught.value, str(tmp_path))
     monkeypatch.setattr(raw_images, "physical_memory", lambda: 288)
-    monkeypatch.setattr(images, "physical_memory", lambda: 1151)
+    monkeypatch.setattr(image_splits, "physical_memory", lambda: 1151)
     with pytest.raises(LotteryError, match="folder takes 1,152 bytes in memory") as caught:
         load_data(DataConfig(name="folder", options={"side": 4}), tmp_path)
     check_bad_data(caught.value, "data.options.train=N")
