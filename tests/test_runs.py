@@ -149,8 +149,8 @@ def test_what_was_appended_counts_once_its_level_is_finished(tmp_path: Path) -> 
     assert read_history(run.root) == written
     begin_history(run)
     assert (run.root / HISTORY).read_text() == (
-        '{"arm": "ticket", "level": 0, "metric": "loss", "seed": 0, "step": 6, "value": 1.25}\n'
-        '{"arm": "ticket", "level": 0, "metric": "loss", "seed": 0, "step": 12, "value": null}\n'
+        '{"arm": "ticket", "copy": 0, "level": 0, "metric": "loss", "seed": 0, "step": 6, "value": 1.25}\n'
+        '{"arm": "ticket", "copy": 0, "level": 0, "metric": "loss", "seed": 0, "step": 12, "value": null}\n'
     )
     for _ in range(2):  # A level that was stopped before its records is finished again.
         finish_history(run, second)
