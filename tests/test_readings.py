@@ -173,9 +173,11 @@ def test_commands_and_pages_show_readings_where_there_are_any(tmp_path: Path) ->
     assert "eigenvalue" in done("show", run)
     assert "eigenvalue" in render_report([run], "Readings")
     assert "eading" not in done("show", without) + render_report([without], "None")
-    assert "Nothing that has a value was measured" in refused(
-        *("plot", "readings-vs-density", without, "--out", tmp_path / "figures")
-    )
+    words = ("plot", "readings-vs-density", "--out", tmp_path / "figures")
+    assert "Nothing that has a value was measured" in refused(*words, without)
+    assert {Path(line).name for line in done(*words, run).splitlines()} == {
+        *("readings-vs-density.svg", "readings-vs-density.csv")
+    }
 
 
 def test_the_figure_has_a_panel_per_metric_and_a_line_per_arm(tmp_path: Path) -> None:
