@@ -80,13 +80,14 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names = {path: visible(name) for path, name in short_names(paths).items()}
+    facts = {name: visible_facts(read_search_facts(path)) for path, name in names.items()}
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(
         architectures=_architectures(results),
         history=_history(histories),
         steps=_steps(histories),
-        facts={name: visible_facts(read_search_facts(path)) for path, name in names.items()},
+        facts=facts,
     )
 
 

@@ -125,7 +125,7 @@ def _load(runs: Sequence[Path]) -> list[_Run]:
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names, found = short_names(paths), []
     for path in paths:
-        records, facts = read_records(path), visible_facts(read_description(path))
+        facts, records = visible_facts(read_description(path)), read_records(path)
         if not records:
             raise LotteryError(
                 f"{path} has no finished level yet; run its `lottery prune` command again "

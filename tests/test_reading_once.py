@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,11 @@ from analysis.tables import read_study
 from tests.commands import done
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
-from training.folders import MANIFEST
+from tests.refusals import refusal
+from training.errors import ExitCode
+from training.folders import MANIFEST, Folder
 from training.metrics import PERPLEXITY
+from training.storage import to_json
 
 
 def counting(monkeypatch: pytest.MonkeyPatch, root: Path) -> Counter[str]:
@@ -47,6 +52,27 @@ def test_a_study_reads_each_file_of_a_run_once(
     assert read_study([run]).facts["a"]["experiment"]["name"] == "demo"
     assert counts["experiment.json"] == counts["data.json"] == counts["metrics.jsonl"] == 1
     assert max(counts.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("write", "read", "name"),
+    [(write_run, read_study, "experiment.json"), (write_search, read_searches, "search.json")],
+)
+def test_a_folder_of_another_version_is_refused_before_anything_else_in_it_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path], Path],
+    read: Callable[[list[Path]], object],
+    name: str,
+) -> None:
+    path = write(tmp_path / "old")
+    older = {k: v for k, v in json.loads((path / name).read_bytes()).items() if k != "format"}
+    Folder(path).write(name, to_json(older))
+    counts = counting(monkeypatch, path)
+    error = refusal(read, [path])
+    assert f"{name} has no format number, and this version reads format 2; use the" in str(error)
+    assert error.exit_code is ExitCode.BAD_DATA
+    assert counts == {name: 1}
 
 
 def test_show_reads_each_file_of_a_run_once(

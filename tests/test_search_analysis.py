@@ -25,7 +25,7 @@ from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.metrics import ACCURACY, PERPLEXITY, Metric
 from training.storage import to_json
-from training.work_folders import config_to_json, stored_config
+from training.work_folders import FORMAT, config_to_json, stored_config
 
 NAO = "nao-ws-cell-search-small"
 
@@ -265,7 +265,7 @@ def retrained(
     found = {"run": "s", "method": method, "seed": 0, "rank": 1}
     network = {"name": "searched-cells", "found": found}
     experiment = {"name": "demo", "levels": 0, "training": {"steps": 9}, "network": network}
-    Folder(path).write("experiment.json", to_json(experiment))
+    Folder(path).write("experiment.json", to_json({"format": FORMAT, **experiment}))
     return path
 
 

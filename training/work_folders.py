@@ -90,12 +90,15 @@ def is_there(root: Path, kind: FolderKind[Any]) -> bool:
 
 
 def require_there(root: Path, kind: FolderKind[Any]) -> None:
-    """Refuse a folder of another kind or version.
+    """Refuse a folder of another kind. Its version stands in its configuration, which whoever reads it reads first.
 
     Raises:
-        LotteryError: it is one, or its configuration is damaged.
+        LotteryError: it is one.
     """
-    stored_plain(root, kind)
+    if not is_there(root, kind):
+        raise LotteryError(
+            f"{root} is not a {kind.name}: it has no {kind.file}; name a folder that `{kind.command}` made."
+        )
 
 
 def require_apart(root: Path, kind: FolderKind[Any], kinds: Collection[FolderKind[Any]]) -> None:
@@ -137,10 +140,7 @@ def stored_plain(root: Path, kind: FolderKind[Any]) -> dict[str, Any]:
     Raises:
         LotteryError: the folder is of another kind or version, or the file is damaged.
     """
-    if not is_there(root, kind):
-        raise LotteryError(
-            f"{root} is not a {kind.name}: it has no {kind.file}; name a folder that `{kind.command}` made."
-        )
+    require_there(root, kind)
     path = root / kind.file
     plain = parse_json(Folder(root).read(kind.file), path)
     if not isinstance(plain, dict):
