@@ -12,7 +12,7 @@ from training.differentiation import differentiator
 from training.replicates import Replicates
 from training.tasks.task import Task
 
-# Replicates that are timed, steps before (the first two are recorded), and steps of which the fastest counts.
+# Replicates that are timed, steps before (the first two are captured), and steps of which the fastest counts.
 TIMED, WARM, STEPS = 4, 3, 3
 # Seconds of one replicate's step from which on timing takes too long, and stacking has nothing more to give.
 SLOW = 0.25

@@ -65,7 +65,7 @@ class LanguageModelling(Task):
         self.sequence = sequence
         self.evaluation_columns = evaluation_columns
         self.besides = besides
-        # Of eight lengths recorded, and others beside them, steps took 1.4 times as long.
+        # Of eight lengths captured, and others beside them, steps took 1.4 times as long.
         self.few_shapes = not besides.varied_windows
         self.device = data.train.device
         self.steps_per_epoch = (
