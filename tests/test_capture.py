@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.out_dtype import out_dtype
 
+from training.capturable import value_obstacle
 from training.capture import Observed, capture
 from training.replay import REPLAY, Replayed
 
@@ -60,17 +61,16 @@ SQUARE = torch.eye(2)
 OBSTACLES: dict[str, tuple[Callable[..., Any], Sequence[Any], str]] = {
     "of another library": (halved, [SQUARE], "tests.halved.default is none of torch's own"),
     "of higher order": (typed, [SQUARE], "out_dtype is none of torch's own"),
-    "memory": (copy.deepcopy, [SQUARE], "there is a UntypedStorage"),
-    "a sparse tensor": (lambda x: x.to_sparse().sum(), [SQUARE], "aten._to_sparse.default gives"),
-    "a sparse argument": (double, [SQUARE.to_sparse_csr()], "there is a torch.sparse_csr"),
+    "memory": (copy.deepcopy, [SQUARE], "gives a tensor another shape in place"),
+    "a sparse tensor": (lambda x: x.to_sparse() @ x, [SQUARE], "in the layout torch.sparse_coo"),
     "a kind of tensor": (double, [SQUARE.as_subclass(Plain)], "there is a Plain"),
     "a number": (lambda x: x * x.sum().item(), [SQUARE], "aten._local_scalar_dense.default gives"),
-    "exchanged memory": (lambda x: torch.from_dlpack(x) + 1, [SQUARE], "__dlpack__"),
+    "exchanged memory": (lambda x: x * (x.__dlpack__() is not None), [SQUARE], "__dlpack__"),
     "one tensor twice": (torch.add, [SQUARE, SQUARE], "two arguments are one tensor"),
     "a generator": (
         lambda x: x + torch.rand(2, generator=torch.Generator().manual_seed(0)),
         [SQUARE],
-        "there is a Generator",
+        "draws from a generator",
     ),
 }
 
@@ -89,6 +89,13 @@ def test_what_is_not_known_is_an_obstacle_and_called(name: str) -> None:
     for _ in range(4):
         assert torch.equal(watched(*inputs).to_dense(), function(*inputs).to_dense())
     assert len(calls) == 4
+
+
+def test_only_known_kinds_of_values_can_be_replayed() -> None:
+    known = (None, True, 1, 1.0, 1j, "a", torch.float32, torch.device("cpu"), torch.strided)
+    assert not any(map(value_obstacle, (*known, torch.channels_last, SQUARE, nn.Parameter(SQUARE))))
+    unknown = (object(), torch.Generator(), SQUARE.untyped_storage(), torch.add, b"a")
+    assert all(map(value_obstacle, unknown))
 
 
 def test_another_structure_of_what_is_returned_is_another_capture() -> None:

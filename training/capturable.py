@@ -41,17 +41,18 @@ def operation_obstacle(target: object, args: Sequence[Any], kwargs: Mapping[str,
         by_mask = any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in args[1])
         return f"{target} gives as many elements as a mask keeps" if by_mask else ""
     found = _escape(target)
-    return "" if found == _DRAWS and _drops_nothing(target, args, kwargs) else found
+    return "" if found.endswith(_DRAWS) and _drops_nothing(target, args, kwargs) else found
 
 
 def value_obstacle(value: object) -> str:
     """Why an argument can not be replayed; empty if it can."""
     if type(value) in _LITERALS:
         return ""
+    if not isinstance(value, Tensor) or type(value) not in _TENSORS:
+        return f"there is a {type(value).__name__}"
     # oneDNN orders packed matrices in a layout of its own.
-    if type(value) in _TENSORS and (value.layout is torch.strided or value.is_mkldnn):
-        return ""
-    return f"there is a {value.layout if isinstance(value, Tensor) else type(value).__name__}"
+    is_known = value.layout is torch.strided or value.is_mkldnn
+    return "" if is_known else f"there is a tensor in the layout {value.layout}"
 
 
 @functools.cache
@@ -59,11 +60,12 @@ def _escape(target: object) -> str:
     """Why an operation can not be replayed, whatever its arguments; empty if that does not follow from what it is."""
     if not isinstance(target, OpOverload) or target.namespace not in _NAMESPACES:
         return f"{target} is none of torch's own operations"
-    return next((what for tag, what in _ESCAPES.items() if tag in target.tags), "")
+    found = [what for tag, what in _ESCAPES.items() if tag in target.tags]
+    return f"{target} {found[0]}" if found else ""
 
 
 def _drops_nothing(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-    """Whether it is attention without dropout, which is its default: it draws nothing."""
+    """Whether it is attention without dropout, which is its default."""
     names = [argument.name for argument in target._schema.arguments]
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     return "dropout_p" in names and given.get("dropout_p", 0.0) == 0.0

@@ -124,13 +124,11 @@ class _Log:
         self.constants[slot] = tensor
         return slot
 
-    def write(
-        self, target: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], result: Any
-    ) -> None:
+    def write(self, target: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
         """Write an operation down, and what came of it."""
+        self.obstruct(operation_obstacle(target, args, kwargs))
         before = self._read(args), {key: self._read(value) for key, value in kwargs.items()}
         self.operations.append(Operation(target, *before, self._made(result)))
-        self.obstruct(operation_obstacle(target, args, kwargs))
 
     def _read(self, value: Any) -> Any:
         """An argument with slots for its tensors."""
