@@ -54,7 +54,8 @@ def halved(x: Tensor) -> Tensor:
 
 def typed(x: Tensor) -> Tensor:
     """An operation that takes another one."""
-    return out_dtype(torch.ops.aten.mm.default, torch.int32, x.char(), x.char())
+    product: Tensor = out_dtype(torch.ops.aten.mm.default, torch.int32, x.char(), x.char())
+    return product
 
 
 SQUARE = torch.eye(2)

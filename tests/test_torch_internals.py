@@ -109,7 +109,7 @@ class Seen(TorchDispatchMode):
     """Notes every operation and its arguments."""
 
     def __init__(self) -> None:
-        super().__init__()
+        TorchDispatchMode.__init__(self)
         self.calls: list[tuple[Any, Any]] = []
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,6 @@ class Capture:
         outputs: what is returned, flattened.
         structure: of what is returned.
         constants: tensors that stood elsewhere, such as weights.
-        slots: their number.
         obstacle: the first reason for which this does not hold all that was done, such as a value or a shape that came
             out of a tensor, on which the function may have acted; empty if it does.
     """
@@ -68,7 +68,6 @@ class Capture:
     outputs: list[Slot | None]
     structure: TreeSpec
     constants: Mapping[Slot, Tensor]
-    slots: int
     obstacle: str
 
     def is_like(self, other: Capture) -> bool:
@@ -92,7 +91,7 @@ class _Log:
         self.operations: list[Operation] = []
         self.constants: dict[Slot, Tensor] = {}
         self.obstacle = ""
-        self.count = 0
+        self._numbers = itertools.count()
         # By the ids of tensors; what lives no more may have left its id to another one.
         self._slots: dict[int, tuple[TensorWeakRef, Slot]] = {}
         self.inputs = [self.new(tensor) for tensor in inputs]
@@ -105,8 +104,7 @@ class _Log:
 
     def new(self, tensor: Tensor) -> Slot:
         """A slot for a tensor."""
-        slot = Slot(self.count)
-        self.count += 1
+        slot = Slot(next(self._numbers))
         self.obstruct(value_obstacle(tensor))
         self.alias(tensor, slot)
         return slot
@@ -167,16 +165,15 @@ def capture(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[Any, C
     """
     log = _Log(tree_leaves(inputs))
     with _Reading(log), _Capturing(log):
-        outputs = function(*inputs)
-    leaves, structure = tree_flatten(outputs)
-    returned = [leaf if leaf is None else log.of(leaf) for leaf in leaves]
-    return outputs, Capture(
+        result = function(*inputs)
+    leaves, structure = tree_flatten(result)
+    outputs = [leaf if leaf is None else log.of(leaf) for leaf in leaves]
+    return result, Capture(
         operations=log.operations,
         inputs=log.inputs,
-        outputs=returned,
+        outputs=outputs,
         structure=structure,
         constants=log.constants,
-        slots=log.count,
         obstacle=log.obstacle,
     )
 
