@@ -8,7 +8,7 @@ from contextlib import suppress
 
 Step = Callable[[], object]
 Hook = Callable[[object], None]
-# Turns before the timed ones: a training records its first two steps.
+# Turns before the timed ones: a training captures its first two steps.
 WARM = 3
 
 
@@ -22,7 +22,7 @@ def in_turns(
     """The seconds of a training's steps, and of each of the others, which are taken between them.
 
     All stay in one thread and one call of the training's loop: a second thread's workers slow down the first one's, and
-    a loop that is entered anew for each step only ever records.
+    a loop that is entered anew for each step only ever captures.
 
     Args:
         training: begins to train; takes the hook that is called after every step.

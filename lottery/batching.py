@@ -21,7 +21,7 @@ from training.tasks.task import Task
 # Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
 COPIES_IN_MEMORY = 6
 SHARE_OF_MEMORY = 0.25
-# Replicates that are timed, steps before (the first two are recorded), and steps of which the fastest counts.
+# Replicates that are timed, steps before (the first two are captured), and steps of which the fastest counts.
 TIMED, WARM, STEPS = 4, 3, 3
 # Seconds of one replicate's step from which on timing takes too long, and stacking has nothing more to give.
 SLOW = 0.25

@@ -75,6 +75,11 @@ class _Tracer(TorchDispatchMode):
                 origin = _Origin(from_input=False, shares={name: 1.0})
                 self._stored[_memory(parameter)].append((places, origin))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: nothing is compiled here, and skipping means loading the compiler, which takes seconds."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,

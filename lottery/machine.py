@@ -24,6 +24,7 @@ class Machine:
         batching: stacked or looped; None for the measured best.
         replicates_at_once: trained in one stack; None for as many as fit.
         store_weights: whose trained weights stay on disk; None for all, unless that is much.
+        replay: whether steps are replayed without the program that chose their operations, see `training.replay`.
     """
 
     device: str = "auto"
@@ -32,6 +33,7 @@ class Machine:
     batching: Batching | None = None
     replicates_at_once: int | None = None
     store_weights: StoreWeights | None = None
+    replay: bool = True
 
 
 DEFAULT_MACHINE = Machine()

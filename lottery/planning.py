@@ -114,7 +114,7 @@ def _seconds_per_replicate_step(session: Session, count: int) -> float:
         "failed while it was timed",
         "mend it; nothing was begun or written",
     ):
-        train(state, task, experiment.training, TIMED_STEPS + 2, {}, note)
+        train(state, task, experiment.training, TIMED_STEPS + 2, {}, note, replay=session.replay)
     *steps, last = [later - earlier for earlier, later in pairwise(moments)]
     # The loop looks at the validation split after the last step.
     seen = max(0.0, last - min(steps))

@@ -18,6 +18,7 @@ from nas.catalog.outside_networks import Factory
 from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
 from training.noise import generator
+from training.replay import REPLAY, ReplayPolicy
 from training.replicates import copied
 from training.tasks.task import Task
 
@@ -36,6 +37,7 @@ class Session:
         at_once: how many replicates are trained in one stack; None for as many as fit.
         store_weights: whether every level's trained weights stay on disk, or the newest one's; None for all, unless
             that is much.
+        replay: when steps are replayed.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
     """
@@ -46,6 +48,7 @@ class Session:
     batching: Batching | None = None
     at_once: int | None = None
     store_weights: StoreWeights | None = None
+    replay: ReplayPolicy = REPLAY
     watcher: Watcher = field(default_factory=Watcher)
     factory: Factory | None = None
 

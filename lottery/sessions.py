@@ -30,6 +30,7 @@ from training.environments import note_environment
 from training.errors import ExitCode, LotteryError
 from training.folders import locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
+from training.replay import NO_REPLAY, REPLAY
 from training.tasks.catalog import load_task
 from training.work_folders import is_there, require_apart
 
@@ -131,6 +132,7 @@ def prepared(
         batching=machine.batching,
         at_once=machine.replicates_at_once,
         store_weights=machine.store_weights,
+        replay=REPLAY if machine.replay else NO_REPLAY,
         watcher=watcher,
         factory=factory,
     )

@@ -63,7 +63,7 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
     after_step = _AfterStep(stack, chunk, state)
     schedule = schedule_step(experiment.rewinding, files.number, last)
     with _code_of(stack):
-        train(state, task, experiment.training, last, masks, after_step, schedule)
+        train(state, task, experiment.training, last, masks, after_step, schedule, session.replay)
     session.watcher.steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         after_step.save(state)

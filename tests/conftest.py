@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import settings
 
-import training.playing
 from tests.tiny_tasks import image_task as tiny_image_task
 from tests.tiny_tasks import text_task as tiny_text_task
 from training.tasks.image_classification import ImageClassification
@@ -39,9 +38,3 @@ def image_task() -> ImageClassification:
 def text_task() -> LanguageModelling:
     """A language model of a tiny text, 5 steps per epoch."""
     return tiny_text_task()
-
-
-@pytest.fixture
-def recorded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shortest training is recorded and played too."""
-    monkeypatch.setattr(training.playing, "FEWEST_CALLS", 0)

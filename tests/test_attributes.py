@@ -1,4 +1,4 @@
-"""What a network holds besides parameters and buffers: found wherever it stands, and seen by the recorded step."""
+"""What a network holds besides parameters and buffers: found wherever it stands, and seen by the replayed step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.counting_networks import BESIDE, COUNTS, Counting
 from tests.tiny_tasks import IMAGES, config, image_task, trained
 from training.attributes import attributes
 from training.noise import generator
-from training.playing import Recorded
+from training.replay import NO_REPLAY, REPLAY, Replayed, ReplayPolicy
 from training.replicates import Replicates
 
 
@@ -125,33 +125,30 @@ def test_objects_that_hold_each_other() -> None:
 
 
 @pytest.mark.parametrize(("made", "step", "path"), COUNTS[:13])
-def test_a_branch_that_switches_on_later_is_taken_by_the_recorded_step(
+def test_a_branch_that_switches_on_later_is_taken_by_the_replayed_step(
     made: Callable[[], Any],
     step: Callable[[Any], int],
     path: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two steps are alike, and at the sixth call another branch is taken: played, it would never be."""
+    """Two steps are alike, and at the sixth call another branch is taken: replayed, it would never be."""
 
-    def weights() -> Tensor:
+    def weights(policy: ReplayPolicy = REPLAY) -> Tensor:
         Counting.everywhere[0] = counting_networks.in_this_file = 0
         network = Counting(made(), step, late=5, classes=3)
         nn.init.constant_(network.last.weight, 0.01)
         nn.init.zeros_(network.last.bias)
         replicates = Replicates([network], [0], "looped")
         # One look, at the end.
-        trained(replicates, image_task(), config(12, 12))
+        trained(replicates, image_task(), config(12, 12), replay=policy)
         return replicates.weights()["last.weight"].detach().clone()
 
     seen = weights()
-    monkeypatch.setattr(
-        training.differentiation, "Recorded", lambda function, state, calls: function
-    )
-    assert torch.equal(seen, weights())
+    assert torch.equal(seen, weights(NO_REPLAY))
     monkeypatch.setattr(
         training.differentiation,
-        "Recorded",
-        lambda function, state, calls: Recorded(function, int, calls),
+        "Replayed",
+        lambda function, state, *others: Replayed(function, int, *others),
     )
-    # Where no count is looked at, the branch is missed; what reads a tensor is never played.
+    # Where no count is looked at, the branch is missed; what reads a tensor is never replayed.
     assert torch.equal(seen, weights()) == isinstance(made(), Tensor)

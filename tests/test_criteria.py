@@ -12,7 +12,7 @@ from lottery.pruning.criteria import CRITERIA, Evidence
 from lottery.pruning.masks import Tensors
 from tests.tiny_runs import TINY
 from training.errors import LotteryError
-from training.plain import override
+from training.toml_text import override
 
 
 def no_gradients(weights: object, batches: int) -> Tensors:

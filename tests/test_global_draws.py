@@ -16,8 +16,8 @@ from nas.catalog.outside_networks import Factory
 from tests.own_runs import OWN, OWN_TEXT, carried_out, in_pieces, own_session, refusal, results
 from tests.tiny_runs import text
 from tests.tiny_tasks import config, image_task, trained
+from training.capture import capture
 from training.noise import generator, torch_seeded
-from training.recording import record
 from training.replicates import Replicates
 from training.specs import Spec, TextSpec
 
@@ -113,7 +113,7 @@ def dropped(steps: int, seeds: tuple[int, ...], accumulation: int = 1) -> list[T
 
 def test_each_step_part_and_seed_has_its_own_draws() -> None:
     seen = dropped(steps=4, seeds=(0, 1), accumulation=2)
-    # Every part of every step is drawn for both replicates, by a call: nothing is played.
+    # Every part of every step is drawn for both replicates, by a call: nothing is replayed.
     assert len(seen) == 4 * 2 * 2
     assert len({tuple(kept.tolist()) for kept in seen}) == len(seen)
     for seed in (0, 1):
@@ -155,27 +155,27 @@ def test_the_generator_is_set_and_restored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "is_whole"),
+    ("function", "draws"),
     [
-        (lambda x: x + torch.rand(2), False),
-        (lambda x: F.dropout(x, 0.5), False),
-        (lambda x: x * torch.empty(2).bernoulli_(0.5), False),
-        (lambda x: x + torch.rand(2, generator=torch.Generator().manual_seed(1)), False),
-        (lambda x: x + 1, True),
-        (lambda x: F.dropout(x, 0.5, training=False), True),
+        (lambda x: x + torch.rand(2), True),
+        (lambda x: F.dropout(x, 0.5), True),
+        (lambda x: x * torch.empty(2).bernoulli_(0.5), True),
+        (lambda x: x + torch.rand(2, generator=torch.Generator().manual_seed(1)), True),
+        (lambda x: x + 1, False),
+        (lambda x: F.dropout(x, 0.5, training=False), False),
     ],
 )
-def test_what_draws_is_never_played(function: Callable[[Tensor], Tensor], is_whole: bool) -> None:
-    assert record(function, [torch.ones(2)])[1].is_whole is is_whole
+def test_what_draws_is_never_replayed(function: Callable[[Tensor], Tensor], draws: bool) -> None:
+    assert bool(capture(function, [torch.ones(2)])[1].obstacle) is draws
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_attention_is_played_where_it_drops_nothing(dropout: float) -> None:
+def test_attention_is_replayed_where_it_drops_nothing(dropout: float) -> None:
     def attend(x: Tensor) -> Tensor:
         return F.scaled_dot_product_attention(x, x, x, dropout_p=dropout)
 
     x = torch.randn(2, 2, 16, 8, requires_grad=True)
-    assert record(attend, [x])[1].is_whole is (dropout == 0.0)
+    assert bool(capture(attend, [x])[1].obstacle) is (dropout > 0.0)
 
 
 def test_a_stack_can_not_set_a_generator_for_each() -> None:

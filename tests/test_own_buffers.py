@@ -139,11 +139,11 @@ class Centred(Classifier):
 
 
 @pytest.mark.parametrize("batching", ["looped", "stacked"])
-def test_steps_that_are_played_see_a_buffer_that_evaluation_writes(
+def test_steps_that_are_replayed_see_a_buffer_that_evaluation_writes(
     batching: Batching, tmp_path: Path
 ) -> None:
     at_once = carried_out(Centred, tmp_path / "one" / "own", batching=batching)
-    # What goes on is recorded anew.
+    # What goes on is captured anew.
     parts = in_pieces(Centred, tmp_path / "other" / "own", every=7, batching=batching)
     assert results(parts) == results(at_once)
 

@@ -38,7 +38,7 @@ def test_only_large_matrices_in_fp32_are_packed() -> None:
 def test_a_loop_with_packed_matrices_trains_as_one_without(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clipping, masks, dropout, recorded steps and two replicates at once."""
+    """Clipping, masks, dropout, replayed steps and two replicates at once."""
     monkeypatch.setattr(recurrent_cells, "is_fused", lambda x: False)
 
     def ends() -> dict[str, Tensor]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from torch import nn
 
+from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks
 from lottery.planning import plan
 from lottery.pruning.config import PruningConfig
-from lottery.records import TICKET, ReplicateId
 from lottery.runs import Run
 from nas.catalog.building import build
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, rewinding_to, session

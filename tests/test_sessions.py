@@ -13,11 +13,10 @@ import torch
 from torch import nn
 
 from lottery.cycle import find_tickets
-from lottery.experiments import Experiment
+from lottery.experiments import RUN_FOLDER, Experiment
 from lottery.machine import Machine
 from lottery.progress import Watcher
 from lottery.records import Record, read_records
-from lottery.run_folder import is_run
 from lottery.sessions import carry_out, carry_out_control, opened, prepared
 from nas.catalog.building import build
 from tests.tiny_runs import PRUNABLE, TINY, StopAfter, files
@@ -25,6 +24,7 @@ from tests.tiny_runs import carry_out as in_this_process
 from tests.tiny_runs import session as tiny_session
 from training.errors import ExitCode, LotteryError
 from training.steps import Steps
+from training.work_folders import is_there
 
 HERE = Machine(device="cpu", products="mkl")
 SHORT = dataclasses.replace(TINY, levels=1, arms=("reinitialised",))
@@ -142,7 +142,7 @@ def test_a_stop_before_anything_was_begun_leaves_no_folder(tmp_path: Path) -> No
 def test_an_open_session_locks_its_run(tmp_path: Path) -> None:
     root = tmp_path / "tiny"
     with opened(SHORT, root, HERE):
-        assert is_run(root)
+        assert is_there(root, RUN_FOLDER)
         with pytest.raises(LotteryError, match="^Another process"):
             carry_out(SHORT, root, HERE)
     assert len(carry_out(SHORT, root, HERE)) == 6

@@ -14,6 +14,7 @@ from training.datasets.images import ImageData, LabelledImages
 from training.datasets.text import TextData, text_data
 from training.loop import Hook, begin, train
 from training.noise import Dropout, generator
+from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.specs import ImageSpec
 from training.state import TrainingState
@@ -149,8 +150,9 @@ def trained(
     how: TrainingConfig,
     masks: Mapping[str, Tensor] | None = None,
     hook: Hook = no_hook,
+    replay: ReplayPolicy = REPLAY,
 ) -> TrainingState:
     """Train from the first step to the last."""
     state = begin(replicates, task, how, 0)
-    train(state, task, how, how.steps.iterations, masks or {}, hook)
+    train(state, task, how, how.steps.iterations, masks or {}, hook, replay=replay)
     return state

@@ -1,4 +1,4 @@
-"""From a batch to losses and gradients: the part of a step that repeats, recorded once and then played."""
+"""From a batch to losses and gradients: the part of a step that repeats, captured at first and then replayed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.batching import has_torch_recurrence
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
 from training.optimizers import own_memory
-from training.playing import Recorded
+from training.replay import REPLAY, Replayed, ReplayPolicy
 from training.replicates import Replicates
 from training.tasks.parts import cut, join
 from training.tasks.task import Batch, Carry, Task
@@ -24,7 +24,11 @@ Differentiate = Callable[[Carry, Batch, int, float], tuple[Tensor, Carry]]
 
 
 def differentiator(
-    replicates: Replicates, task: Task, config: TrainingConfig, steps: int
+    replicates: Replicates,
+    task: Task,
+    config: TrainingConfig,
+    steps: int,
+    replay: ReplayPolicy = REPLAY,
 ) -> Differentiate:
     """The function that leaves a batch's gradients, the mean over its parts, where the optimizer finds them.
 
@@ -36,13 +40,14 @@ def differentiator(
         task: that they are trained on.
         config: how.
         steps: that are to come.
+        replay: when steps are replayed; no number follows from it.
     """
     trained = [parameter for parameter in replicates.parameters() if parameter.requires_grad]
     of_part = _of_part(replicates, trained, task, config)
-    # Torch's own recurrent modules choose slower kernels while they are recorded.
+    # Torch's own recurrent modules choose slower kernels while they are captured.
     if task.few_shapes and not has_torch_recurrence(replicates):
         calls = steps * config.accumulation
-        of_part = Recorded(of_part, lambda: _plain_state(replicates), calls)
+        of_part = Replayed(of_part, lambda: _plain_state(replicates), calls, replay)
 
     def differentiate(
         carry: Carry, batch: Batch, step: int, progress: float
@@ -54,7 +59,7 @@ def differentiator(
         parts = cut(carry, batch, task.example_dimension, config.accumulation)
         for draw, (before, part) in enumerate(parts, step * config.accumulation):
             replicates.advance(draw, progress)
-            # Around what is played too, which calls nothing that would enter it.
+            # Around what is replayed too, which calls nothing that would enter it.
             with backward_precision(config.precision):
                 loss, after, gradients = of_part(before, part)
             if total:
@@ -112,7 +117,7 @@ def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
 
 
 def _plain_state(replicates: Replicates) -> object:
-    """What networks may follow from besides tensors, such as a count of their calls; tensors are in a recording."""
+    """What networks may follow from besides tensors, such as a count of their calls; tensors are in a capture."""
     held = attributes(replicates.networks)
     texts = {path: leaf for path, leaf in held.items() if not isinstance(leaf, Tensor)}
     return texts, replicates.assigned

@@ -22,6 +22,7 @@ from training.optimizers import (
     trained_parameters,
 )
 from training.plain import resolved
+from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.state import TrainingState, all_held, copy_rows, hold
 from training.tasks.task import Task
@@ -54,6 +55,7 @@ def train(
     masks: Mapping[str, Tensor],
     hook: Hook,
     schedule_step: Callable[[int], int] = lambda step: step,
+    replay: ReplayPolicy = REPLAY,
 ) -> None:
     """Train every replicate from `state.step` to `last_step`, or until none learns; pruned weights stay exactly 0.
 
@@ -68,6 +70,7 @@ def train(
         masks: bool `[R, ...]` by parameter name, for the prunable parameters.
         hook: called after every step.
         schedule_step: the step at which the learning rate is read, where that is not the step itself.
+        replay: when steps are replayed; no number follows from it.
     """
     replicates = state.replicates
     batch = task.batches(replicates.noise_seeds)
@@ -76,7 +79,7 @@ def train(
     every = config.eval_every.count(per_epoch)
     masked = gradient_masks(replicates, masks)
     replicates.train()
-    differentiate = differentiator(replicates, task, config, last_step - state.step)
+    differentiate = differentiator(replicates, task, config, last_step - state.step, replay)
     trained = trained_parameters(replicates)
     while state.step < last_step and not all_held(state):
         place = schedule_step(state.step)

@@ -188,7 +188,7 @@ class Replicates(nn.Module):
         """Put a buffer that was assigned anew in the place of the one before.
 
         While it trains not in place: the backward pass may need the values before. In evaluation mode in place, as
-        steps that are played know the buffer by where it lies.
+        steps that are replayed know the buffer by where it lies.
         """
         before, new = self.stacked.get(name), rows[0]
         buffers = {n: slots[0].buffer for n, slots in self._buffer_slots.items()}

@@ -49,8 +49,8 @@ def in_rows(rows: Sequence[Tensor], aligned: bool) -> Tensor:
 def row_of(value: Any, r: int) -> Any:
     """One replicate's part of tensors that lead with R, aligned in memory as that of a replicate alone.
 
-    Whether it is copied for that follows from shapes and strides, which a recorded step has in common with those that
-    are played, and neither from addresses nor from which part of a batch this is.
+    Whether it is copied for that follows from shapes and strides, which a captured step has in common with those that
+    are replayed, and neither from addresses nor from which part of a batch this is.
     """
     if isinstance(value, tuple):
         return tuple(row_of(item, r) for item in value)

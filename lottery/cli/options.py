@@ -89,6 +89,11 @@ machine_options = _together(
         metavar="N",
         help="How many replicates are trained together; the default is as many as fit.",
     ),
+    click.option(
+        "--replay/--no-replay",
+        default=True,
+        help="Whether steps repeat the operations of the first ones without your network's code; no number differs.",
+    ),
     quiet,
 )
 

@@ -2,7 +2,7 @@
 
 oneDNN orders the recurrent matrix in memory once for all time steps, and nothing is decided between them. Measured on
 two cores of an AMD EPYC with AVX2, a layer of 35 time steps and 20 columns, forward and back: the loop over time steps,
-stacked and played, took so many times as long, least of 12 in turns.
+stacked and replayed, took so many times as long, least of 12 in turns.
 
 | replicates | H = 32 | H = 64 | H = 100 | H = 200 | H = 300 |
 |---|---|---|---|---|---|

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from nas.recurrent.packed_products import can_be_packed, packed, packed_product
+from nas.recurrent.packed_products import packed_if_large, packed_product
 
 State = tuple[Tensor, ...]
 Saved = tuple[Tensor, ...]
@@ -72,66 +72,62 @@ class _Products:
 
     Attributes:
         matrices: in the precision of the products.
+        packed: those of them that are packed for these products, see `packed_products`, or None each.
         precision: of what is returned.
         keep: whether what is read is kept for the matrices' gradients.
         read: by matrix and time step, `[..., B, H]`.
     """
 
     matrices: Sequence[Tensor]
+    packed: Sequence[Tensor | None]
     precision: torch.dtype
     keep: bool
     read: list[list[Tensor]] = field(init=False)
 
     def __post_init__(self) -> None:
         self.read = [[] for _ in self.matrices]
-        self._packed: dict[int, Tensor] = {}
 
     def forward(self, index: int, x: Tensor, added: Tensor | None = None) -> Tensor:
-        matrix = self.matrices[index]
-        # Not in a forward pass alone, whose products are counted by their matrices.
-        if self.keep and can_be_packed(matrix):
-            return self._forward_packed(index, x, added)
+        matrix, packed = self.matrices[index], self.packed[index]
         x = x.to(matrix.dtype)
         if self.keep:
             self.read[index].append(x)
+        if packed is not None:
+            return packed_product(x, packed, added)
         if added is None:
             product = x @ matrix.mT
         else:
             product = (torch.addmm if x.dim() == 2 else torch.baddbmm)(added, x, matrix.mT)
         return product.to(self.precision)
 
-    def _forward_packed(self, index: int, x: Tensor, added: Tensor | None) -> Tensor:
-        if index not in self._packed:
-            self._packed[index] = packed(self.matrices[index], len(x))
-        self.read[index].append(x)
-        return packed_product(x, self._packed[index], added)
-
 
 class _ProductsBack:
-    """The derivatives of products, from the last time step to the first."""
+    """The derivatives of products, from the last time step to the first.
 
-    def __init__(self, products: _Products) -> None:
+    Args:
+        products: on the way forward.
+        rows: B, of every gradient.
+    """
+
+    def __init__(self, products: _Products, rows: int) -> None:
         self._products = products
+        self._packed = packed_if_large([matrix.mT for matrix in products.matrices], rows)
         self._grads: list[list[Tensor]] = [[] for _ in products.matrices]
-        self._packed: dict[int, Tensor] = {}
 
     def backward(self, index: int, grad: Tensor) -> Tensor:
-        matrix = self._products.matrices[index]
-        if can_be_packed(matrix):
-            if index not in self._packed:
-                self._packed[index] = packed(matrix.mT, len(grad))
-            self._grads[index].append(grad)
-            return packed_product(grad, self._packed[index])
+        matrix, packed = self._products.matrices[index], self._packed[index]
         grad = grad.to(matrix.dtype)
         self._grads[index].append(grad)
+        if packed is not None:
+            return packed_product(grad, packed)
         return (grad @ matrix).to(self._products.precision)
 
-    def products(self, index: int) -> Tensor:
+    def product_gradients(self, index: int) -> Tensor:
         """The gradient of every product with a matrix, `[..., T, B, G]`."""
         return torch.stack(self._grads[index][::-1], _TIME)
 
-    def matrix(self, index: int, products: Tensor) -> Tensor:
-        """The gradient of a matrix `[..., G, H]`, from what `products` returned."""
+    def matrix_gradient(self, index: int, products: Tensor) -> Tensor:
+        """The gradient of a matrix `[..., G, H]`, from what `product_gradients` returned."""
         read = torch.stack(self._products.read[index], _TIME)
         return products.flatten(-3, -2).mT @ read.flatten(-3, -2)
 
@@ -153,7 +149,12 @@ class _Unroll(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         matrices, state = tensors[: counts[0]], tensors[counts[0] : sum(counts)]
         tape.constants = tensors[sum(counts) :]
-        tape.products = _Products(matrices=matrices, precision=state[0].dtype, keep=True)
+        tape.products = _Products(
+            matrices=matrices,
+            packed=packed_if_large(matrices, state[0].shape[-2]),
+            precision=state[0].dtype,
+            keep=True,
+        )
         outputs, state, tape.saved = _walk(cell, projected, tape.products, state, tape.constants)
         return outputs, *state
 
@@ -166,14 +167,15 @@ class _Unroll(torch.autograd.Function):
         cell, tape = ctx.cell, ctx.tape
         if torch.is_grad_enabled():
             raise RuntimeError("a recurrent core has a first derivative only")
-        back = _ProductsBack(tape.products)
         outputs, *state = grads
+        back = _ProductsBack(tape.products, state[0].shape[-2])
         for at_t, saved in zip(outputs.unbind(_TIME)[::-1], tape.saved[::-1], strict=True):
             state[0] = state[0] + at_t
             state = [*cell.step_back(tuple(state), saved, tape.constants, back.backward)]
-        projected = back.products(0)
-        matrices = [back.matrix(0, projected)]
-        matrices += [back.matrix(k, back.products(k)) for k in range(1, len(tape.products.read))]
+        projected = back.product_gradients(0)
+        matrices = [back.matrix_gradient(0, projected)]
+        for k in range(1, len(tape.products.read)):
+            matrices.append(back.matrix_gradient(k, back.product_gradients(k)))
         return None, None, None, projected, *matrices, *state, *[None] * len(tape.constants)
 
     @staticmethod
@@ -214,7 +216,10 @@ def walk(
     constants: State = (),
 ) -> tuple[Tensor, State, list[Saved]]:
     """What `unroll` returns, without a derivative, and what the cell saved at each time step."""
-    products = _Products(matrices=matrices, precision=state[0].dtype, keep=False)
+    # Nothing is packed: products are counted by their matrices here.
+    products = _Products(
+        matrices=matrices, packed=[None] * len(matrices), precision=state[0].dtype, keep=False
+    )
     return _walk(cell, projected, products, state, constants)
 
 

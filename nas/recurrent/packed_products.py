@@ -11,6 +11,8 @@ Packing takes 5 ms for the first, and 35 ms for its transpose.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -35,6 +37,11 @@ def packed(matrix: Tensor, rows: int) -> Tensor:
     """A matrix `[G, H]` in the order that suits products with `rows` rows."""
     result: Tensor = _onednn._reorder_linear_weight(matrix, rows)
     return result
+
+
+def packed_if_large(matrices: Sequence[Tensor], rows: int) -> list[Tensor | None]:
+    """Each matrix packed, for products with `rows` rows, or None where that gains nothing."""
+    return [packed(matrix, rows) if can_be_packed(matrix) else None for matrix in matrices]
 
 
 def packed_product(x: Tensor, matrix: Tensor, added: Tensor | None = None) -> Tensor:

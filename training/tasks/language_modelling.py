@@ -69,7 +69,7 @@ class LanguageModelling(Task):
         self.sequence = sequence
         self.evaluation_columns = evaluation_columns
         self.settings = settings
-        # Of eight lengths recorded, and others beside them, steps took 1.4 times as long.
+        # Of eight lengths captured, and others beside them, steps took 1.4 times as long.
         self.few_shapes = not settings.varied_windows
         self.device = data.train.device
         self.steps_per_epoch = (

@@ -65,7 +65,7 @@ class Task(abc.ABC):
         batch_size: B.
         steps_per_epoch: whole batches in the training split.
         example_dimension: of one network's batch: 0 for `[B, ...]`, 1 for `[T, B]`. What is carried leads with B.
-        few_shapes: whether batches have one or a few shapes, so that it pays to record a step of each.
+        few_shapes: whether batches have one or a few shapes, so that it pays to capture a step of each.
     """
 
     metric: Metric
