@@ -126,6 +126,13 @@ def carry_out(
     return find_tickets(one)
 
 
+def dense_run(experiment: Experiment, root: Path) -> Session:
+    """A session of a run that has finished its level 0 alone."""
+    carry_out(dataclasses.replace(experiment, levels=0), root)
+    open_run(root, experiment, digits().data.description())
+    return session(experiment, root)
+
+
 class StopAfter(Watcher):
     """Asks to stop after so many steps of stacks."""
 
