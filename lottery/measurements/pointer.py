@@ -60,7 +60,7 @@ def measure_pointer(
     """
     if setting.task.spec.kind != TextSpec.kind:
         raise LotteryError(f"{run.root} learned no text, and a pointer points at words.")
-    text = cast("TextData", setting.task.data)
+    text = cast(TextData, setting.task.data)
     tokens = len(text.splits()[split])
     if cache.window > tokens - 2:
         raise LotteryError(
