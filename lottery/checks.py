@@ -12,9 +12,10 @@ from lottery.controls import CONTROLS, check_control
 from lottery.experiments import Experiment
 from lottery.outside_checks import try_network
 from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import SCHEDULES
-from lottery.pruning.scopes import SCOPES, LayerKinds
+from lottery.pruning.scopes import SCOPES
 from lottery.session import Session, new_network
 from nas.catalog.catalog import is_known
 from training.batching import Batching

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lottery.products import PRODUCTS, Product
-from lottery.pruning.scopes import LayerKinds
+from lottery.pruning.groups import LayerKinds
 from nas.normalised_weights import gains
 
 aten = torch.ops.aten

@@ -122,7 +122,7 @@ def _together(
     replicates = Replicates([network] * len(seeds), seeds, batching)
     replicates.load(stack_tensors(starts))
     carry = task.first_carry(replicates, _examples(task))
-    held, before = [_attributes(replicates)], dict(replicates.network.named_buffers()).keys()
+    states, before = [_attributes(replicates)], dict(replicates.network.named_buffers()).keys()
     steps = []
     for step in range(STEPS):
         losses, evaluated, carry = _step(replicates, task, config, step, carry)
@@ -131,9 +131,9 @@ def _together(
                 f"{name} makes its buffer {min(new)} only while it runs; give it its shape in the "
                 "constructor."
             )
-        held.append(_attributes(replicates))
+        states.append(_attributes(replicates))
         steps.append(_seen(replicates, starts, losses, evaluated))
-    for made, first, last in zip(held[0], held[1], held[-1], strict=True):
+    for made, first, last in zip(states[0], states[1], states[-1], strict=True):
         if path := _changed(made, first, last):
             raise LotteryError(
                 f"{name} changes its {path} while it runs, which is neither parameter nor buffer, so that "

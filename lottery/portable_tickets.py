@@ -90,11 +90,11 @@ def load_ticket(path: Path) -> PortableTicket:
     Raises:
         LotteryError: the file is missing, damaged, or not a ticket.
     """
-    tensors, held = tensors_from_bytes(read_file(path), path)
-    facts = held.get("ticket")
+    tensors, metadata = tensors_from_bytes(read_file(path), path)
+    facts = metadata.get("ticket")
     if not isinstance(facts, dict) or not isinstance(facts.get("origin"), str):
         raise damaged(path, "it is not a ticket")
-    if _MASKS not in tensors or held.get("sha256") != _digest(tensors, facts):
+    if _MASKS not in tensors or metadata.get("sha256") != _digest(tensors, facts):
         raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
     bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
     for name, mask in bits.items():
@@ -121,15 +121,15 @@ def build_ticket(ticket: PortableTicket, spec: Spec, factory: Factory | None = N
     """
     config = ticket.network
     network = build(config.name, config.size, spec, torch.Generator(), factory, config.genotype)
-    held = dict(network.named_parameters()) | dict(network.named_buffers())
+    own = dict(network.named_parameters()) | dict(network.named_buffers())
     for name, tensor in ticket.start.items():
-        if name not in held or held[name].shape != tensor.shape:
-            shape = tuple(held[name].shape) if name in held else "missing"
+        if name not in own or own[name].shape != tensor.shape:
+            shape = tuple(own[name].shape) if name in own else "missing"
             raise LotteryError(
                 f"The ticket does not fit: its {name} is {tuple(tensor.shape)} and the network's "
                 f"is {shape}; build it for data of the shape that it was found on."
             )
-        held[name].data.copy_(tensor)
+        own[name].data.copy_(tensor)
     return network
 
 

@@ -26,7 +26,7 @@ class Watcher(StopFlag):
     def steps(self, count: int) -> None:
         """That many replicate-steps were taken, or skipped because they were finished before."""
 
-    def looked(self, step: int, metric: Sequence[float | None]) -> None:
+    def validated(self, step: int, metric: Sequence[float | None]) -> None:
         """The validation split was scored: one value per replicate."""
 
     def records(self, records: Sequence[Record]) -> None:

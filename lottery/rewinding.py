@@ -24,21 +24,21 @@ def momenta_of(state: Mapping[str, Tensor], r: int) -> Tensors:
     return {key: tensor if _is_count(key) else tensor[r] for key, tensor in state.items()}
 
 
-def rewound_momenta(held: Sequence[Tensors], masks: Mapping[str, Tensor]) -> Tensors:
+def rewound_momenta(parts: Sequence[Tensors], masks: Mapping[str, Tensor]) -> Tensors:
     """What the optimizer of a stack begins with: each replicate's part, with nothing of pruned weights.
 
     A pruned weight without momentum never moves, as its gradient is 0.
 
     Args:
-        held: what `momenta_of` gave, one for each replicate.
+        parts: what `momenta_of` gave, one for each replicate.
         masks: bool `[R, ...]` by parameter.
     """
     momenta = {}
-    for key, tensor in held[0].items():
+    for key, tensor in parts[0].items():
         if _is_count(key):
             momenta[key] = tensor
             continue
-        stacked, name = torch.stack([one[key] for one in held]), key.split("/", 1)[1]
+        stacked, name = torch.stack([one[key] for one in parts]), key.split("/", 1)[1]
         if name in masks:
             stacked = torch.where(
                 masks[name].to(stacked.device), stacked, torch.zeros_like(stacked)

@@ -25,7 +25,7 @@ from training.lines import to_lines
 from training.loop import begin, train
 from training.optimizers import load_optimizer_state, optimizer_state
 from training.pace import Pace
-from training.state import Look, TrainingState, trained_tensors
+from training.state import TrainingState, Validation, trained_tensors
 from training.tasks.task import Evaluation, Task
 
 
@@ -37,7 +37,7 @@ def train_stack(stack: Stack) -> None:
     for chunk in chunks(stack.session, len(stack.replicates)):
         state = _trained(stack, chunk)
         outcomes += _outcomes(stack, chunk, state)
-        history += _history(stack, chunk, state.looks)
+        history += _history(stack, chunk, state.validations)
     write_level(stack, outcomes, history)
     end_level(stack.files)
 
@@ -87,21 +87,21 @@ class _AfterStep:
         self.stack = stack
         self.session = stack.session
         self.chunk = chunk
-        self.told = len(state.looks)
+        self.told = len(state.validations)
         self.pace = Pace()
         first = self.session.experiment.first_step(stack.files.number)
         self.session.watcher.steps((state.step - first) * len(chunk))
-        self._append(state.looks)
+        self._append(state.validations)
         self._keep_start(state)
 
     def __call__(self, state: TrainingState) -> None:
         watcher = self.session.watcher
         watcher.steps(len(self.chunk))
         self._keep_start(state)
-        if len(state.looks) > self.told:
-            self.told = len(state.looks)
-            self._append(state.looks[-1:])
-            watcher.looked(state.step, state.looks[-1].metric)
+        if len(state.validations) > self.told:
+            self.told = len(state.validations)
+            self._append(state.validations[-1:])
+            watcher.validated(state.step, state.validations[-1].metric)
         if watcher.stop_requested():
             self.save(state)
             raise LotteryError(
@@ -140,14 +140,14 @@ class _AfterStep:
                 name = run.start_optimizer(ticket)
                 run.folder.write(name, tensors_to_bytes(momenta_of(momenta, r)))
 
-    def _append(self, looks: Sequence[Look]) -> None:
-        rows = to_lines(_history(self.stack, self.chunk, looks))
+    def _append(self, validations: Sequence[Validation]) -> None:
+        rows = to_lines(_history(self.stack, self.chunk, validations))
         self.session.run.folder.append(HISTORY, rows)
 
 
-def _history(stack: Stack, chunk: range, looks: Sequence[Look]) -> Iterator[HistoryRow]:
-    for look in looks:
-        names = (("loss", look.loss), (stack.session.task.metric.name, look.metric))
+def _history(stack: Stack, chunk: range, validations: Sequence[Validation]) -> Iterator[HistoryRow]:
+    for validation in validations:
+        names = (("loss", validation.loss), (stack.session.task.metric.name, validation.metric))
         for r, index in enumerate(chunk):
             one = stack.replicates[index].id
             for metric, values in names:
@@ -158,7 +158,7 @@ def _history(stack: Stack, chunk: range, looks: Sequence[Look]) -> Iterator[Hist
                     arm=one.arm,
                     seed=one.seed,
                     copy=one.copy,
-                    step=look.step,
+                    step=validation.step,
                     metric=metric,
                     value=values[r],
                 )

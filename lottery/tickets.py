@@ -15,7 +15,8 @@ from lottery.experiments import Experiment
 from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.mask_files import pack_masks, unpack_masks
-from lottery.pruning.criteria import CRITERIA, Evidence
+from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import mean_gradients
 from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
 from lottery.pruning.prunable import prunable_names

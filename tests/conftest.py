@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import pytest
 import torch
 from hypothesis import settings
@@ -26,6 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("cuda") is not None:
             item.add_marker(pytest.mark.skip(reason="there is no CUDA device here"))
+
+
+@pytest.fixture(autouse=True)
+def _no_choice_by_the_clock(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let `--products auto` be MKL: on a busy machine two commands would time their way to two libraries."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.name != "test_matrix_libraries.py":
+            patch.setattr("training.matrix_libraries._FASTER", math.inf)
+        yield
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ TORCH_FREE = (
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.controls", "lottery.machine", "lottery.pruning.config"),
-    *("lottery.pruning.schedules", "lottery.pruning.scopes"),
+    *("lottery.pruning.groups", "lottery.pruning.schedules", "lottery.pruning.scopes"),
     *(
         "lottery.recipes.search_catalog",
         "nas.catalog.catalog",

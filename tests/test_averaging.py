@@ -279,7 +279,7 @@ def test_a_trigger_that_never_fires_changes_nothing() -> None:
     one, other = (trained(stack("awd-lstm", (0, 1)), text_task(), c) for c in (plain, patient))
     for name, tensor in trained_tensors(one).items():
         assert torch.equal(tensor, trained_tensors(other)[name])
-    assert (one.looks, one.best_step) == (other.looks, other.best_step)
+    assert (one.validations, one.best_step) == (other.validations, other.best_step)
 
 
 @functools.cache

@@ -98,7 +98,11 @@ def test_a_checkpoint_holds_the_state_of_the_text() -> None:
     # Two layers of (h, c), `[R, B, H]`.
     assert [tuple(t.shape) for t in again.carry] == [(2, 3, 6)] * 2 + [(2, 3, 5)] * 2
     assert all(torch.equal(a, b) for a, b in zip(again.carry, state.carry, strict=True))
-    assert (again.step, again.looks, again.best_loss) == (7, state.looks, state.best_loss)
+    assert (again.step, again.validations, again.best_loss) == (
+        7,
+        state.validations,
+        state.best_loss,
+    )
 
 
 def test_a_state_before_the_first_step_and_between_looks_is_kept() -> None:

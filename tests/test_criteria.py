@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from lottery.checks import check_pruning
-from lottery.pruning.criteria import CRITERIA, Evidence
+from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.evidence import Evidence
 from lottery.pruning.masks import Tensors
 from tests.tiny_runs import TINY
 from training.errors import LotteryError

@@ -14,7 +14,8 @@ from lottery.cycle import find_tickets
 from lottery.experiments import Experiment
 from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks, read_weights
-from lottery.pruning.criteria import CRITERIA, Criterion, Evidence
+from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.evidence import Criterion, Evidence
 from lottery.pruning.gradients import mean_gradients
 from lottery.pruning.masks import Tensors, kept
 from lottery.runs import Run

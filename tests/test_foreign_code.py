@@ -166,7 +166,7 @@ def test_a_backward_pass_that_fails_later(
 @pytest.mark.parametrize(
     "where",
     [
-        "training.loop.hold",
+        "training.loop.freeze",
         "training.loop.schedule_factor",
         "training.differentiation.own_memory",
         "training.replicates.stacked_results",

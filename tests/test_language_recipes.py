@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lottery.experiments import Experiment
+from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.scopes import LayerKinds, kept_at
+from lottery.pruning.scopes import kept_at
 from lottery.recipes.awd_ablations import AWD_ABLATIONS, ablation_rows
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.language import AWD_LSTM_PTB, LANGUAGE

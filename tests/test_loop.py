@@ -108,14 +108,14 @@ def test_the_best_weights_are_those_of_least_validation_loss() -> None:
     assert state.best_loss == [3.0, 4.0]
     assert state.best["weight"].tolist() == [[-12.0, -16.0], [-17.0, -24.0]]
     assert weights(state) == [[-24.0, -32.0], [-23.0, -32.0]]
-    assert [look.step for look in state.looks] == [2, 4, 6, 8]
-    assert state.looks[1].loss == (3.0, 6.0)
-    assert state.looks[1].metric == (-3.0, -6.0)
+    assert [look.step for look in state.validations] == [2, 4, 6, 8]
+    assert state.validations[1].loss == (3.0, 6.0)
+    assert state.validations[1].metric == (-3.0, -6.0)
 
 
 def test_the_last_step_is_looked_at_too() -> None:
     state = trained(toys((0.0, 0.0)), Toy(), config(5, 3, SGD1))
-    assert [look.step for look in state.looks] == [3, 5]
+    assert [look.step for look in state.validations] == [3, 5]
 
 
 @pytest.mark.parametrize("factor", [math.inf, math.nan])
@@ -143,9 +143,9 @@ def test_a_diverging_replicate_is_held_and_the_others_go_on(factor: float) -> No
         assert torch.equal(held[r], alone.replicates.tensors()["weight"][r])
         assert torch.equal(state.best["weight"][r], alone.best["weight"][r])
         assert state.best_loss[r] == alone.best_loss[r]
-    finite = [[loss is not None for loss in look.loss] for look in state.looks]
+    finite = [[loss is not None for loss in look.loss] for look in state.validations]
     assert finite == [[True, True, True], *[[True, False, True]] * 3]
-    assert all(look.metric[1] is None for look in state.looks[1:])
+    assert all(look.metric[1] is None for look in state.validations[1:])
 
 
 def test_a_replicate_that_diverges_before_its_first_look_keeps_its_start() -> None:
@@ -160,7 +160,7 @@ def test_a_validation_loss_that_is_not_finite_is_a_divergence() -> None:
     state = trained(toys((0.0, 0.0), (0.0, 0.0)), task, config(6, 2, SGD1))
     assert state.diverged_at == [None, 4]
     assert state.best_step == [6, 2]
-    assert state.looks[2].loss == (0.4, None)
+    assert state.validations[2].loss == (0.4, None)
 
 
 @pytest.mark.parametrize("name", ["resnet", "awd-lstm"])
@@ -241,7 +241,7 @@ def test_a_step_in_parts_is_the_step_to_rounding(
     whole, cut = (state.replicates.tensors() for state in ends)
     for weight, same in zip(whole.values(), cut.values(), strict=True):
         torch.testing.assert_close(weight, same, rtol=1e-4, atol=1e-6)
-    assert ends[0].looks[-1].loss == pytest.approx(ends[1].looks[-1].loss, rel=1e-4)
+    assert ends[0].validations[-1].loss == pytest.approx(ends[1].validations[-1].loss, rel=1e-4)
 
 
 class Drawing(nn.Module):

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lottery.pruning.config import PruningConfig
+from lottery.pruning.groups import Group, LayerKinds
 from lottery.pruning.masks import Mask, Tensors, dense_mask, kept
-from lottery.pruning.scopes import SCOPES, Group, LayerKinds, groups_at, kept_at
+from lottery.pruning.scopes import SCOPES, groups_at, kept_at
 from lottery.pruning.selection import prune, select
 from training.errors import LotteryError
 

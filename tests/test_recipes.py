@@ -13,8 +13,9 @@ from lottery.controls import CONTROLS
 from lottery.experiments import Experiment
 from lottery.pruning.config import PruningConfig
 from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.scopes import LayerKinds, kept_at
+from lottery.pruning.scopes import kept_at
 from lottery.recipes import small_changes
 from lottery.recipes.awd_ablations import AWD_ABLATIONS
 from lottery.recipes.catalog import RECIPES, recipe

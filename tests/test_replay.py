@@ -229,7 +229,7 @@ def test_a_replayed_training_equals_one_that_is_not_bit_for_bit(
         replicates = stack(name, (0, 1), batching)
         masks = half_masks(replicates)
         state = trained(replicates, task_for(name), config(12, 5), masks, replay=policy)
-        return replicates.tensors(), state.looks
+        return replicates.tensors(), state.validations
 
     tensors, looks = run(REPLAY)
     # As one would write it, with no mode of torch's entered.

@@ -84,7 +84,9 @@ def test_looped_a_replicate_is_itself_alone_bit_for_bit(
     for r in (0, 2):
         alone, its_state, its_score = run(r)
         assert all(torch.equal(t[0], three.tensors()[n][r]) for n, t in alone.tensors().items())
-        assert [one.loss[0] for one in its_state.looks] == [one.loss[r] for one in state.looks]
+        assert [one.loss[0] for one in its_state.validations] == [
+            one.loss[r] for one in state.validations
+        ]
         assert torch.equal(its_score.scores[0], scored.scores[r])
         assert torch.equal(its_score.loss[0], scored.loss[r])
 

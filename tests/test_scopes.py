@@ -9,14 +9,8 @@ import pytest
 
 from lottery.checks import check_pruning
 from lottery.pruning.config import PruningConfig
-from lottery.pruning.scopes import (
-    SCOPES,
-    Group,
-    LayerKinds,
-    groups_at,
-    kept_at,
-    never_pruned,
-)
+from lottery.pruning.groups import Group, LayerKinds
+from lottery.pruning.scopes import SCOPES, groups_at, kept_at, never_pruned
 from tests.tiny_runs import TINY
 from training.errors import LotteryError
 

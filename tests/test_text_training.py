@@ -158,7 +158,7 @@ def end(settings: TextTraining, averaging: AveragingConfig) -> bytes:
     how = dataclasses.replace(config(8, 4, SGD), text=settings, averaging=averaging)
     task = LanguageModelling(some_text(), 3, 7, settings=settings)
     state = trained(stack("awd-lstm", (0, 1)), task, how)
-    assert all(loss is not None for loss in state.looks[-1].loss)
+    assert all(loss is not None for loss in state.validations[-1].loss)
     return checkpoint_to_bytes(state)
 
 

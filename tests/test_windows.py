@@ -155,4 +155,6 @@ def test_a_network_is_trained_on_windows_of_any_length() -> None:
         trained(stack("awd-lstm", seeds, "looped"), varied_task(), config(12, 4))
         for seeds in ((0, 1), (1,))
     ]
-    assert ends[0].looks[-1].loss[1] == pytest.approx(ends[1].looks[-1].loss[0], rel=1e-5)
+    assert ends[0].validations[-1].loss[1] == pytest.approx(
+        ends[1].validations[-1].loss[0], rel=1e-5
+    )

@@ -83,18 +83,18 @@ def start_means(averages: Averages, replicates: Replicates, rows: Sequence[int],
 @torch.no_grad()
 def update_means(averages: Averages, replicates: Replicates, step: int) -> None:
     """Take the weights after `step` steps into the means, in place."""
-    held = [(r, since) for r, since in enumerate(averages.since) if since is not None]
-    if not held:
+    running = [(r, since) for r, since in enumerate(averages.since) if since is not None]
+    if not running:
         return
     weights = replicates.weights()
-    for r, since in held:
+    for r, since in running:
         means = [mean[r] for mean in averages.means.values()]
         latest = [weights[name][r] for name in averages.means]
         # The first iterate has the weight 1 and replaces whatever was there.
         torch._foreach_lerp_(means, latest, 1.0 / (step - since))
 
 
-def after_look(
+def after_validation(
     averages: Averages,
     replicates: Replicates,
     losses: Sequence[float],
@@ -108,7 +108,7 @@ def after_look(
         replicates: with their raw weights.
         losses: on the validation split, of the means where there are any.
         alive: which replicates have not diverged.
-        step: of the look.
+        step: of the validation.
     """
     if averages.config.trigger == "never":
         return

@@ -16,7 +16,7 @@ from torch import Tensor
 from training.errors import shown
 from training.optimizers import load_optimizer_state, optimizer_state
 from training.replicates import copy_tensors
-from training.state import Look, TrainingState
+from training.state import TrainingState, Validation
 from training.storage import damaged
 
 _STATE = "state"
@@ -28,8 +28,8 @@ def tensors_to_bytes(
     tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None
 ) -> bytes:
     """Tensors by name, and facts as JSON beside them."""
-    held = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    return save(held, {_STATE: json.dumps(facts or {}, sort_keys=True)})
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    return save(copies, {_STATE: json.dumps(facts or {}, sort_keys=True)})
 
 
 def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -50,7 +50,7 @@ def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
 
 
 def checkpoint_to_bytes(state: TrainingState) -> bytes:
-    """Weights, buffers, best weights, optimizer, averages, carry, step, divergence and every look so far."""
+    """Weights, buffers, best weights, optimizer, averages, carry, step, divergence and every validation so far."""
     optimizer = optimizer_state(state.optimizer, state.replicates)
     tensors = {f"now/{name}": tensor for name, tensor in state.replicates.tensors().items()}
     tensors |= {f"best/{name}": tensor for name, tensor in state.best.items()}
@@ -64,7 +64,7 @@ def checkpoint_to_bytes(state: TrainingState) -> bytes:
         "best_loss": [loss if loss < float("inf") else None for loss in state.best_loss],
         "best_step": state.best_step,
         "diverged_at": state.diverged_at,
-        "looks": [asdict(one) for one in state.looks],
+        "validations": [asdict(one) for one in state.validations],
         "averaged_since": state.averages.since,
         "logged": state.averages.logged,
         "finished_at": state.averages.finished_at,
@@ -103,9 +103,9 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         state.averages.since = facts["averaged_since"]
         state.averages.logged = facts["logged"]
         state.averages.finished_at = facts["finished_at"]
-        state.looks = [
-            Look(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
-            for x in facts["looks"]
+        state.validations = [
+            Validation(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
+            for x in facts["validations"]
         ]
     except (LookupError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise damaged(path, f"it is no checkpoint of this network ({error})") from None

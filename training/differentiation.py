@@ -98,26 +98,26 @@ def saved_bytes(network: nn.Module, task: Task, config: TrainingConfig) -> int:
     replicates.advance(0)
     whole = task.first_carry(replicates), task.batches([0])(0)
     carry, part = cut(*whole, task.example_dimension, config.accumulation)[0]
-    held: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
         if tensor.layout is torch.strided:
             storage = tensor.untyped_storage()
             seen = min(tensor.nbytes, storage.nbytes())
-            held[storage.data_ptr()] = max(seen, held.get(storage.data_ptr(), 0))
+            saved[storage.data_ptr()] = max(seen, saved.get(storage.data_ptr(), 0))
         return tensor
 
     saving = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
     with saving, matrix_precision(config.precision, task.device):
         outputs = replicates(task.loss, carry, *part)
     for tensor in (*replicates.parameters(), *replicates.buffers(), *tree_leaves(whole)):
-        held.pop(tensor.untyped_storage().data_ptr(), None)
+        saved.pop(tensor.untyped_storage().data_ptr(), None)
     del outputs  # Until here it kept what was saved, so that no two have one address.
-    return sum(held.values())
+    return sum(saved.values())
 
 
 def _plain_state(replicates: Replicates) -> object:
     """What networks may follow from besides tensors, such as a count of their calls; tensors are in a capture."""
-    held = attributes(replicates.networks)
-    texts = {path: leaf for path, leaf in held.items() if not isinstance(leaf, Tensor)}
+    values = attributes(replicates.networks)
+    texts = {path: leaf for path, leaf in values.items() if not isinstance(leaf, Tensor)}
     return texts, replicates.assigned

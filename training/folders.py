@@ -154,7 +154,7 @@ class Folder:
     def _record(self, name: str, versions: list[Version]) -> None:
         """Put the versions of a file into the manifest; one without any leaves it."""
         before = self._manifest()
-        manifest = {n: held for n, held in {**before, name: versions}.items() if held}
+        manifest = {n: one for n, one in {**before, name: versions}.items() if one}
         if manifest != before:
             content = {"files": manifest, "sha256": sha256(to_json(manifest))}
             write_file(self.path(MANIFEST), to_json(content))

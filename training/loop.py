@@ -10,7 +10,6 @@ from torch import Tensor
 from training.averaging import no_averages, start_means, update_means
 from training.configs import TrainingConfig
 from training.differentiation import differentiator
-from training.looks import look
 from training.optimizers import (
     clip_per_replicate,
     gradient_masks,
@@ -24,8 +23,9 @@ from training.optimizers import (
 from training.plain import resolved
 from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
-from training.state import TrainingState, all_held, copy_rows, hold
+from training.state import TrainingState, all_frozen, copy_rows, freeze
 from training.tasks.task import Task
+from training.validation import validate
 
 Hook = Callable[[TrainingState], None]
 
@@ -81,7 +81,7 @@ def train(
     replicates.train()
     differentiate = differentiator(replicates, task, config, last_step - state.step, replay)
     trained = trained_parameters(replicates)
-    while state.step < last_step and not all_held(state):
+    while state.step < last_step and not all_frozen(state):
         place = schedule_step(state.step)
         rate = schedule_factor(config.schedule, place, total, per_epoch)
         rate *= config.optimizer.learning_rate * task.rate_factor(state.step)
@@ -96,12 +96,12 @@ def train(
         if config.optimizer.clip_norm is not None:
             clip_per_replicate(gradients(replicates, trained), config.optimizer.clip_norm)
         state.optimizer.step()
-        hold(state)
+        freeze(state)
         state.recent.append(losses)
         state.step += 1
         update_means(state.averages, replicates, state.step)
         if state.step % every == 0 or state.step == last_step:
-            look(state, task, config.precision)
+            validate(state, task, config.precision)
         hook(state)
 
 

@@ -59,8 +59,8 @@ def optimizer_state(optimizer: Optimizer, replicates: Replicates) -> dict[str, T
             if first is None:
                 continue
             alone = kind == "step" or replicates.batching == "stacked"
-            held = [optimizer.state[leaf][kind] for leaf in leaves]
-            remembered[f"{kind}/{name}"] = first if alone else torch.stack(held)
+            parts = [optimizer.state[leaf][kind] for leaf in leaves]
+            remembered[f"{kind}/{name}"] = first if alone else torch.stack(parts)
     return remembered
 
 
@@ -81,8 +81,8 @@ def load_optimizer_state(
         if tensor.dim() and tensor.shape != shape:
             raise ValueError(f"{key} is {list(tensor.shape)}, not {list(shape)}")
         for leaf, part in zip(leaves[name], _parts(replicates, tensor), strict=True):
-            held = torch.empty_like(leaf, requires_grad=False) if tensor.dim() else part.clone()
-            optimizer.state[leaf][kind] = held.copy_(part).to(leaf.device)
+            copied = torch.empty_like(leaf, requires_grad=False) if tensor.dim() else part.clone()
+            optimizer.state[leaf][kind] = copied.copy_(part).to(leaf.device)
 
 
 def _parts(replicates: Replicates, tensor: Tensor) -> Sequence[Tensor]:
@@ -188,9 +188,9 @@ def gradient_masks(
 
 def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
     """Multiply gradients, in place, by their masks."""
-    held = [(p.grad, mask) for p, mask in masked if p.grad is not None]
-    if held:
-        torch._foreach_mul_([grad for grad, _ in held], [mask for _, mask in held])
+    pairs = [(p.grad, mask) for p, mask in masked if p.grad is not None]
+    if pairs:
+        torch._foreach_mul_([grad for grad, _ in pairs], [mask for _, mask in pairs])
 
 
 def gradient_norm(grads: list[Tensor]) -> Tensor:

@@ -15,8 +15,8 @@ from training.tasks.task import Carry
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """One look at the validation split: per replicate its loss and metric, None once it has diverged or was done."""
+class Validation:
+    """One scoring of the validation split: per replicate its loss and metric, None once it has diverged or was done."""
 
     step: int
     loss: tuple[float | None, ...]
@@ -35,11 +35,11 @@ class TrainingState:
         carry: what the task carries between steps.
         best: weights, averaged where they are, and buffers `[R, ...]` at each replicate's step of least validation
             loss.
-        best_loss: that loss, `[R]`; infinite before the first look.
+        best_loss: that loss, `[R]`; infinite before the first validation.
         best_step: that step, `[R]`.
         diverged_at: per replicate the first step whose loss was not finite, or None.
-        looks: every look at the validation split.
-        recent: losses `[R]` since the last look.
+        validations: every scoring of the validation split.
+        recent: losses `[R]` since the last validation.
     """
 
     replicates: Replicates
@@ -51,7 +51,7 @@ class TrainingState:
     best_loss: list[float]
     best_step: list[int]
     diverged_at: list[int | None]
-    looks: list[Look] = field(default_factory=list)
+    validations: list[Validation] = field(default_factory=list)
     recent: list[Tensor] = field(default_factory=list)
 
 
@@ -61,19 +61,19 @@ def trained_tensors(state: TrainingState) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in state.replicates.tensors().items()}
 
 
-def is_held(state: TrainingState, r: int) -> bool:
+def is_frozen(state: TrainingState, r: int) -> bool:
     """Whether a replicate has diverged or is done."""
     return state.diverged_at[r] is not None or state.averages.finished_at[r] is not None
 
 
-def all_held(state: TrainingState) -> bool:
+def all_frozen(state: TrainingState) -> bool:
     """Whether no replicate has anything left to learn."""
-    return all(is_held(state, r) for r in range(len(state.replicates)))
+    return all(is_frozen(state, r) for r in range(len(state.replicates)))
 
 
-def hold(state: TrainingState) -> None:
+def freeze(state: TrainingState) -> None:
     """Keep what has diverged or is done at its best weights, so that it costs the others nothing."""
-    rows = [r for r in range(len(state.replicates)) if is_held(state, r)]
+    rows = [r for r in range(len(state.replicates)) if is_frozen(state, r)]
     if rows:
         copy_rows(state.replicates.tensors(), state.best, rows)
 

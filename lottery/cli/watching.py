@@ -72,7 +72,7 @@ class TerminalWatcher(Watcher):
         """Move the bar."""
         self.progress.advance(self.bar, count)
 
-    def looked(self, step: int, metric: Sequence[float | None]) -> None:
+    def validated(self, step: int, metric: Sequence[float | None]) -> None:
         """Show the mean on the validation split."""
         finite = [value for value in metric if value is not None]
         if finite:

@@ -15,7 +15,7 @@ from nas.normalised_weights import gains, is_normalisation
 from nas.recurrent.cells import RecurrentCore
 from training.errors import LotteryError
 
-TABLES = (nn.Embedding, nn.EmbeddingBag)
+EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 # Over more than one dimension they have parameters of as many.
 NORMS = (nn.LayerNorm, nn.RMSNorm)
 LAYERS = (
@@ -60,7 +60,7 @@ def prunable_names(network: nn.Module, embeddings: bool) -> list[str]:
     _refuse_masks_of_torch(network)
     left_out = _without_zeros(network)
     if not embeddings:
-        left_out |= _parameters_of(network, TABLES)
+        left_out |= _parameters_of(network, EMBEDDINGS)
     own = _parameters_of(network, LAYERS)
     # With those below a layer, such as the factors of a parametrization.
     within = _parameters_of(network, LAYERS, recurse=True)
@@ -88,7 +88,7 @@ def left_whole(network: nn.Module, embeddings: bool) -> str:
         network: one replicate's network, not a stack.
         embeddings: as in `prunable_names`.
     """
-    covered, tables = {*prunable_names(network, embeddings)}, _parameters_of(network, TABLES)
+    covered, tables = {*prunable_names(network, embeddings)}, _parameters_of(network, EMBEDDINGS)
     whole = {
         name: parameter
         for name, parameter in _weights(network).items()

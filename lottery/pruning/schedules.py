@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from lottery.pruning.config import PruningConfig
+from lottery.pruning.groups import Schedule
 from training.errors import chosen, require
-
-
-@dataclass(frozen=True, kw_only=True)
-class Schedule:
-    """How the density falls from level to level.
-
-    Attributes:
-        summary: in one line.
-        density: (config, level, rate) -> kept share, after that many prunings, of weights that go at that rate. A level
-            between two whole ones is a round on the way, see `lottery.pruning.criteria.Criterion.rounds`.
-        check: refuses a configuration, of so many levels, that the schedule can't follow.
-    """
-
-    summary: str
-    density: Callable[[PruningConfig, float, float], float]
-    check: Callable[[PruningConfig, int], None]
 
 
 def _geometric(config: PruningConfig, level: float, rate: float) -> float:

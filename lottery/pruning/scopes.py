@@ -3,60 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 from lottery.pruning.config import PruningConfig
+from lottery.pruning.groups import Density, Group, LayerKinds, Scope, Shapes
 from lottery.pruning.schedules import density_at
 from training.errors import chosen, require
-
-# The shape of each parameter that a mask covers, by name.
-Shapes = Mapping[str, tuple[int, ...]]
-# Rate of some weights -> their kept share at a level.
-Density = Callable[[float], float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LayerKinds:
-    """What the parameters of a network are to it, by name; see `lottery.forward_pass.trace`.
-
-    Attributes:
-        output: those of its output layer, whatever that is a layer of.
-        convolutions: kernels of convolutions of any kind.
-    """
-
-    output: frozenset[str] = frozenset()
-    convolutions: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Parameters whose weights are ranked together.
-
-    Attributes:
-        names: of the parameters.
-        keep: exact number of their weights that stay, of all that the dense network has.
-        is_pruned: whether any of them ever goes, at any level.
-    """
-
-    names: tuple[str, ...]
-    keep: int
-    is_pruned: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scope:
-    """How weights are divided into groups.
-
-    Attributes:
-        summary: in one line.
-        groups: of the parameters, each of which stands in one.
-        check: refuses a configuration that has no meaning in this scope.
-    """
-
-    summary: str
-    groups: Callable[[Shapes, Density, PruningConfig, LayerKinds], list[Group]]
-    check: Callable[[PruningConfig], None]
 
 
 def groups_at(

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lottery.pruning.groups import Group
 from lottery.pruning.masks import Mask
-from lottery.pruning.scopes import Group
 from training.errors import LotteryError
 
 

@@ -70,7 +70,8 @@ def _constructor(found: NetworkEntry, factory: Factory | None) -> Callable[..., 
 def _check_task(found: NetworkEntry, spec: Spec) -> None:
     if found.task not in (spec.kind, "any"):
         others = ", ".join(sorted(name for name, e in NETWORKS.items() if e.task == spec.kind))
+        remedy = f"one of {others}" if others else "other data, or a network of your own"
         raise LotteryError(
             f"The network {found.name} is for {found.task} and this task is about {spec.kind}; "
-            f"choose one of {others}."
+            f"choose {remedy}."
         )

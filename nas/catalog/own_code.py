@@ -34,7 +34,7 @@ def import_factory(name: str, folder: Path | None = None) -> Factory:
     here = [] if folder is None else [str(folder)]
     sys.path[:0] = here
     try:
-        held: Any = importlib.import_module(module)
+        imported: Any = importlib.import_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -45,9 +45,9 @@ def import_factory(name: str, folder: Path | None = None) -> Factory:
     finally:
         sys.path[:] = [*(path for path in sys.path if path not in here), *here]
     try:
-        found = functools.reduce(getattr, path.split("."), held)
+        found = functools.reduce(getattr, path.split("."), imported)
     except AttributeError:
-        known = [key for key, value in vars(held).items() if callable(value)]
+        known = [key for key, value in vars(imported).items() if callable(value)]
         if (package := module.partition(".")[0]) in PACKAGES:
             raise LotteryError(
                 f"There is no function {path!r} in {module}: {_taken(package)}."

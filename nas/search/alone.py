@@ -108,7 +108,7 @@ def train_alone(
 
 
 def _reward(state: TrainingState, task: Task, r: int, constant: float) -> float:
-    best = next((look for look in state.looks if look.step == state.best_step[r]), None)
+    best = next((one for one in state.validations if one.step == state.best_step[r]), None)
     value = best.metric[r] if best is not None and state.best_loss[r] < math.inf else None
     if value is None:
         return 0.0

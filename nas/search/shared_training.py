@@ -151,10 +151,10 @@ class SharedTraining:
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, optimizer, carry and losses, by name; with `facts` the whole state."""
-        held = {f"shared/{name}": p.detach() for name, p in self.shared.named_parameters()}
-        held |= {f"optimizer/{k}": t for k, t in optimizer_tensors(self.optimizer).items()}
-        held |= {f"carry/{index}": tensor for index, tensor in enumerate(self.carry)}
-        return held | ({"losses": torch.stack(self.losses)} if self.losses else {})
+        tensors = {f"shared/{name}": p.detach() for name, p in self.shared.named_parameters()}
+        tensors |= {f"optimizer/{k}": t for k, t in optimizer_tensors(self.optimizer).items()}
+        tensors |= {f"carry/{index}": tensor for index, tensor in enumerate(self.carry)}
+        return tensors | ({"losses": torch.stack(self.losses)} if self.losses else {})
 
     def facts(self) -> dict[str, Any]:
         """Step, rate, and how many steps exploded."""

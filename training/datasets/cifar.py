@@ -147,5 +147,5 @@ def _unpickled(raw: bytes, labels: str) -> tuple[Array, Array]:
     with warnings.catch_warnings():
         # The files were written by an older numpy, which newer ones remark on.
         warnings.simplefilter("ignore")
-        held: dict[str, Any] = pickle.loads(raw, encoding="latin1")
-    return held["data"], np.asarray(held[labels])
+        batch: dict[str, Any] = pickle.loads(raw, encoding="latin1")
+    return batch["data"], np.asarray(batch[labels])

@@ -64,9 +64,9 @@ def read_npz_file(path: Path, classes: int | None = None) -> tuple[RawSplit, Raw
         LotteryError: the file can't be read, or holds something else.
     """
     names = ["train_images", "train_labels", "test_images", "test_labels"]
-    held = _arrays(path, names)
-    labels = [_labels(path, name, held[name]) for name in names[1::2]]
-    images = [_channels_first(path, name, held[name]) for name in names[::2]]
+    arrays = _arrays(path, names)
+    labels = [_labels(path, name, arrays[name]) for name in names[1::2]]
+    images = [_channels_first(path, name, arrays[name]) for name in names[::2]]
     if images[0].shape[1:] != images[1].shape[1:] or images[0].dtype != images[1].dtype:
         raise bad_file(
             path,
@@ -74,7 +74,7 @@ def read_npz_file(path: Path, classes: int | None = None) -> tuple[RawSplit, Raw
             f"{images[1].dtype} {images[1].shape[1:]}",
             _REMEDY,
         )
-    count = classes or _classes(path, held.get("classes"), labels)
+    count = classes or _classes(path, arrays.get("classes"), labels)
     train, test = (checked_split(path, *pair, count) for pair in zip(images, labels, strict=True))
     return train, test, count
 
@@ -91,8 +91,8 @@ def _arrays(path: Path, names: list[str]) -> dict[str, Array]:
             check_fits(path, sum(archive.getinfo(f"{name}.npy").file_size for name in wanted))
             for name in wanted:
                 _check_header(path, archive, name)
-        with np.load(path, allow_pickle=False) as held:
-            return {name: held[name] for name in wanted}
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in wanted}
     except _UNREADABLE as error:
         fault = f"it can't be read as an .npz file ({in_one_line(error)})"
         raise bad_file(path, fault, _REMEDY) from None

@@ -46,11 +46,11 @@ def read_svhn(root: Path | None) -> RawImages:
 def _read(path: Path) -> RawSplit:
     if not path.is_file():
         raise missing_file(path, " and ".join(FILES))
-    held = read_mat(path, ("X", "y"))
+    arrays = read_mat(path, ("X", "y"))
     for key in ("X", "y"):
-        if key not in held:
+        if key not in arrays:
             raise bad_file(path, f"it holds no numbers {key}")
-    images, labels = held["X"], held["y"]
+    images, labels = arrays["X"], arrays["y"]
     if images.ndim != 4 or images.shape[:3] != (32, 32, 3) or images.dtype != "uint8":
         raise bad_file(path, f"X is {images.dtype} {images.shape}, not uint8 (32, 32, 3, N)")
     if labels.dtype.kind not in "iu" or labels.shape != (labels.size, 1):

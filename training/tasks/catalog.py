@@ -56,7 +56,7 @@ def load_task(
             of another task.
     """
     kind = data_entry(config.name).kind
-    entry = chosen("kind of data", kind, TASKS)
+    entry = chosen("task for data of kind", kind, TASKS)
     _check_settings(training, config.name, kind)
     data = load_data(config, root).to(device)
     return entry.make(data, data_options(config), training)

@@ -1,4 +1,4 @@
-"""A look at the validation split: what it keeps, what has diverged, and what is done."""
+"""Scoring the validation split: what it keeps, what has diverged, and what is done."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Sequence
 
 import torch
 
-from training.averaging import after_look, averaged
+from training.averaging import after_validation, averaged
 from training.device import matrix_precision
-from training.state import Look, TrainingState, copy_rows, hold, is_held
+from training.state import TrainingState, Validation, copy_rows, freeze, is_frozen
 from training.tasks.task import Task
 
 
-def look(state: TrainingState, task: Task, precision: str) -> None:
+def validate(state: TrainingState, task: Task, precision: str) -> None:
     """Score the validation split, keep each replicate's best weights, and find what has diverged or is done.
 
     Where there are averaged weights it is they that are scored and kept.
     """
     replicates = state.replicates
-    learning = [not is_held(state, r) for r in range(len(replicates))]
+    learning = [not is_frozen(state, r) for r in range(len(replicates))]
     replicates.eval()
     with averaged(state.averages, replicates):
         with matrix_precision(precision, task.device):
@@ -29,11 +29,11 @@ def look(state: TrainingState, task: Task, precision: str) -> None:
         _keep_best(state, losses)
     replicates.train()
     alive = [step is None for step in state.diverged_at]
-    after_look(state.averages, replicates, losses, alive, state.step)
-    hold(state)
+    after_validation(state.averages, replicates, losses, alive, state.step)
+    freeze(state)
     shown = [ran and lives for ran, lives in zip(learning, alive, strict=True)]
-    state.looks.append(
-        Look(
+    state.validations.append(
+        Validation(
             step=state.step,
             loss=_finite(losses, shown),
             metric=_finite(scored.metric.tolist(), shown),
@@ -44,7 +44,7 @@ def look(state: TrainingState, task: Task, precision: str) -> None:
 
 def _keep_best(state: TrainingState, losses: Sequence[float]) -> None:
     better = [
-        r for r, loss in enumerate(losses) if not is_held(state, r) and loss < state.best_loss[r]
+        r for r, loss in enumerate(losses) if not is_frozen(state, r) and loss < state.best_loss[r]
     ]
     for r in better:
         state.best_loss[r] = losses[r]
@@ -62,7 +62,7 @@ def _find_diverged(state: TrainingState, validation_loss: Sequence[float]) -> No
     taken = torch.stack(state.recent).isfinite().cpu()
     first = state.step - len(state.recent)
     for r, loss in enumerate(validation_loss):
-        if is_held(state, r):
+        if is_frozen(state, r):
             continue
         if not bool(taken[:, r].all()):
             state.diverged_at[r] = first + int(taken[:, r].int().argmin())
