@@ -29,13 +29,14 @@ MAY_IMPORT = {
     "lottery": ("lottery", "nas", "training"),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
     "analysis": (
-        *("analysis", "lottery.records", "lottery.history", "lottery.readings"),
-        *("lottery.run_folder", "lottery.mask_files", "nas.search.records"),
+        *("analysis", "lottery.identity", "lottery.records", "lottery.history"),
+        *("lottery.readings", "lottery.run_folder", "lottery.mask_files", "nas.search.records"),
         *("training.errors", "training.storage"),
     ),
 }
 TORCH_FREE = (
-    *("lottery.records", "lottery.history", "lottery.readings", "lottery.run_folder"),
+    *("lottery.identity", "lottery.records", "lottery.history", "lottery.readings"),
+    "lottery.run_folder",
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.controls", "lottery.machine", "lottery.pruning.config"),
