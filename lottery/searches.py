@@ -12,8 +12,8 @@ from nas.search.records import ARCHITECTURES, SearchRecord
 from nas.search.search import search
 from nas.search.watching import SearchWatcher
 from training.device import choose_device, environment
-from training.environments import note_environment
-from training.folders import locked
+from training.environments import library_before, note_environment
+from training.folders import Folder, locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
 from training.work_folders import open_folder, require_apart
 
@@ -44,7 +44,8 @@ def carry_out_search(
     task, alone_task = load_tasks(config, machine.data_root, device)
     resolved, data = config.resolved(task.steps_per_epoch), task.data.description()
     precision = config.shared.precision if config.shared else "fp32"
-    with multiplying(choose_library(machine.products, device)), locked(root):
+    library = choose_library(machine.products, device, before=library_before(Folder(root)))
+    with multiplying(library), locked(root):
         for text in data["notices"]:
             watcher.notice(text)
         folder = open_folder(root, SEARCH_FOLDER, resolved, data)

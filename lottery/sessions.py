@@ -26,7 +26,7 @@ from nas.catalog.catalog import is_known
 from nas.catalog.outside_networks import Factory
 from nas.search.configs import SEARCH_FOLDER
 from training.device import check_precision, choose_device, environment
-from training.environments import note_environment
+from training.environments import library_before, note_environment
 from training.errors import ExitCode, LotteryError
 from training.folders import locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
@@ -136,7 +136,8 @@ def prepared(
         watcher=watcher,
         factory=factory,
     )
-    with multiplying(choose_library(machine.products, device)):
+    before = library_before(session.run.folder)
+    with multiplying(choose_library(machine.products, device, before=before)):
         session = check(session)
         if watcher.stop_requested():
             raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)

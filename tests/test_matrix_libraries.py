@@ -47,6 +47,15 @@ def test_the_faster_one_is_taken_where_it_is_as_exact(
     assert choose_library("mkl", CPU, machine(rate, error)) == "mkl"
 
 
+def test_auto_goes_on_with_what_multiplied_before_where_that_is_exact() -> None:
+    slower, inexact = machine(50e9, 1.1e-4), machine(1500e9, 1.1e-1)
+    assert choose_library("auto", CPU, slower, before="onednn") == "onednn"
+    assert choose_library("auto", CPU, inexact, before="onednn") == "mkl"
+    assert choose_library("auto", CPU, machine(1500e9, 1.1e-4), before="mkl") == "mkl"
+    assert choose_library("auto", CPU, slower, before="") == "mkl"
+    assert choose_library("mkl", CPU, slower, before="onednn") == "mkl"
+
+
 def test_what_is_asked_for_is_taken_unless_it_is_no_fp32() -> None:
     assert choose_library("onednn", CPU, machine(100e9, 1.1e-4)) == "onednn"
     with pytest.raises(LotteryError, match=r"computes fp32 products in bf16 \(error 0\.11, .*mkl"):

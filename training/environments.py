@@ -28,6 +28,15 @@ def read_environments(folder: Folder) -> list[dict[str, Any]]:
     return found
 
 
+def library_before(folder: Folder) -> str:
+    """What multiplied matrices when a folder was last worked in; "" where nothing says so.
+
+    Raises:
+        LotteryError: the file is damaged.
+    """
+    return next((str(one.get("products", "")) for one in read_environments(folder)[-1:]), "")
+
+
 def note_environment(folder: Folder, now: dict[str, Any]) -> str:
     """Add the environment that is about to work in a folder, unless the latest is the same.
 

@@ -98,7 +98,10 @@ def _seconds(a: Tensor, b: Tensor, times: int) -> float:
 
 
 def choose_library(
-    asked: str, device: torch.device, measured: Callable[[str], Measured] = measure
+    asked: str,
+    device: torch.device,
+    measured: Callable[[str], Measured] = measure,
+    before: str = "",
 ) -> str:
     """The library that fp32 products on a CPU are computed by.
 
@@ -106,6 +109,7 @@ def choose_library(
         asked: one of `LIBRARIES`, or `auto` for torch's own, MKL, unless oneDNN is faster and as exact.
         device: that trains; on another than a CPU nothing is measured.
         measured: gives what a library does here.
+        before: what multiplied when the work was begun; `auto` goes on with it, where it computes in fp32 here.
 
     Raises:
         LotteryError: there is no such library, or it would not compute in fp32 here.
@@ -114,7 +118,7 @@ def choose_library(
         raise LotteryError(
             f"There are no products by {asked!r}; possible: {', '.join((AUTO, *LIBRARIES))}."
         )
-    if asked == "mkl" or (asked == AUTO and device.type != "cpu"):
+    if asked == "mkl" or (asked == AUTO and (before == "mkl" or device.type != "cpu")):
         return "mkl"
     mkl, onednn = measured("mkl"), measured("onednn")
     exact = onednn.error <= _MORE_ERROR * mkl.error
@@ -123,7 +127,7 @@ def choose_library(
             f"On this processor oneDNN computes fp32 products in bf16 (error {onednn.error:.2g}, with MKL "
             f"{mkl.error:.2g}); choose --products mkl, or say so with training.precision=bf16."
         )
-    faster = onednn.rate >= _FASTER * mkl.rate
+    faster = before == "onednn" or onednn.rate >= _FASTER * mkl.rate
     return "onednn" if asked == "onednn" or (exact and faster) else "mkl"
 
 

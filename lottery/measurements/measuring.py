@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from lottery.identity import ReplicateId
@@ -13,6 +13,7 @@ from lottery.readings import Reading, read_readings, write_readings
 from lottery.records import Record, read_records
 from lottery.session import Session
 from training.errors import LotteryError
+from training.plain import to_plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ def measure_levels(
         if not wanted or wanted - {reading.replicate for reading in known}:
             trained = trained_level(session, level, records)
             known = measurement.measure(session, trained, settings)
-            write_readings(run.folder, name, level, asdict(settings), known)
+            write_readings(run.folder, name, level, to_plain(settings), known)
         found += known
         session.watcher.steps(1)
     return found
@@ -105,5 +106,5 @@ def _known(session: Session, name: str, settings: Any, level: int) -> list[Readi
     return [
         reading
         for measurement, how, reading in read_readings(session.run.root)
-        if measurement == name and how == asdict(settings) and reading.level == level
+        if measurement == name and how == to_plain(settings) and reading.level == level
     ]
