@@ -14,7 +14,7 @@ from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
 from training.device import now, physical_memory
-from training.differentiation import differentiator, saved_bytes
+from training.differentiation import differentiator
 from training.replicates import Replicates
 from training.tasks.task import Task
 
@@ -57,8 +57,7 @@ def fitting(session: Session) -> int:
     memory = physical_memory()
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
-    saved = saved_bytes(session.network, session.task, session.experiment.training)
-    each = COPIES_IN_MEMORY * 4 * session.parameters + saved
+    each = COPIES_IN_MEMORY * 4 * session.parameters + session.saved_bytes
     return max(1, int(memory * SHARE_OF_MEMORY / each))
 
 

@@ -33,9 +33,7 @@ def check(session: Session) -> Session:
             from outside that can't be trained on the task.
     """
     experiment = session.experiment
-    check_pruning(experiment)
-    for arm in experiment.arms:
-        check_control(experiment, arm)
+    check_names(experiment)
     network = session.network
     names = prunable_names(network, experiment.pruning.embeddings)
     training, outside = experiment.training, not is_known(experiment.network.name)
@@ -46,6 +44,17 @@ def check(session: Session) -> Session:
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, session.forward_pass.kinds, names)
     return session
+
+
+def check_names(experiment: Experiment) -> None:
+    """Refuse what needs no data to be refused: unknown controls, and what `check_pruning` does.
+
+    Raises:
+        LotteryError: one of these.
+    """
+    check_pruning(experiment)
+    for arm in experiment.arms:
+        check_control(experiment, arm)
 
 
 def check_pruning(experiment: Experiment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -121,8 +122,11 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
 
 def noted_batching(run: Run) -> Batching | None:
     """How a run's replicates were batched in its last level; None before any were trained."""
-    names = [name for name in run.folder.names() if name.endswith(f"/{EXECUTION}")]
-    noted = [one for name in names for one in parse_json(run.folder.read(name), run.root / name)]
+    levels = [Path(name).parts[0] for name in run.folder.names() if name.endswith(f"/{EXECUTION}")]
+    if not levels:
+        return None
+    name = run.level(max(int(level.removeprefix("level-")) for level in levels)).execution
+    noted = parse_json(run.folder.read(name), run.root / name)
     return noted[-1]["batching"] if noted else None
 
 

@@ -48,7 +48,7 @@ class PortableTicket:
     origin: str
 
 
-def ticket_of(run: Run, level: int, seed: int) -> PortableTicket:
+def ticket_of(run: Run, level: int, seed: int, copy: int = 0) -> PortableTicket:
     """A ticket that a run found.
 
     Raises:
@@ -61,8 +61,12 @@ def ticket_of(run: Run, level: int, seed: int) -> PortableTicket:
         )
     if seed not in experiment.seeds:
         raise LotteryError(f"{run.root} has no seed {seed}; it has {list(experiment.seeds)}.")
-    ids = experiment.tickets
-    ticket = read_tickets(experiment, run, level)[ids.index(ReplicateId(TICKET, seed))]
+    wanted, ids = ReplicateId(TICKET, seed, copy), experiment.tickets
+    if wanted not in ids:
+        raise LotteryError(
+            f"{run.root} has no copy {copy} of its seeds; it has {experiment.copies}."
+        )
+    ticket = read_tickets(experiment, run, level)[ids.index(wanted)]
     return PortableTicket(
         network=experiment.network,
         mask=ticket.mask,

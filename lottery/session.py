@@ -17,6 +17,7 @@ from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
 from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
+from training.differentiation import saved_bytes
 from training.noise import generator
 from training.replay import REPLAY, ReplayPolicy
 from training.replicates import copied
@@ -27,7 +28,7 @@ from training.tasks.task import Task
 class Session:
     """An experiment, its run, and what it takes to carry it out.
 
-    But for rounding, nothing below the first three changes what comes out.
+    But for rounding, nothing but the first three and the factory changes what comes out.
 
     Attributes:
         experiment: with its steps resolved.
@@ -61,6 +62,11 @@ class Session:
     def forward_pass(self) -> ForwardPass:
         """What a forward pass on the task does with the network's parameters."""
         return trace(copied(self.network), self.task.run_example)
+
+    @cached_property
+    def saved_bytes(self) -> int:
+        """What one replicate's forward pass keeps for its backward pass."""
+        return saved_bytes(self.network, self.task, self.experiment.training)
 
     @cached_property
     def parameters(self) -> int:

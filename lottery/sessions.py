@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from lottery.checks import check
+from lottery.checks import check, check_names
+from lottery.controls import check_control
 from lottery.cycle import add_control, control_levels, find_tickets
 from lottery.experiments import RUN_FOLDER, Experiment
 from lottery.levels import noted_batching
@@ -84,6 +85,7 @@ def carry_out_control(
     Raises:
         LotteryError: as `carry_out`, or as `lottery.cycle.control_levels`.
     """
+    check_control(experiment, arm)
     with opened(experiment, root, machine, watcher, factory) as session:
         levels = control_levels(session, arm)
         note_machine(session, [session.run.level(level, arm) for level in levels])
@@ -119,6 +121,7 @@ def prepared(
 ) -> Iterator[Session]:
     """A session with its data on the device and everything checked, of which nothing is written; see `carry_out`."""
     watcher = watcher or Watcher()
+    check_names(experiment)
     device = choose_device(machine.device)
     precision = experiment.training.precision
     check_precision(precision, device)

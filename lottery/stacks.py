@@ -20,12 +20,12 @@ from nas.catalog.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision
-from training.errors import ExitCode, LotteryError
 from training.lines import to_lines
 from training.loop import begin, train
 from training.optimizers import load_optimizer_state, optimizer_state
 from training.pace import Pace
 from training.state import TrainingState, Validation, trained_tensors
+from training.stopping import stopped
 from training.tasks.task import Evaluation, Task
 
 
@@ -104,11 +104,8 @@ class _AfterStep:
             watcher.validated(state.step, state.validations[-1].metric)
         if watcher.stop_requested():
             self.save(state)
-            raise LotteryError(
-                f"Stopped at step {state.step} of level {self.stack.files.number}; the same command "
-                f"goes on from there ({self.session.run.root}).",
-                ExitCode.RESUMABLE,
-            )
+            where = f"at step {state.step} of level {self.stack.files.number}"
+            raise stopped(where, self.session.run.root)
         if self.pace.is_due():
             self.save(state)
 

@@ -91,7 +91,7 @@ def pruned_masks(session: Session, level: int) -> dict[ReplicateId, Mask]:
     for chunk in chunks(session, len(experiment.tickets)):
         ids = experiment.tickets[chunk.start : chunk.stop]
         evidence = _evidence(session, ids, level, masks, finals)
-        found |= zip(ids, _pruned(session, level, evidence), strict=True)
+        found |= zip(ids, _pruned(session, ids, level, evidence), strict=True)
     return found
 
 
@@ -113,21 +113,28 @@ def _evidence(
     def stacked(tensors: Sequence[Tensors]) -> Tensors:
         return {name: t.to(task.device) for name, t in stack_tensors(tensors).items()}
 
+    sources = [generator(one.seed, "criterion", level) for one in ids]
+
+    def uniform(shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.stack([torch.rand(shape, generator=source) for source in sources])
+
     return Evidence(
         start=stacked(starts),
         final=stacked([finals[one] for one in ids]),
         mask=stacked([masks[one] for one in ids]),
-        generators=[generator(one.seed, "criterion", level) for one in ids],
+        uniform=uniform,
         gradients=gradients,
     )
 
 
-def _pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
+def _pruned(
+    session: Session, ids: Sequence[ReplicateId], level: int, evidence: Evidence
+) -> list[Mask]:
     """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
     config, kinds = session.experiment.pruning, session.forward_pass.kinds
     criterion = chosen("criterion", config.criterion, CRITERIA)
     shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
-    masks = [_on_cpu(row(evidence.mask, r)) for r in range(len(evidence.generators))]
+    masks = [_on_cpu(row(evidence.mask, r)) for r in range(len(ids))]
     for done in range(1, criterion.rounds + 1):
         ends = done == criterion.rounds
         groups = groups_at(

@@ -24,11 +24,12 @@ def evidence(*seeds: int) -> Evidence:
     """Of two replicates, the second with three times the first's weights."""
     start, final = torch.tensor([1.0, -3.0, 0.5]), torch.tensor([-2.0, 1.0, 0.5])
     bias = torch.tensor([[9.0], [9.0]])
+    sources = [torch.Generator().manual_seed(seed) for seed in seeds or (0, 1)]
     return Evidence(
         start={"w": torch.stack([start, 3 * start]), "bias": bias},
         final={"w": torch.stack([final, 3 * final]), "bias": bias},
         mask={"w": torch.tensor([[True, True, False], [True, True, True]])},
-        generators=[torch.Generator().manual_seed(seed) for seed in seeds or (0, 1)],
+        uniform=lambda shape: torch.stack([torch.rand(shape, generator=g) for g in sources]),
         gradients=no_gradients,
     )
 

@@ -152,7 +152,7 @@ def test_two_rounds_prune_twice_on_the_way_to_a_level_with_scores_of_their_own(
     def scores(evidence: Evidence) -> Tensors:
         counts = [
             sum(int(m[r].sum()) for m in evidence.mask.values())
-            for r in range(len(evidence.generators))
+            for r in range(len(next(iter(evidence.mask.values()))))
         ]
         seen.append(counts)
         sign = 1 if len(seen) % 2 else -1

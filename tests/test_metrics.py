@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.metrics import ACCURACY, METRICS, PERPLEXITY
+from training.metrics import ACCURACY, PERPLEXITY
 
 
 def test_accuracy_is_a_share_where_more_is_better() -> None:
@@ -15,7 +15,3 @@ def test_perplexity_is_a_number_where_less_is_better() -> None:
     assert not PERPLEXITY.higher_is_better
     assert PERPLEXITY.label == "perplexity"
     assert (PERPLEXITY.margin, PERPLEXITY.margin_is_relative) == (0.01, True)
-
-
-def test_metrics_are_found_by_their_own_names() -> None:
-    assert METRICS == {"accuracy": ACCURACY, "perplexity": PERPLEXITY}

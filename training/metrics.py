@@ -37,4 +37,3 @@ ACCURACY = Metric(
 PERPLEXITY = Metric(
     name="perplexity", unit="", higher_is_better=False, margin=0.01, margin_is_relative=True
 )
-METRICS = {metric.name: metric for metric in (ACCURACY, PERPLEXITY)}

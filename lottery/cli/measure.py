@@ -14,7 +14,6 @@ from lottery.cli.options import (
     as_json,
     machine_options,
     network_option,
-    set_option,
 )
 from lottery.cli.running import commanded, factory_of, machine_of, print_json
 from lottery.cli.runs import check_same_network
@@ -37,7 +36,13 @@ from training.work_folders import stored_config
     type=WholeNumbers(),
     help="Which levels, such as 0,5; by default every finished one whose trained weights are there.",
 )
-@set_option
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="SETTING=VALUE",
+    help="A setting of the measurement, such as window=300; lottery measure lists them.",
+)
 @network_option
 @machine_options
 @as_json
@@ -98,19 +103,16 @@ def _list(as_json: bool) -> None:
     from lottery.measurements.catalog import MEASUREMENTS
 
     rows = [
-        {
-            "measurement": name,
-            "what": one.summary,
-            "settings": ", ".join(
-                f"{k}={v}" for k, v in dataclasses.asdict(one.settings()).items()
-            ),
-        }
+        {"measurement": name, "setting": setting, "default": str(value), "what": one.words[setting]}
         for name, one in MEASUREMENTS.items()
+        for setting, value in dataclasses.asdict(one.settings()).items()
     ]
     if as_json:
         print_json(rows)
-    else:
-        print_table(rows)
+        return
+    for name, one in MEASUREMENTS.items():
+        say(f"{name}: {one.summary}")
+    print_table(rows)
 
 
 def _finished(run: Path, given: Sequence[int] | None) -> list[int]:
@@ -119,10 +121,10 @@ def _finished(run: Path, given: Sequence[int] | None) -> list[int]:
     Raises:
         LotteryError: the run has not finished one of them, or none.
     """
-    folder = Run(run)
+    from lottery.measurements.measuring import levels_with_weights
+
     levels = sorted({record.level for record in read_records(run)})
-    stored = [n for n in levels if folder.level(n).weights in folder.folder.names()]
-    wanted = stored if given is None else [*given]
+    wanted = levels_with_weights(Run(run)) if given is None else [*given]
     missing = [level for level in wanted if level not in levels]
     if missing or not wanted:
         finished = ", ".join(map(str, levels)) or "none"

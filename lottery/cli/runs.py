@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +29,54 @@ from lottery.cli.running import (
 )
 from lottery.cli.showing import print_levels, print_plan
 from lottery.cli.watching import watcher_for
-from lottery.controls import CONTROLS
+from lottery.controls import CONTROLS, Control
 from lottery.experiments import RUN_FOLDER, Experiment
+from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.evidence import Criterion
+from lottery.pruning.groups import Schedule, Scope
+from lottery.pruning.schedules import SCHEDULES
+from lottery.pruning.scopes import SCOPES
 from training.errors import LotteryError
 from training.work_folders import stored_config
 
-_WIDTH = max(map(len, CONTROLS))
-_ARMS = "\n".join(f"  {name:{_WIDTH}}  {one.summary}" for name, one in CONTROLS.items())
+
+def _listed(table: Mapping[str, Control | Criterion | Scope | Schedule]) -> str:
+    """A line of help for each entry."""
+    width = max(map(len, table))
+    return "\n".join(f"  {name:{width}}  {one.summary}" for name, one in table.items())
+
+
 CONTROL_HELP = f"""Train one more control beside every level of a finished RUN.
 
 A RUN of your own code needs --network again: code is imported only when the command line names it.
 
 \b
 ARM is one of
-{_ARMS}
+{_listed(CONTROLS)}
 Example: lottery control results/runs/demo-digits-enas shuffled-mask
+"""
+
+
+PRUNE_HELP = f"""Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
+
+The same command again goes on where a stopped one left off; more --levels extend a finished run.
+
+\b
+What goes, --set pruning.criterion=NAME:
+{_listed(CRITERIA)}
+Over what it is ranked, --set pruning.scope=NAME:
+{_listed(SCOPES)}
+How much at each level, --set pruning.schedule=NAME:
+{_listed(SCHEDULES)}
+
+\b
+Examples:
+  lottery prune demo-digits-enas
+  lottery prune lth-lenet --data-root DATA --seeds 0,1,2 --levels 8 --set training.steps=6000
+  lottery recipes lth-lenet > mine.toml; lottery prune mine.toml
+  lottery prune lth-lenet --network conv-2 --set network.size.widths=[128]
+  lottery prune lth-lenet --network my_package.my_module:make_network
+  lottery prune results/searches/enas-micro-search-small
 """
 
 
@@ -93,7 +127,7 @@ def retrain(target: str, **options: Any) -> None:
     _train(target, 0, options)
 
 
-@click.command()
+@click.command(help=PRUNE_HELP)
 @click.argument("target", metavar="RECIPE|FILE.toml|RUN|SEARCH")
 @click.option("--levels", type=click.IntRange(min=0), metavar="N", help="How often to prune.")
 @rank_option
@@ -101,19 +135,7 @@ def retrain(target: str, **options: Any) -> None:
 @machine_options
 @store_weights_option
 def prune(target: str, levels: int | None, **options: Any) -> None:
-    """Train, prune the smallest weights, rewind the rest, and repeat, beside controls.
-
-    The same command again goes on where a stopped one left off; more --levels extend a finished run.
-
-    \u0008
-    Examples:
-      lottery prune demo-digits-enas
-      lottery prune lth-lenet --data-root DATA --seeds 0,1,2 --levels 8 --set training.steps=6000
-      lottery recipes lth-lenet > mine.toml; lottery prune mine.toml
-      lottery prune lth-lenet --network conv-2 --set network.size.widths=[128]
-      lottery prune lth-lenet --network my_package.my_module:make_network
-      lottery prune results/searches/enas-micro-search-small
-    """
+    """Find winning tickets, see `PRUNE_HELP`."""
     _train(target, levels, options)
 
 

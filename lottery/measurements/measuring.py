@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lottery.batching import chunks
 from lottery.identity import ReplicateId
 from lottery.levels import read_weights
 from lottery.pruning.masks import Tensors
 from lottery.readings import Reading, read_readings, write_readings
 from lottery.records import Record, read_records
+from lottery.runs import Run
 from lottery.session import Session
 from training.errors import LotteryError
 from training.plain import to_plain
@@ -38,14 +40,25 @@ class Measurement:
     Attributes:
         summary: in one line.
         settings: a frozen dataclass of what may be set, each field with a default.
+        words: what each setting is, by its name, in a few words.
         check: refuses a session or settings that it can't be made with.
-        measure: its readings of a level.
+        steps: of the progress display, for one network of a level.
+        measure: its readings of some networks of a level; it tells the session's watcher of its steps.
     """
 
     summary: str
     settings: type[Any]
+    words: Mapping[str, str]
     check: Callable[[Session, Any], None]
+    steps: Callable[[Session, Any], int]
     measure: Callable[[Session, TrainedLevel, Any], list[Reading]]
+
+
+def levels_with_weights(run: Run) -> list[int]:
+    """The finished levels of which every arm's trained weights are on disk, the added arms' too."""
+    names = {*run.folder.names()}
+    levels = sorted({record.level for record in read_records(run.root)})
+    return [n for n in levels if all(files.weights in names for files in run.finished(n))]
 
 
 def measure_levels(
@@ -65,17 +78,33 @@ def measure_levels(
     """
     run, found = session.run, list[Reading]()
     measurement.check(session, settings)
-    session.watcher.begin(f"{run.name}, {name}", len(levels))
+    records, steps = read_records(run.root), measurement.steps(session, settings)
+    before = _known(session, name, settings)
+    session.watcher.begin(
+        f"{run.name}, {name}", steps * sum(record.level in levels for record in records)
+    )
     for level in levels:
-        records = [record for record in read_records(run.root) if record.level == level]
-        known = _known(session, name, settings, level)
-        wanted = {record.replicate for record in records}
-        if not wanted or wanted - {reading.replicate for reading in known}:
-            trained = trained_level(session, level, records)
-            known = measurement.measure(session, trained, settings)
-            write_readings(run.folder, name, level, to_plain(settings), known)
-        found += known
-        session.watcher.steps(1)
+        here = [record for record in records if record.level == level]
+        readings = [reading for reading in before if reading.level == level]
+        wanted = {record.replicate for record in here}
+        if not wanted or wanted - {reading.replicate for reading in readings}:
+            trained = trained_level(session, level, here)
+            readings = _measured(session, measurement, settings, trained)
+            write_readings(run.folder, name, level, to_plain(settings), readings)
+        else:
+            session.watcher.steps(steps * len(here))
+        found += readings
+    return found
+
+
+def _measured(
+    session: Session, measurement: Measurement, settings: Any, trained: TrainedLevel
+) -> list[Reading]:
+    """The readings of a level, of as many networks at once as fit."""
+    ids, found = [*trained.tensors], list[Reading]()
+    for chunk in chunks(session, len(ids)):
+        part = {one: trained.tensors[one] for one in ids[chunk.start : chunk.stop]}
+        found += measurement.measure(session, replace(trained, tensors=part), settings)
     return found
 
 
@@ -101,10 +130,10 @@ def trained_level(session: Session, level: int, records: Sequence[Record]) -> Tr
     return TrainedLevel(level=level, tensors=tensors, diverged=lost)
 
 
-def _known(session: Session, name: str, settings: Any, level: int) -> list[Reading]:
+def _known(session: Session, name: str, settings: Any) -> list[Reading]:
     """What was measured before with the same settings."""
     return [
         reading
         for measurement, how, reading in read_readings(session.run.root)
-        if measurement == name and how == to_plain(settings) and reading.level == level
+        if measurement == name and how == to_plain(settings)
     ]

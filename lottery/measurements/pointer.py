@@ -60,9 +60,8 @@ def measure(session: Session, trained: TrainedLevel, settings: PointerSettings) 
     text, ids = _text(session), [*trained.tensors]
     replicates = new_replicates(session, ids, trained.tensors.values()).eval()
     precision = session.experiment.training.precision
-    losses = cached_losses(
-        replicates, text, settings.split, settings, precision, _stopping(session)
-    )
+    told = _teller(session, len(ids))
+    losses = cached_losses(replicates, text, settings.split, settings, precision, told)
     per_word = text.tokens_per_word(settings.split)
     plain, pointer = (
         (loss.mean(1) * per_word).clamp(max=MOST_NATS).exp().tolist() for loss in losses
@@ -84,22 +83,35 @@ def measure(session: Session, trained: TrainedLevel, settings: PointerSettings) 
     ]
 
 
-def _stopping(session: Session) -> Callable[[int], None]:
-    """Stops after a block of the text where that was asked for."""
+def _teller(session: Session, count: int) -> Callable[[int], None]:
+    """Tells the watcher of each block of the text, and stops after one where that was asked for."""
 
-    def read(tokens: int) -> None:
+    def told(tokens: int) -> None:
+        session.watcher.steps(tokens * count)
         if session.watcher.stop_requested():
             raise LotteryError(
                 "Stopped; finished levels are written, and the same command goes on from there.",
                 ExitCode.RESUMABLE,
             )
 
-    return read
+    return told
+
+
+def steps(session: Session, settings: PointerSettings) -> int:
+    """The tokens of the text."""
+    return len(_text(session).splits()[settings.split])
 
 
 POINTER = Measurement(
     summary="perplexity of a language model with a continuous cache (Grave et al. 2017), and without",
     settings=PointerSettings,
+    words={
+        "window": "how many tokens are remembered; awd-lstm-lm has 3785 for WikiText-2",
+        "share": "of the cache in the mixture; 0.1279 for WikiText-2",
+        "flatness": "how much like contexts count for more, 0 counts words; 0.662 for WikiText-2",
+        "split": "validation or test; settings are chosen on validation",
+    },
     check=check,
+    steps=steps,
     measure=measure,
 )

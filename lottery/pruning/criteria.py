@@ -1,11 +1,13 @@
-"""Criteria: the scores that decide which weights go; the lowest go first."""
+"""Criteria: the scores that decide which weights go; the lowest go first; torch-free."""
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from lottery.pruning.evidence import Criterion, Evidence
-from lottery.pruning.masks import Tensors
+
+if TYPE_CHECKING:
+    from lottery.pruning.masks import Tensors
 
 
 def magnitude(evidence: Evidence) -> Tensors:
@@ -30,10 +32,7 @@ def large_initial(evidence: Evidence) -> Tensors:
 
 def random_scores(evidence: Evidence) -> Tensors:
     """Uniform draws: pruning at random."""
-    return {
-        name: torch.stack([torch.rand(mask.shape[1:], generator=g) for g in evidence.generators])
-        for name, mask in evidence.mask.items()
-    }
+    return {name: evidence.uniform(tuple(mask.shape[1:])) for name, mask in evidence.mask.items()}
 
 
 CRITERIA: dict[str, Criterion] = {

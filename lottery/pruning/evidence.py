@@ -1,18 +1,16 @@
-"""What a criterion is, and what it may look at."""
+"""What a criterion is, and what it may look at; torch-free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from lottery.pruning.masks import Tensors
+    from lottery.pruning.masks import Tensors
 
-# Weights `[R, ...]`, and over how many training batches -> the mean gradient of the loss there, `[R, ...]`.
-Gradients = Callable[[Mapping[str, Tensor], int], Tensors]
 Need = Literal["start", "final", "gradients"]
 
 
@@ -24,16 +22,16 @@ class Evidence:
         start: tensors at the rewind step, of the whole network.
         final: trained tensors, of the whole network; none where the criterion needs none.
         mask: what is kept so far.
-        generators: one for each replicate, for criteria that draw.
-        gradients: of the training loss, in training mode, over each replicate's first batches; of all weights of the
-            network, the pruned ones among them.
+        uniform: (shape of a parameter) -> draws between 0 and 1, `[R, ...]`, each replicate's from its own seed.
+        gradients: (weights `[R, ...]`, over how many of each replicate's first batches) -> the mean gradient of the
+            training loss there, in training mode; of all weights of the network, the pruned ones among them.
     """
 
     start: Tensors
     final: Tensors
     mask: Tensors
-    generators: Sequence[torch.Generator]
-    gradients: Gradients
+    uniform: Callable[[tuple[int, ...]], Tensor]
+    gradients: Callable[[Mapping[str, Tensor], int], Tensors]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ def _listed(config: PruningConfig, level: float, rate: float) -> float:
 def _check_listed(config: PruningConfig, levels: int) -> None:
     given = list(config.densities)
     require(len(given) >= levels, "pruning.densities", given, f"one for each of {levels} levels")
+    require(config.rate > 0, "pruning.rate", config.rate, "above 0, as listed densities prune")
     for name in ("output_rate", "convolution_rate"):
         rate = getattr(config, name)
         require(
