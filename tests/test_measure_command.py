@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -104,10 +105,10 @@ def test_by_default_every_level_is_measured_whose_weights_are_there(
 def test_without_a_name_it_says_what_can_be_measured() -> None:
     rows = json.loads(done("measure", "--json"))
     assert {row["measurement"] for row in rows} == MEASUREMENTS.keys()
-    (pointer,) = (row for row in rows if row["measurement"] == "pointer")
-    assert pointer["what"] == MEASUREMENTS["pointer"].summary
-    assert pointer["settings"] == "window=500, share=0.1, flatness=1.0, split=validation"
-    assert "pointer" in done("measure")
+    pointer = {row["setting"]: row["default"] for row in rows if row["measurement"] == "pointer"}
+    assert pointer == {"window": "500", "share": "0.1", "flatness": "1.0", "split": "validation"}
+    assert all(one.words.keys() == asdict(one.settings()).keys() for one in MEASUREMENTS.values())
+    assert f"pointer: {MEASUREMENTS['pointer'].summary}" in done("measure")
 
 
 def test_gates_are_shown_and_drawn(run: Path, tmp_path: Path) -> None:

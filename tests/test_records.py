@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lottery import records
+from lottery import identity
 from lottery.experiments import RUN_FOLDER
 from lottery.history import read_history
 from lottery.identity import ReplicateId
@@ -275,5 +275,5 @@ def test_facts_that_were_not_written_are_empty(tmp_path: Path) -> None:
 
 
 def test_the_examples_hold() -> None:
-    found = doctest.testmod(records)
+    found = doctest.testmod(identity)
     assert (found.attempted, found.failed) == (1, 0)

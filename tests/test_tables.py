@@ -42,7 +42,7 @@ from training.folders import Folder
 from training.lines import to_lines
 from training.metrics import PERPLEXITY
 from training.storage import to_json
-from training.work_folders import DATA
+from training.work_folders import DATA, FORMAT
 
 
 def test_one_row_per_number(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_diverged_replicate_has_no_value(tmp_path: Path) -> None:
 
 def test_a_run_without_a_finished_level_says_what_to_do(tmp_path: Path) -> None:
     folder = Folder(tmp_path / "new")
-    folder.write(RUN_FOLDER.file, to_json({}))
+    folder.write(RUN_FOLDER.file, to_json({"format": FORMAT}))
     with pytest.raises(LotteryError, match="no finished level yet; run its `lottery prune`"):
         read_table([tmp_path / "new"])
 
@@ -235,7 +235,7 @@ def test_a_part_of_the_data_never_passes_for_the_whole(
     facts = read_description(run)
     folder.write(DATA, to_json({**facts["data"], **kind}))
     data = {"name": "ptb", "options": options}
-    folder.write(RUN_FOLDER.file, to_json({**facts["experiment"], "data": data}))
+    folder.write(RUN_FOLDER.file, to_json({"format": FORMAT, **facts["experiment"], "data": data}))
     study = read_study([run])
     assert set(study.table["data"]) == {named}
     assert run_line(study, "a").startswith(f"lenet-300-100 on {named}; unigram perplexity")
