@@ -94,7 +94,7 @@ def plan(session: Session) -> Plan:
 
 
 def _seconds_per_replicate_step(session: Session, count: int) -> float:
-    """The time of a training step with its share of a look at the validation split, per replicate."""
+    """The time of a training step with its share of a validation, per replicate."""
     count = min(count, session.at_once or count, MOST_TIMED)
     experiment, task = session.experiment, session.task
     batching = choose_batching(session, count)
@@ -116,6 +116,6 @@ def _seconds_per_replicate_step(session: Session, count: int) -> float:
     ):
         train(state, task, experiment.training, TIMED_STEPS + 2, {}, note, replay=session.replay)
     *steps, last = [later - earlier for earlier, later in pairwise(moments)]
-    # The loop looks at the validation split after the last step.
+    # The loop validates after the last step.
     seen = max(0.0, last - min(steps))
     return (min(steps) + seen / experiment.training.eval_every.iterations) / count

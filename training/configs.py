@@ -18,7 +18,7 @@ class OptimizerConfig:
         name: sgd, adam or adamw.
         learning_rate: before the schedule.
         momentum: of sgd.
-        nesterov: whether sgd's momentum looks ahead.
+        nesterov: whether sgd's momentum validations ahead.
         weight_decay: added to the gradient (sgd, adam) or decoupled (adamw).
         beta1: decay of adam's mean.
         beta2: decay of adam's variance.
@@ -95,7 +95,7 @@ class AveragingConfig:
 
     Attributes:
         trigger: never, or once a validation loss is above the least of all but the latest `patience` before it.
-        patience: how many looks are no argument.
+        patience: how many validations are no argument.
         finetune: the last so many steps start from the best weights, averaged at once, and are over for a replicate
             whose losses trigger again (awd-lstm-lm, finetune.py).
     """
@@ -121,7 +121,7 @@ class TrainingConfig:
     Attributes:
         steps: from the first step to the last.
         batch_size: examples, or columns of text, per step.
-        eval_every: steps between two looks at the validation split.
+        eval_every: steps between two validations at the validation split.
         optimizer: and its learning rate.
         schedule: of the learning rate.
         precision: fp32, or of matrix products and convolutions bf16 or, on CUDA, tf32 (weights stay fp32).
