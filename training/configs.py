@@ -18,7 +18,7 @@ class OptimizerConfig:
         name: sgd, adam or adamw.
         learning_rate: before the schedule.
         momentum: of sgd.
-        nesterov: whether sgd's momentum validations ahead.
+        nesterov: whether sgd's momentum looks ahead.
         weight_decay: added to the gradient (sgd, adam) or decoupled (adamw).
         beta1: decay of adam's mean.
         beta2: decay of adam's variance.
@@ -121,7 +121,7 @@ class TrainingConfig:
     Attributes:
         steps: from the first step to the last.
         batch_size: examples, or columns of text, per step.
-        eval_every: steps between two validations at the validation split.
+        eval_every: steps between two validations.
         optimizer: and its learning rate.
         schedule: of the learning rate.
         precision: fp32, or of matrix products and convolutions bf16 or, on CUDA, tf32 (weights stay fp32).
