@@ -81,7 +81,7 @@ def control_levels(session: Session, arm: str) -> list[int]:
     """The levels beside which one more control is trained: every finished one that is pruned.
 
     Raises:
-        LotteryError: there is no such control, or the run has it already, or has no pruned level.
+        LotteryError: there is no such control, or the run has it already, has no pruned level, or lacks the tensors.
     """
     experiment, run = session.experiment, session.run
     check_control(experiment, arm)
@@ -92,6 +92,13 @@ def control_levels(session: Session, arm: str) -> list[int]:
         raise LotteryError(
             f"{run.root} has no finished level above 0; finish it first with the command that began it."
         )
+    starts = [run.start(one) for one in experiment.tickets]
+    for name in (*starts, *(run.level(n).tickets for n in levels)):
+        if not run.folder.holds(name):
+            raise LotteryError(
+                f"{run.root} has no {name}, which a control is made from; a run that was copied without its tensors can "
+                "be shown and compared, and the whole one can be trained further."
+            )
     return levels
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -379,6 +380,19 @@ def test_an_added_control_equals_one_that_was_there_from_the_start(
 def test_controls_that_can_not_be_added(finished: Run, arm: str, words: str) -> None:
     with pytest.raises(LotteryError, match=words):
         add_control(session(TINY, finished.root), arm)
+
+
+@pytest.mark.parametrize("name", ["start/seed-1.safetensors", "level-02/tickets.safetensors"])
+def test_a_run_that_was_copied_without_its_tensors_takes_no_control(
+    finished: Run, tmp_path: Path, name: str
+) -> None:
+    copied = tmp_path / "tiny"
+    shutil.copytree(finished.root, copied)
+    (copied / name).unlink()
+    before = files(copied)
+    with pytest.raises(LotteryError, match=f"has no {name}, which a control is made from"):
+        add_control(session(TINY, copied), "shuffled-mask")
+    assert files(copied) == before
 
 
 def test_a_run_without_a_pruned_level_takes_no_control(tmp_path: Path) -> None:

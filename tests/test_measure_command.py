@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def test_by_default_every_level_is_measured_whose_weights_are_there(
     told = refused("measure", "pointer", lean, "--levels", "0", *words)
     assert "level-00/weights.safetensors was removed" in told
     assert not (lean / "readings/pointer-level-00.json").exists()
+
+
+def test_a_run_that_was_copied_without_its_weights_has_no_level_to_measure(
+    run: Path, tmp_path: Path
+) -> None:
+    copied = tmp_path / "copied"
+    shutil.copytree(run, copied)
+    for weights in copied.glob("level-*/weights.safetensors"):
+        weights.unlink()
+    assert "has no finished level with trained weights" in refused("measure", "pointer", copied)
 
 
 def test_without_a_name_it_says_what_can_be_measured() -> None:

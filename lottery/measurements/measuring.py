@@ -56,9 +56,8 @@ class Measurement:
 
 def levels_with_weights(run: Run) -> list[int]:
     """The finished levels of which every arm's trained weights are on disk, the added arms' too."""
-    names = {*run.folder.names()}
     levels = sorted({record.level for record in read_records(run.root)})
-    return [n for n in levels if all(files.weights in names for files in run.finished(n))]
+    return [n for n in levels if all(run.folder.holds(files.weights) for files in run.finished(n))]
 
 
 def measure_levels(
