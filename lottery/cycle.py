@@ -96,8 +96,8 @@ def control_levels(session: Session, arm: str) -> list[int]:
     for name in (*starts, *(run.level(n).tickets for n in levels)):
         if not run.folder.holds(name):
             raise LotteryError(
-                f"{run.root} has no {name}, which a control is made from; a run that was copied without its tensors can "
-                "be shown and compared, and the whole one can be trained further."
+                f"{run.root} has no {name}, which a control is made from; a run that was copied without its tensors "
+                "can be shown and compared, and the whole one can be trained further."
             )
     return levels
 
