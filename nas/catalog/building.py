@@ -14,6 +14,7 @@ from nas.catalog.outside_networks import Factory, own_network
 from nas.normalised_weights import bear_zeros
 from training.errors import LotteryError
 from training.noise import replace_dropout
+from training.seeded_draws import default_generator_seeded
 from training.specs import Spec
 
 
@@ -54,9 +55,7 @@ def build(
     # Before the generator is seeded: an import may draw from it.
     construct = _constructor(found, factory)
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
-        torch.default_generator.manual_seed(seed)
+    with default_generator_seeded(seed):
         network = construct(spec, **sizes)
     return bear_zeros(replace_dropout(network))
 

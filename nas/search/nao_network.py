@@ -10,6 +10,7 @@ from nas.search.nao_config import NaoConfig
 from nas.search.nao_vocabulary import START, Vocabulary, vocabulary
 from nas.search.spaces import Choices, Space
 from training.noise import Dropout
+from training.seeded_draws import default_generator_seeded
 
 State = tuple[Tensor, Tensor]
 
@@ -165,9 +166,7 @@ def surrogate(space: Space, config: NaoConfig, generator: torch.Generator) -> Su
             were.
     """
     seed = int(torch.randint(2**63 - 1, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
-        torch.default_generator.manual_seed(seed)
+    with default_generator_seeded(seed):
         return Surrogate(vocabulary(space, split=config.split_operations), config)
 
 

@@ -17,6 +17,7 @@ from nas.search.shared_recurrent import SharedLanguageModel
 from nas.search.shared_weights import SharedNetwork
 from nas.search.spaces import CellSpace, LayerSpace, RecurrentSpace, Space
 from training.errors import LotteryError
+from training.seeded_draws import default_generator_seeded
 from training.specs import ImageSpec, Spec, TextSpec
 
 __all__ = ["SharedNetwork", "shared_network"]
@@ -89,9 +90,7 @@ def shared_network(
     checked.pop("drop_path", None)
     _check_kind(space, spec)
     seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: it would seed CUDA too, which the fork does not restore.
-        torch.default_generator.manual_seed(seed)
+    with default_generator_seeded(seed):
         network = sharing.make(spec, space, checked, initial)
     replace_all_batch_norm_modules_(network)
     return network.to(memory_format=torch.channels_last)
