@@ -124,15 +124,13 @@ def controls(session: Session, level: int, tickets: Sequence[Ticket], arm: str) 
     def network(source: torch.Generator) -> Tensors:
         return tensors_of(drawn_network(session, source))
 
-    config, kinds = session.experiment.pruning, session.forward_pass.kinds
+    # One ticket's parameters are as another's.
+    shapes = {name: tuple(mask.shape) for name, mask in tickets[0].mask.items()}
+    whole = never_pruned(shapes, session.experiment.pruning, session.forward_pass.kinds)
     found = []
     for ticket in tickets:
-        shapes = {name: tuple(mask.shape) for name, mask in ticket.mask.items()}
-        draw = Draw(
-            generator=generator(ticket.id.seed, f"control {arm}", level),
-            network=network,
-            never_pruned=never_pruned(shapes, config, kinds),
-        )
+        source = generator(ticket.id.seed, f"control {arm}", level)
+        draw = Draw(generator=source, network=network, never_pruned=whole)
         mask, start = rival(arm, ticket.mask, ticket.whole, draw)
         found.append(Replicate(id=replace(ticket.id, arm=arm), mask=mask, start=start))
     return found

@@ -278,6 +278,12 @@ def attention_in_parts() -> bool:
     return before and not after
 
 
+def switch_of_products() -> bool:
+    """Which library multiplies in fp32 is read and set by a word."""
+    library: Any = torch.backends.mkldnn
+    return isinstance(library.matmul.fp32_precision, str)
+
+
 VIEWS = ("aten::alias", "aten::detach", "aten::expand", "aten::permute", "aten::view", "aten::t")
 Tag = torch.Tag
 # What is relied on -> who relies on it, and whether it holds.
@@ -357,7 +363,7 @@ BEHAVIOURS: Mapping[str, tuple[str, Callable[[], bool]]] = {
     "attention's fast path can be switched off": ("lottery/forward_pass.py", attention_in_parts),
     "the library of fp32 products is a switch": (
         "training/matrix_libraries.py",
-        lambda: isinstance(getattr(torch.backends, "mkldnn").matmul.fp32_precision, str),  # noqa: B009
+        switch_of_products,
     ),
 }
 
