@@ -14,10 +14,10 @@ from lottery.pruning.scopes import kept_at
 from lottery.session import Session
 from nas.catalog.outside_networks import code_of
 from training.device import now
-from training.errors import ExitCode, LotteryError
 from training.loop import begin, train
 from training.replicates import Replicates
 from training.state import TrainingState
+from training.stopping import stopped_before
 
 TIMED_STEPS = 3
 # Replicates of a stack: of more, each takes as long.
@@ -107,7 +107,7 @@ def _seconds_per_replicate_step(session: Session, count: int) -> float:
     def note(_: TrainingState) -> None:
         moments.append(now(task.device))
         if session.watcher.stop_requested():
-            raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
+            raise stopped_before()
 
     with code_of(
         experiment.network.name,

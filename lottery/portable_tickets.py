@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
 from lottery.experiments import RUN_FOLDER, NetworkConfig
 from lottery.identity import TICKET, ReplicateId
-from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run
-from lottery.tickets import read_tickets
+from lottery.tickets import MASKS, masks_from_tensor, masks_to_tensor, read_tickets
 from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
@@ -26,9 +24,6 @@ from training.plain import from_plain, to_plain
 from training.specs import Spec
 from training.storage import damaged, read_file, write_file
 from training.work_folders import stored_config
-
-# No parameter has a name with nothing before a dot.
-_MASKS = ".masks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +66,8 @@ def ticket_of(run: Run, level: int, seed: int, copy: int = 0) -> PortableTicket:
         network=experiment.network,
         mask=ticket.mask,
         start=apply_mask(ticket.mask, ticket.whole),
-        origin=f"{experiment.name}, level {level}, seed {seed}",
+        origin=f"{experiment.name}, level {level}, seed {seed}"
+        + (f", copy {copy}" if copy else ""),
     )
 
 
@@ -81,8 +77,7 @@ def save_ticket(ticket: PortableTicket, path: Path) -> None:
     Raises:
         LotteryError: the disk is full, or the folder may not be written to.
     """
-    packed = pack_masks({name: np.asarray(mask) for name, mask in ticket.mask.items()})
-    tensors = {**ticket.start, _MASKS: torch.frombuffer(bytearray(packed), dtype=torch.uint8)}
+    tensors = {**ticket.start, MASKS: masks_to_tensor(ticket.mask)}
     facts = {"network": to_plain(ticket.network), "origin": ticket.origin}
     digest = _digest(tensors, facts)
     write_file(path, tensors_to_bytes(tensors, {"ticket": facts, "sha256": digest}))
@@ -98,15 +93,15 @@ def load_ticket(path: Path) -> PortableTicket:
     facts = metadata.get("ticket")
     if not isinstance(facts, dict) or not isinstance(facts.get("origin"), str):
         raise damaged(path, "it is not a ticket")
-    if _MASKS not in tensors or metadata.get("sha256") != _digest(tensors, facts):
+    if MASKS not in tensors or metadata.get("sha256") != _digest(tensors, facts):
         raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
-    bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
-    for name, mask in bits.items():
+    masks = masks_from_tensor(tensors.pop(MASKS), path)
+    for name, mask in masks.items():
         if name not in tensors or tensors[name].shape != mask.shape:
             raise damaged(path, f"its mask of {name} is of no weights")
     return PortableTicket(
         network=from_plain(NetworkConfig, facts.get("network"), "network"),
-        mask={name: torch.from_numpy(mask) for name, mask in bits.items()},
+        mask=masks,
         start=tensors,
         origin=facts["origin"],
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.experiments import RUN_FOLDER, Experiment
 from lottery.history import HistoryRow, read_history
 from lottery.identity import ReplicateId
 from lottery.run_folder import HISTORY, RECORDS
 from training.folders import Folder
 from training.lines import to_lines
 from training.storage import to_json, write_file
-from training.work_folders import open_folder
 
 PROGRESS = "progress.json"
 EXECUTION = "execution.json"
@@ -129,20 +127,6 @@ class LevelFiles:
     def is_done(self) -> bool:
         """Whether the records exist."""
         return self.run.folder.holds(self.records)
-
-
-def open_run(root: Path, experiment: Experiment, data: Mapping[str, Any]) -> Run:
-    """Begin a run, or take up the one that is there when it is of the same experiment; more levels extend it.
-
-    Args:
-        root: the run's directory, which the caller has locked.
-        experiment: with its steps resolved.
-        data: fingerprint and counts.
-
-    Raises:
-        LotteryError: see `training.work_folders.open_folder`.
-    """
-    return Run(open_folder(root, RUN_FOLDER, experiment, data).root)
 
 
 def write_progress(run: Run, **progress: Any) -> None:

@@ -21,19 +21,19 @@ from lottery.levels import noted_batching
 from lottery.machine import DEFAULT_MACHINE, Machine
 from lottery.progress import Watcher
 from lottery.records import Record
-from lottery.runs import LevelFiles, Run, open_run
+from lottery.runs import LevelFiles, Run
 from lottery.session import Session
 from nas.catalog.catalog import is_known
 from nas.catalog.outside_networks import Factory
 from nas.search.configs import SEARCH_FOLDER
 from training.device import check_precision, choose_device, environment
 from training.environments import library_before, note_environment
-from training.errors import ExitCode, LotteryError
 from training.folders import locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
 from training.replay import NO_REPLAY, REPLAY
+from training.stopping import stopped_before
 from training.tasks.catalog import load_task
-from training.work_folders import is_there, require_apart
+from training.work_folders import is_there, open_folder, require_apart
 
 
 def carry_out(
@@ -107,7 +107,7 @@ def opened(
         about = session.task.data.description()
         for text in about["notices"]:
             session.watcher.notice(text)
-        open_run(root, session.experiment, about)
+        open_folder(root, RUN_FOLDER, session.experiment, about)
         yield session
 
 
@@ -143,7 +143,7 @@ def prepared(
     with multiplying(choose_library(machine.products, device, before=before)):
         session = check(session)
         if watcher.stop_requested():
-            raise LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
+            raise stopped_before()
         yield session
 
 

@@ -32,7 +32,7 @@ from training.storage import damaged
 
 T = TypeVar("T")
 # No parameter has a name with nothing before a dot.
-_MASKS = ".masks"
+MASKS = ".masks"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,20 +179,34 @@ def _tickets_to_bytes(
     masks: Mapping[ReplicateId, Mask], finals: Mapping[ReplicateId, Tensors]
 ) -> bytes:
     """Masks, one bit a weight, and the trained tensors that tickets start from where they are not rewound."""
-    bits = {f"{_key(one)}/{n}": np.asarray(m) for one in masks for n, m in masks[one].items()}
+    bits = {f"{_key(one)}/{n}": m for one in masks for n, m in masks[one].items()}
     tensors = {f"{_key(one)}/{n}": t for one in finals for n, t in finals[one].items()}
-    packed = torch.frombuffer(bytearray(pack_masks(bits)), dtype=torch.uint8)
-    return tensors_to_bytes({**tensors, _MASKS: packed})
+    return tensors_to_bytes({**tensors, MASKS: masks_to_tensor(bits)})
+
+
+def masks_to_tensor(masks: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Masks as one tensor of bytes, to stand in a file among tensors, under `MASKS`; one bit a weight."""
+    packed = pack_masks({name: np.asarray(mask) for name, mask in masks.items()})
+    return torch.frombuffer(bytearray(packed), dtype=torch.uint8)
+
+
+def masks_from_tensor(packed: torch.Tensor, path: Path) -> Mask:
+    """The masks in such a tensor.
+
+    Raises:
+        LotteryError: there are none in it; `path` is named.
+    """
+    bits = unpack_masks(packed.numpy().tobytes(), path)
+    return {name: torch.from_numpy(mask) for name, mask in bits.items()}
 
 
 def _tickets_from_bytes(
     data: bytes, path: Path
 ) -> tuple[dict[ReplicateId, Mask], dict[ReplicateId, Tensors]]:
     tensors, _ = tensors_from_bytes(data, path)
-    if _MASKS not in tensors:
+    if MASKS not in tensors:
         raise damaged(path, "it holds no masks")
-    bits = unpack_masks(tensors.pop(_MASKS).numpy().tobytes(), path)
-    masks = {key: torch.from_numpy(mask) for key, mask in bits.items()}
+    masks = masks_from_tensor(tensors.pop(MASKS), path)
     return _by_ticket(masks), _by_ticket(tensors)
 
 

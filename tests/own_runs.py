@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from lottery.checks import check
 from lottery.cycle import find_tickets
 from lottery.experiments import Experiment, NetworkConfig
-from lottery.runs import open_run
 from lottery.session import Session
 from nas.catalog.outside_networks import Factory
-from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, files, session
+from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, files, open_run, session
 from training.batching import Batching
 from training.errors import ExitCode, LotteryError
 from training.specs import Spec

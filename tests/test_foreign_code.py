@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from lottery.checks import check
 from lottery.cycle import find_tickets
 from lottery.planning import plan
-from lottery.runs import open_run
 from nas.catalog.outside_networks import code_of, own_network, their_code
 from nas.catalog.own_code import import_factory
 from tests.own_runs import OWN, carried_out, own_session, refusal, results
-from tests.tiny_runs import StopAfter, files
+from tests.tiny_runs import StopAfter, files, open_run
 from training.checkpoints import tensors_from_bytes
 from training.errors import ExitCode, LotteryError
 from training.specs import ImageSpec, Spec

@@ -18,9 +18,9 @@ from lottery.forward_pass import trace
 from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks
 from lottery.pruning.config import PruningConfig
-from lottery.runs import Run, open_run
+from lottery.runs import Run
 from nas.catalog.building import build
-from tests.tiny_runs import TINY, TINY_TEXT, digits, session, text
+from tests.tiny_runs import TINY, TINY_TEXT, digits, open_run, session, text
 from training.errors import LotteryError
 from training.specs import ImageSpec, Spec
 

@@ -20,10 +20,10 @@ from lottery.experiments import NetworkConfig
 from lottery.portable_tickets import build_ticket, ticket_of
 from lottery.pruning.config import PruningConfig
 from lottery.records import Record
-from lottery.runs import Run, open_run
+from lottery.runs import Run
 from nas.catalog.building import build
 from nas.normalised_weights import bear_zeros, gains
-from tests.tiny_runs import TINY, digits, session
+from tests.tiny_runs import TINY, digits, open_run, session
 from training.specs import ImageSpec, Spec
 
 

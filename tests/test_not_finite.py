@@ -15,7 +15,7 @@ from lottery.cli.watching import TerminalWatcher
 from lottery.history import HistoryRow, read_history
 from lottery.records import read_records
 from lottery.run_folder import HISTORY
-from lottery.runs import finish_history, open_run
+from lottery.runs import finish_history
 from nas.search.records import (
     SearchHistoryRow,
     SearchResult,
@@ -23,7 +23,7 @@ from nas.search.records import (
     result_to_json,
 )
 from tests.test_search_records import RECORD
-from tests.tiny_runs import TINY, carry_out, digits
+from tests.tiny_runs import TINY, carry_out, digits, open_run
 from training.lines import to_lines
 from training.metrics import ACCURACY
 from training.replicates import Replicates

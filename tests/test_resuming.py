@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from lottery.records import read_records
-from lottery.runs import Run, open_run
+from lottery.runs import Run
 from tests.file_faults import Killed, counted, killed_at
 from tests.tiny_runs import (
     TINY,
@@ -27,6 +27,7 @@ from tests.tiny_runs import (
     carry_out_in_pieces,
     digits,
     files,
+    open_run,
 )
 from training.errors import ExitCode, LotteryError
 

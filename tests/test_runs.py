@@ -12,8 +12,8 @@ from lottery.experiments import RUN_FOLDER, NetworkConfig
 from lottery.history import HistoryRow, read_history
 from lottery.identity import TICKET, ReplicateId
 from lottery.run_folder import HISTORY
-from lottery.runs import Run, begin_history, end_level, finish_history, open_run
-from tests.tiny_runs import TINY
+from lottery.runs import Run, begin_history, end_level, finish_history
+from tests.tiny_runs import TINY, open_run
 from training.errors import ExitCode, LotteryError
 from training.lines import to_lines
 from training.toml_text import override

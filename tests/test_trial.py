@@ -15,10 +15,9 @@ from lottery.batching import faster_batching
 from lottery.checks import check
 from lottery.cycle import find_tickets
 from lottery.planning import plan
-from lottery.runs import open_run
 from nas.catalog.outside_networks import Factory
 from tests.own_runs import OWN, Classifier, own_session, refusal
-from tests.tiny_runs import digits
+from tests.tiny_runs import digits, open_run
 from training.batching import Batching
 from training.errors import LotteryError
 from training.storage import parse_json

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lottery.cycle import find_tickets
-from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
+from lottery.experiments import RUN_FOLDER, Experiment, NetworkConfig, RewindingConfig
 from lottery.progress import Watcher
 from lottery.pruning.config import PruningConfig
 from lottery.records import Record
-from lottery.runs import Run, open_run
+from lottery.runs import Run
 from lottery.session import Session
 from training.configs import DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
 from training.datasets.text import text_data
@@ -27,6 +28,7 @@ from training.storage import to_json
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task
+from training.work_folders import open_folder
 
 STEPS = 20
 # 64 x 8 + 8 x 6 + 6 x 10 weights in matrices.
@@ -115,6 +117,11 @@ def session(
 ) -> Session:
     """An experiment on a task, the digits unless said otherwise; nothing is written."""
     return Session(experiment=experiment, run=Run(root), task=task or digits(), **how)
+
+
+def open_run(root: Path, experiment: Experiment, data: Mapping[str, Any]) -> Run:
+    """Begin a run's folder, or take it up."""
+    return Run(open_folder(root, RUN_FOLDER, experiment, data).root)
 
 
 def carry_out(

@@ -21,6 +21,11 @@ class StopFlag:
         return self._requested
 
 
+def stopped_before() -> LotteryError:
+    """The error of work that was asked to stop before anything was written."""
+    return LotteryError("Stopped; nothing was begun or written.", ExitCode.RESUMABLE)
+
+
 def stopped(where: str, root: Path) -> LotteryError:
     """The error of work that was asked to stop and goes on from there later.
 
