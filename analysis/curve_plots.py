@@ -48,7 +48,7 @@ def learning_curves(
     training, which else would flatten the rest.
 
     Args:
-        histories: as from `tables.read_histories`.
+        histories: as `Study.histories`.
         levels: which to draw; by default the first, the middle and the last of each run.
         arms: which to draw.
         interval: a name in `summaries.INTERVALS`.

@@ -189,15 +189,15 @@ def _published(ax: Axes, overlay: pd.DataFrame, styles: dict[str, Style]) -> dic
     entries = {}
     for (arm, source), points in overlay.groupby(["arm", "source"], sort=False):
         style = styles[str(arm)]
-        look: dict[str, Any] = {
+        marks: dict[str, Any] = {
             "marker": style.marker,
             "linestyle": "none",
             "markerfacecolor": "none",
             "markeredgecolor": style.colour,
             "markersize": 6,
         }
-        ax.plot(100 * points["density"], points["value"], zorder=4, **look)
-        entries[f"{arm}, published: {source}"] = Line2D([], [], **look)
+        ax.plot(100 * points["density"], points["value"], zorder=4, **marks)
+        entries[f"{arm}, published: {source}"] = Line2D([], [], **marks)
     return entries
 
 

@@ -53,7 +53,7 @@ def lay_out(graph: Graph) -> Layout:
     """Place every vertex and every passing edge."""
     edges = segments(graph)
     order = _ordered(_first_order(graph, edges), edges)
-    heights = {item: float(place) for layer in order for place, item in enumerate(layer)}
+    heights = {item: float(position) for layer in order for position, item in enumerate(layer)}
     rows = {index: rows_of(vertex) for index, vertex in enumerate(graph.vertices)}
     layers = layer_of(graph)
     tall = {item: _tall(rows[item[0]]) if layers[item[0]] == item[1] else PASS for item in heights}
@@ -74,10 +74,10 @@ def lay_out(graph: Graph) -> Layout:
 
 def crossings(layers: Sequence[Sequence[Item]], edges: Iterable[tuple[Item, Item]]) -> int:
     """How many pairs of edges cross between neighbouring layers of the given orders."""
-    place = {item: at for layer in layers for at, item in enumerate(layer)}
+    position = {item: at for layer in layers for at, item in enumerate(layer)}
     between: dict[int, list[tuple[int, int]]] = {}
     for start, end in edges:
-        between.setdefault(end[1], []).append((place[start], place[end]))
+        between.setdefault(end[1], []).append((position[start], position[end]))
     return sum(
         (a[0] - b[0]) * (a[1] - b[1]) < 0
         for pairs in between.values()
@@ -121,28 +121,28 @@ def _by_barycentre(
 ) -> list[list[Item]]:
     new = [list(layer) for layer in order]
     for layer in new[1:] if forwards else new[-2::-1]:
-        place = {item: at / len(of) for of in new for at, item in enumerate(of)}
+        position = {item: at / len(of) for of in new for at, item in enumerate(of)}
         near: dict[Item, list[float]] = {item: [] for item in layer}
         for start, end in edges:
             item, other = (end, start) if forwards else (start, end)
             if item in near:
-                near[item].append(place[other])
-        layer.sort(key=lambda item: np.mean(near[item]) if near[item] else place[item])
+                near[item].append(position[other])
+        layer.sort(key=lambda item: np.mean(near[item]) if near[item] else position[item])
     return new
 
 
 def _swapped(order: list[list[Item]], edges: Iterable[tuple[Item, Item]]) -> list[list[Item]]:
     """Swap neighbours while that saves crossings."""
     order = [list(layer) for layer in order]
-    place = {item: at for layer in order for at, item in enumerate(layer)}
-    near: dict[tuple[Item, bool], list[Item]] = {(i, side): [] for i in place for side in _SIDES}
+    position = {item: at for layer in order for at, item in enumerate(layer)}
+    near: dict[tuple[Item, bool], list[Item]] = {(i, side): [] for i in position for side in _SIDES}
     for start, end in edges:
         near[start, True].append(end)
         near[end, False].append(start)
 
     def crossed(lower: Item, upper: Item) -> int:
         return sum(
-            place[a] > place[b]
+            position[a] > position[b]
             for side in _SIDES
             for a in near[lower, side]
             for b in near[upper, side]
@@ -156,7 +156,7 @@ def _swapped(order: list[list[Item]], edges: Iterable[tuple[Item, Item]]) -> lis
                 lower, upper = layer[at : at + 2]
                 if crossed(upper, lower) < crossed(lower, upper):
                     layer[at : at + 2] = upper, lower
-                    place[upper], place[lower] = at, at + 1
+                    position[upper], position[lower] = at, at + 1
                     better = True
     return order
 

@@ -60,8 +60,8 @@ def readings_table(readings: pd.DataFrame, run: str) -> Table:
     table = Table(head=(*head, "mean", "95 % interval", "n"), rows=rows)
     empty = {
         title
-        for place, title in enumerate(head)
-        if all(row[place] in ("", MISSING) for row in rows)
+        for column, title in enumerate(head)
+        if all(row[column] in ("", MISSING) for row in rows)
     }
     return table.select(*(title for title in table.head if title not in empty))
 

@@ -65,7 +65,7 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
     """
     study = read_study(runs)
-    names = list(study.facts)
+    names = list(study.descriptions)
     measured = study.readings["run"].unique()
     of_characters = [run for run in names if is_of_characters(study, run)]
     return page(
@@ -78,7 +78,7 @@ def render_report(runs: Sequence[Path], title: str) -> str:
         levels={run: levels_table(study.table, run, run in of_characters) for run in names},
         readings={run: readings_table(study.readings, run) for run in measured},
         baselines=_baselines(study.baselines),
-        facts={run: _facts(study, run) for run in names},
+        descriptions={run: _description(study, run) for run in names},
         glossary=GLOSSARY,
     )
 
@@ -131,13 +131,12 @@ def _baselines(baselines: pd.DataFrame) -> Table:
     )
 
 
-def _facts(study: Study, run: str) -> dict[str, str]:
+def _description(study: Study, run: str) -> dict[str, str]:
     """What a run says of itself, as text."""
-    fact: dict[str, Any] = study.facts[run]
     of_run = study.table[study.table["run"] == run]
     told = {
         key: json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
-        for key, value in fact.items()
+        for key, value in study.descriptions[run].items()
     }
     return {
         "recipe": str(of_run["recipe"].iloc[0]),

@@ -12,6 +12,7 @@ from analysis.search_tables import RANDOM
 from analysis.significance import welch
 from analysis.summaries import summarise
 from analysis.tables import Study
+from nas.catalog.catalog import is_drawn
 
 RANDOM_SEARCH = "random search"
 DRAWN = "architectures drawn at random"
@@ -34,7 +35,9 @@ def retraining_answers(study: Study) -> list[Answer]:
     means = summarise(rows, ["run", "data", "parameters", "higher_is_better"])
     means["value"] = means["mean"].mask(means["diverged"] > 0)
     means["method"] = [_method(study, run) for run in means["run"]]
-    means["budget"] = [str(study.facts[run]["experiment"].get("training")) for run in means["run"]]
+    means["budget"] = [
+        str(study.descriptions[run]["experiment"].get("training")) for run in means["run"]
+    ]
     answers = []
     for (data, _), alike in means.groupby(["data", "budget"], sort=False):
         for control, methods in CONTROLS.items():
@@ -66,8 +69,8 @@ def _retrained(question: str, ours: pd.DataFrame, theirs: pd.DataFrame) -> list[
 
 
 def _method(study: Study, run: str) -> str:
-    network = study.facts[run]["experiment"].get("network", {})
-    if network.get("name", "").startswith("random-"):
+    network = study.descriptions[run]["experiment"].get("network", {})
+    if is_drawn(network.get("name", "")):
         return DRAWN
     method = str((network.get("found") or {}).get("method", ""))
     return RANDOM_SEARCH if method == RANDOM else method

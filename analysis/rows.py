@@ -93,10 +93,10 @@ def visible_names(table: pd.DataFrame) -> pd.DataFrame:
     return table.replace(known) if known else table
 
 
-def visible_facts(value: Any) -> Any:
+def visible_values(value: Any) -> Any:
     """Plain JSON values with the texts in them made visible, as those of `visible_names`."""
     if isinstance(value, dict):
-        return {visible(key): visible_facts(item) for key, item in value.items()}
+        return {visible(key): visible_values(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [visible_facts(item) for item in value]
+        return [visible_values(item) for item in value]
     return visible(value) if isinstance(value, str) else value

@@ -44,7 +44,7 @@ def render_search_report(runs: Sequence[Path], title: str) -> str:
         ranks=ranking_table(study.architectures),
         charts=[*_drawings(runs), *charts(SEARCH_FIGURES, study)],
         last=history_table(study.history),
-        facts={name: _facts(study, name) for name in study.facts},
+        descriptions={name: _facts(study, name) for name in study.facts},
         glossary=GLOSSARY,
     )
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from analysis.rows import visible_facts, visible_names
+from analysis.rows import visible_names, visible_values
 from analysis.wording import short_names
 from nas.search.records import (
     DRAWING,
@@ -80,7 +80,7 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names = {path: visible(name) for path, name in short_names(paths).items()}
-    facts = {name: visible_facts(read_search_facts(path)) for path, name in names.items()}
+    facts = {name: visible_values(read_search_facts(path)) for path, name in names.items()}
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(

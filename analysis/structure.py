@@ -11,7 +11,7 @@ def density_per_layer(layers: pd.DataFrame) -> pd.DataFrame:
     """Mean kept weights and density of each layer of the tickets, per run and level.
 
     Args:
-        layers: as from `tables.read_layers`.
+        layers: as `Study.layers`.
 
     Returns:
         columns run, network, level, name, kept, total, density (mean over seeds), n; the layers in

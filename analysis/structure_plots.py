@@ -30,7 +30,7 @@ def layer_densities(layers: pd.DataFrame) -> Figure:
     """The density of each layer (rows) at each level (columns) of the tickets: a panel per run.
 
     Args:
-        layers: as from `tables.read_layers`.
+        layers: as `Study.layers`.
 
     Raises:
         LotteryError: no layer was recorded.
@@ -48,7 +48,7 @@ def gate_densities(gates: pd.DataFrame, layers: pd.DataFrame) -> Figure:
 
     Args:
         gates: as `Study.gates`.
-        layers: as from `tables.read_layers`; it gives the density of the whole network.
+        layers: as `Study.layers`; it gives the density of the whole network.
 
     Raises:
         LotteryError: no gate was recorded.

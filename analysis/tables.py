@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.rows import visible_facts, visible_names
+from analysis.rows import visible_names, visible_values
 from analysis.wording import data_in_words, settings_in_words, short_names
 from lottery.history import read_history
 from lottery.readings import read_readings
@@ -42,12 +42,12 @@ class Study:
 
     Attributes:
         table: one row per number read off a replicate (`TABLE`).
-        histories: one row per evaluation during training (`HISTORIES`).
-        layers: one row per prunable parameter of a replicate (`LAYERS`).
+        histories: one row per evaluation during training, of finished levels (`HISTORIES`).
+        layers: one row per prunable parameter of a replicate, in the network's order (`LAYERS`).
         gates: one row per gate of each matrix of a recurrent layer (`GATES`).
         readings: one row per number that a measurement read off trained networks (`READINGS`).
         baselines: reference values of the data sets, such as the unigram perplexity (`BASELINES`).
-        facts: per run, what it says of itself: `{"experiment": ..., "data": ...}`.
+        descriptions: per run, what it says of itself: `{"experiment": ..., "data": ...}`.
         published: reference figures to draw over ours: arm, density, value, source.
     """
 
@@ -57,7 +57,7 @@ class Study:
     gates: pd.DataFrame
     readings: pd.DataFrame
     baselines: pd.DataFrame
-    facts: dict[str, dict[str, Any]]
+    descriptions: dict[str, dict[str, Any]]
     published: pd.DataFrame | None = None
 
 
@@ -65,7 +65,7 @@ class Study:
 class _Run:
     name: str
     path: Path
-    facts: dict[str, Any]
+    description: dict[str, Any]
     records: list[Record]
 
 
@@ -76,15 +76,15 @@ def read_study(runs: Sequence[Path]) -> Study:
         LotteryError: no run is given, one has no finished level, or a file is damaged.
     """
     loaded = _load(runs)
-    facts = {run.name: run.facts for run in loaded}
+    descriptions = {run.name: run.description for run in loaded}
     return Study(
         table=_table(loaded),
         histories=_histories(loaded),
         layers=_layers(loaded),
         gates=_gates(loaded),
         readings=_readings(loaded),
-        baselines=_baselines(facts),
-        facts=facts,
+        baselines=_baselines(descriptions),
+        descriptions=descriptions,
     )
 
 
@@ -101,49 +101,31 @@ def read_table(runs: Sequence[Path]) -> pd.DataFrame:
     return _table(_load(runs))
 
 
-def read_histories(runs: Sequence[Path]) -> pd.DataFrame:
-    """One row per evaluation during training, of finished levels; columns `HISTORIES`.
-
-    Raises:
-        LotteryError: as `read_table`.
-    """
-    return _histories(_load(runs))
-
-
-def read_layers(runs: Sequence[Path]) -> pd.DataFrame:
-    """One row per prunable parameter of a replicate, in the network's order; columns `LAYERS`.
-
-    Raises:
-        LotteryError: as `read_table`.
-    """
-    return _layers(_load(runs))
-
-
 def _load(runs: Sequence[Path]) -> list[_Run]:
     if not runs:
         raise LotteryError("No run was given; name one or more folders that `lottery prune` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names, found = short_names(paths), []
     for path in paths:
-        facts, records = visible_facts(read_description(path)), read_records(path)
+        description, records = visible_values(read_description(path)), read_records(path)
         if not records:
             raise LotteryError(
                 f"{path} has no finished level yet; run its `lottery prune` command again "
                 "to resume it, or leave it out."
             )
-        named = _with_data_in_words(records, facts)
-        found.append(_Run(name=visible(names[path]), path=path, facts=facts, records=named))
+        named = _with_data_in_words(records, description)
+        found.append(
+            _Run(name=visible(names[path]), path=path, description=description, records=named)
+        )
     return found
 
 
-def _with_data_in_words(records: Sequence[Record], facts: dict[str, Any]) -> list[Record]:
+def _with_data_in_words(records: Sequence[Record], description: dict[str, Any]) -> list[Record]:
     """Records whose data set is named as a part where the experiment cuts it short."""
-    options = facts["experiment"].get("data", {}).get("options", {})
-    # Text, which alone is cut into words or characters, is counted in tokens; its validation split can be cut too.
-    text = "cut into" in facts["data"]
-    unit, limits = (
-        ("tokens", ("train", "validation", "test")) if text else ("images", ("train", "test"))
-    )
+    options = description["experiment"].get("data", {}).get("options", {})
+    data = description["data"]
+    # Where a run has lost what it says of its data, what cuts every kind short does.
+    unit, limits = data.get("counted in", "examples"), data.get("limits", ["train", "test"])
     return [
         replace(one, data=data_in_words(one.data, options, unit=unit, limits=limits))
         for one in records
@@ -192,14 +174,14 @@ def _histories(runs: Sequence[_Run]) -> pd.DataFrame:
             if record is None:
                 continue
             of_task = row.metric == record.metric.name
-            place = (run.name, *_place(record), record.density)
+            replicate = (run.name, *_replicate(record), record.density)
             unit = record.metric.unit if of_task else ""
             better = of_task and record.metric.higher_is_better
-            rows.append((*place, row.step, row.metric, row.value, unit, better))
+            rows.append((*replicate, row.step, row.metric, row.value, unit, better))
     return visible_names(pd.DataFrame(rows, columns=list(HISTORIES))).astype({"value": float})
 
 
-def _place(record: Record) -> tuple[str, str, int, int, int]:
+def _replicate(record: Record) -> tuple[str, str, int, int, int]:
     """The columns network, arm, seed, copy and level."""
     return record.network, record.arm, record.seed, record.copy, record.level
 
@@ -207,7 +189,7 @@ def _place(record: Record) -> tuple[str, str, int, int, int]:
 def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = [
         (
-            *(run.name, *_place(record)),
+            *(run.name, *_replicate(record)),
             *(layer.name, layer.kept, layer.total, layer.kept / layer.total),
         )
         for run in runs
@@ -220,7 +202,7 @@ def _layers(runs: Sequence[_Run]) -> pd.DataFrame:
 def _gates(runs: Sequence[_Run]) -> pd.DataFrame:
     rows = [
         (
-            *(run.name, *_place(record), layer.name),
+            *(run.name, *_replicate(record), layer.name),
             *(gate.name, gate.kept, gate.total, gate.kept / gate.total),
         )
         for run in runs
@@ -243,10 +225,10 @@ def _readings(runs: Sequence[_Run]) -> pd.DataFrame:
     return table.astype(dict.fromkeys(("density", "x", "value"), float))
 
 
-def _baselines(facts: dict[str, dict[str, Any]]) -> pd.DataFrame:
+def _baselines(descriptions: dict[str, dict[str, Any]]) -> pd.DataFrame:
     rows = [
         (run, *(baseline[column] for column in BASELINES[1:]))
-        for run, fact in facts.items()
-        for baseline in fact["data"].get("baselines", [])
+        for run, description in descriptions.items()
+        for baseline in description["data"].get("baselines", [])
     ]
     return pd.DataFrame(rows, columns=list(BASELINES))

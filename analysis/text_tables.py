@@ -49,8 +49,8 @@ class Table:
 
     def select(self, *head: str) -> Table:
         """The columns with the given titles, in their order."""
-        places = [self.head.index(title) for title in head]
-        return Table(head=head, rows=[tuple(row[i] for i in places) for row in self.rows])
+        columns = [self.head.index(title) for title in head]
+        return Table(head=head, rows=[tuple(row[i] for i in columns) for row in self.rows])
 
 
 def results_table(table: pd.DataFrame, of_characters: Collection[str] = ()) -> Table:
@@ -98,7 +98,7 @@ def run_line(study: Study, run: str) -> str:
         f"{name} {metric} of the test split: {number(value)}"
         for name, metric, value in known[["name", "metric", "value"]].itertuples(index=False)
     ]
-    training = study.facts[run]["experiment"].get("training", {})
+    training = study.descriptions[run]["experiment"].get("training", {})
     precision = training.get("precision", "fp32")
     how = [] if precision == "fp32" else [f"trained in {precision}"]
     return "; ".join([f"{first['network']} on {first['data']}", *how, *told])
@@ -106,7 +106,7 @@ def run_line(study: Study, run: str) -> str:
 
 def is_of_characters(study: Study, run: str) -> bool:
     """Whether a run's tokens are characters, of which a perplexity per word can be astronomical."""
-    cut: str | None = study.facts[run]["data"].get("cut into")
+    cut: str | None = study.descriptions[run]["data"].get("cut into")
     return cut == "characters"
 
 

@@ -174,5 +174,5 @@ def matrix(name: str) -> str:
     if found is None:
         return name
     core, source, node = found.groups()
-    place = f"from {source}" if source else f"node {int(node) + 1}"
-    return f"core {int(core) + 1}, {place}"
+    end = f"from {source}" if source else f"node {int(node) + 1}"
+    return f"core {int(core) + 1}, {end}"

@@ -71,9 +71,9 @@ class _Tracer(TorchDispatchMode):
         for name, parameter in network.named_parameters():
             if parameter.dim() >= 2 and name not in scales:
                 first = int(parameter.storage_offset())
-                places = range(first, first + int(parameter.numel()))
+                offsets = range(first, first + int(parameter.numel()))
                 origin = _Origin(from_input=False, shares={name: 1.0})
-                self._stored[_memory(parameter)].append((places, origin))
+                self._stored[_memory(parameter)].append((offsets, origin))
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -115,11 +115,11 @@ class _Tracer(TorchDispatchMode):
 
     def origin(self, tensor: Tensor) -> _Origin:
         """Where a tensor's values come from."""
-        memory, place = _memory(tensor), tensor.storage_offset()
+        memory, offset = _memory(tensor), tensor.storage_offset()
         if memory in self._origins:
             return self._origins[memory]
         parts = self._stored.get(memory, [])
-        return next((origin for places, origin in parts if place in places), _CONSTANT)
+        return next((origin for offsets, origin in parts if offset in offsets), _CONSTANT)
 
     def enter(self, module: nn.Module, inputs: Any, named: Any) -> None:
         """A hook before the network: what it is called with is its input, wherever that was made."""

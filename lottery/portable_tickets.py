@@ -78,9 +78,9 @@ def save_ticket(ticket: PortableTicket, path: Path) -> None:
         LotteryError: the disk is full, or the folder may not be written to.
     """
     tensors = {**ticket.start, MASKS: masks_to_tensor(ticket.mask)}
-    facts = {"network": to_plain(ticket.network), "origin": ticket.origin}
-    digest = _digest(tensors, facts)
-    write_file(path, tensors_to_bytes(tensors, {"ticket": facts, "sha256": digest}))
+    description = {"network": to_plain(ticket.network), "origin": ticket.origin}
+    metadata = {"ticket": description, "sha256": _digest(tensors, description)}
+    write_file(path, tensors_to_bytes(tensors, metadata))
 
 
 def load_ticket(path: Path) -> PortableTicket:
@@ -90,20 +90,20 @@ def load_ticket(path: Path) -> PortableTicket:
         LotteryError: the file is missing, damaged, or not a ticket.
     """
     tensors, metadata = tensors_from_bytes(read_file(path), path)
-    facts = metadata.get("ticket")
-    if not isinstance(facts, dict) or not isinstance(facts.get("origin"), str):
+    description = metadata.get("ticket")
+    if not isinstance(description, dict) or not isinstance(description.get("origin"), str):
         raise damaged(path, "it is not a ticket")
-    if MASKS not in tensors or metadata.get("sha256") != _digest(tensors, facts):
+    if MASKS not in tensors or metadata.get("sha256") != _digest(tensors, description):
         raise damaged(path, "it is not a ticket, or its SHA-256 differs from the one inside")
     masks = masks_from_tensor(tensors.pop(MASKS), path)
     for name, mask in masks.items():
         if name not in tensors or tensors[name].shape != mask.shape:
             raise damaged(path, f"its mask of {name} is of no weights")
     return PortableTicket(
-        network=from_plain(NetworkConfig, facts.get("network"), "network"),
+        network=from_plain(NetworkConfig, description.get("network"), "network"),
         mask=masks,
         start=tensors,
-        origin=facts["origin"],
+        origin=description["origin"],
     )
 
 
@@ -132,8 +132,8 @@ def build_ticket(ticket: PortableTicket, spec: Spec, factory: Factory | None = N
     return network
 
 
-def _digest(tensors: Mapping[str, torch.Tensor], facts: object) -> str:
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+def _digest(tensors: Mapping[str, torch.Tensor], description: object) -> str:
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())

@@ -94,10 +94,10 @@ def bear_zeros(network: nn.Module) -> nn.Module:
     """
     for module in [*network.modules()]:
         if isinstance(module, ParametrizationList):
-            for place, part in enumerate(module):
+            for index, part in enumerate(module):
                 if isinstance(part, _WeightNorm | _SpectralNorm):
                     has_own = isinstance(part, _WeightNorm) and part.dim != -1
-                    module[place] = ZeroSafe(part, part.dim if has_own else None)
+                    module[index] = ZeroSafe(part, part.dim if has_own else None)
         for key, hook in module._forward_pre_hooks.items():
             if type(hook) is WeightNorm:
                 module._forward_pre_hooks[key] = _ZeroSafeWeightNorm(hook.name, hook.dim)

@@ -17,9 +17,12 @@ from lottery.run_folder import HISTORY
 from training.folders import Folder
 from training.lines import to_lines
 from training.metrics import ACCURACY, PERPLEXITY, Metric
+from training.specs import ImageSpec, TextSpec
 from training.storage import to_json
 from training.work_folders import DATA
 
+IMAGES = ImageSpec(channels=1, height=28, width=28, classes=10)
+TEXT = TextSpec(vocabulary=10_000)
 PRUNABLE = 266_200
 OTHER = 410
 LAYERS = {"fc1.weight": 235_200, "fc2.weight": 30_000, "output.weight": 1_000}
@@ -70,8 +73,9 @@ def write_run(
     baselines = []
     if metric is PERPLEXITY:
         baselines = [{"name": "unigram", "split": "test", "metric": "perplexity", "value": 740.25}]
-    facts = {"name": data, "fingerprint": "d41d8cd9", "baselines": baselines}
-    folder.write(DATA, to_json(facts))
+    spec = TEXT if metric is PERPLEXITY else IMAGES
+    described = {"name": data, "fingerprint": "d41d8cd9", "baselines": baselines}
+    folder.write(DATA, to_json({**described, **spec.description()}))
     identity = {"run": path.name, "network": network, "origin": origin, "data": data}
     lines = []
     for level in range(levels + 1):
@@ -88,8 +92,8 @@ def write_run(
                 for seed in seeds
                 for copy, added in enumerate(copies)
             ]
-            place = f"level-{level:02d}" if arm == "ticket" else f"level-{level:02d}/{arm}"
-            folder.write(f"{place}/records.json", records_to_json(records))
+            inside = f"level-{level:02d}" if arm == "ticket" else f"level-{level:02d}/{arm}"
+            folder.write(f"{inside}/records.json", records_to_json(records))
             lines += [line for record in records for line in _history(record)]
     if history:
         folder.write(HISTORY, to_lines(lines))

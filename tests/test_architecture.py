@@ -31,6 +31,7 @@ MAY_IMPORT = {
     "analysis": (
         *("analysis", "lottery.identity", "lottery.records", "lottery.history"),
         *("lottery.readings", "lottery.run_folder", "lottery.mask_files", "nas.search.records"),
+        "nas.catalog.catalog",
         *("training.errors", "training.storage"),
     ),
 }

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nas.catalog.catalog import NETWORKS, entry, is_known
+from nas.catalog.catalog import NETWORKS, entry, is_drawn, is_known
 from nas.catalog.designed_images import DESIGNED
 from nas.catalog.designed_text import LSTMS
 from nas.catalog.entry import check_size, genotype_of
@@ -148,6 +148,16 @@ def test_a_drawn_genotype_is_a_function_of_sizes() -> None:
     assert genotype_of(found, sizes) == random_cells(3, 2)
     assert genotype_of(found, found.defaults) == random_cells(0, 5)
     assert genotype_of(entry("enas-micro"), {}) == ENAS_MICRO
+
+
+def test_what_is_drawn_stands_in_the_catalog_and_not_in_the_name() -> None:
+    assert {name for name in NETWORKS if is_drawn(name)} == {
+        "random-micro",
+        "random-macro",
+        "random-rnn",
+    }
+    assert not is_drawn("random-forests:make")
+    assert not is_drawn("")
     assert genotype_of(entry("resnet"), entry("resnet").defaults) is None
     for drawn in filter(None, (each.drawn for each in NETWORKS.values())):
         assert set(drawn.sizes) <= {"seed", "nodes", "layers"}

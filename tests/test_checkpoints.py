@@ -36,7 +36,7 @@ def fresh(name: str) -> TrainingState:
     return begin(stack(name, (0, 1)), task_for(name), config(), 0)
 
 
-def test_tensors_and_facts_go_to_bytes_and_back() -> None:
+def test_tensors_and_metadata_go_to_bytes_and_back() -> None:
     tensors = {
         "a": torch.arange(6).view(2, 3).mT,
         "empty": torch.zeros(0, 3),
@@ -44,9 +44,9 @@ def test_tensors_and_facts_go_to_bytes_and_back() -> None:
         "mask": torch.tensor([True, False]),
         "scalar": torch.tensor(math.inf),
     }
-    facts = {"step": 3, "names": ["x", None], "nested": {"loss": 0.1}}
-    read, told = tensors_from_bytes(tensors_to_bytes(tensors, facts), PATH)
-    assert told == facts
+    metadata = {"step": 3, "names": ["x", None], "nested": {"loss": 0.1}}
+    read, told = tensors_from_bytes(tensors_to_bytes(tensors, metadata), PATH)
+    assert told == metadata
     assert read.keys() == tensors.keys()
     for name, tensor in tensors.items():
         assert read[name].dtype == tensor.dtype
@@ -56,7 +56,7 @@ def test_tensors_and_facts_go_to_bytes_and_back() -> None:
 @pytest.mark.parametrize(
     "state", ["5", "[1]", "null", '"a"', "[" * 100_000 + "]" * 100_000, "9" * 5000]
 )
-def test_facts_of_another_form_are_refused(state: str) -> None:
+def test_metadata_of_another_form_are_refused(state: str) -> None:
     data = save({"a": torch.zeros(1)}, {"state": state})
     with pytest.raises(LotteryError, match="is damaged: ") as caught:
         tensors_from_bytes(data, PATH)
@@ -85,7 +85,7 @@ def test_truncated_bytes_are_refused(length: int) -> None:
     assert caught.value.exit_code is ExitCode.BAD_DATA
 
 
-def test_a_file_of_tensors_without_facts_is_refused() -> None:
+def test_a_file_of_tensors_without_metadata_is_refused() -> None:
     with pytest.raises(LotteryError, match="not a file of tensors"):
         tensors_from_bytes(save({"a": torch.zeros(1)}), PATH)
 
@@ -136,12 +136,12 @@ def test_a_checkpoint_of_another_network_or_count_is_refused() -> None:
 
 def test_a_checkpoint_with_parts_missing_is_refused() -> None:
     data = checkpoint_to_bytes(fresh("lenet-300-100"))
-    tensors, facts = tensors_from_bytes(data, PATH)
+    tensors, metadata = tensors_from_bytes(data, PATH)
     for name in ("best/1.layers.0.weight", "now/1.layers.0.bias"):
         fewer = {n: t for n, t in tensors.items() if n != name}
-        refused(fresh("lenet-300-100"), tensors_to_bytes(fewer, facts))
-    for key in facts:
-        fewer_facts = {k: v for k, v in facts.items() if k != key}
-        refused(fresh("lenet-300-100"), tensors_to_bytes(tensors, fewer_facts))
-    refused(fresh("lenet-300-100"), tensors_to_bytes(tensors | {"x/y": torch.ones(1)}, facts))
+        refused(fresh("lenet-300-100"), tensors_to_bytes(fewer, metadata))
+    for key in metadata:
+        fewer_metadata = {k: v for k, v in metadata.items() if k != key}
+        refused(fresh("lenet-300-100"), tensors_to_bytes(tensors, fewer_metadata))
+    refused(fresh("lenet-300-100"), tensors_to_bytes(tensors | {"x/y": torch.ones(1)}, metadata))
     refused(fresh("lenet-300-100"), data[:-3])

@@ -84,10 +84,10 @@ def test_holding_out_everything_is_refused(held_out: int) -> None:
         digits(held_out)
 
 
-def test_facts_of_images() -> None:
-    facts = digits().description()
-    assert facts["examples"] == {"train": 1000, "validation": 297, "test": 500}
-    assert facts["baselines"] == []
+def test_the_description_of_images() -> None:
+    described = digits().description()
+    assert described["examples"] == {"train": 1000, "validation": 297, "test": 500}
+    assert described["baselines"] == []
 
 
 # --- limits
@@ -211,19 +211,19 @@ def test_copies_and_labels_are_counted() -> None:
         name="x", train=split(7, 8, 7, 1, 7, 8, 2), test=split(9, 7, 9, 8, 3), classes=4
     )
     data = image_data(raw, {**OPTIONS, "validation": 3})
-    facts = {**data.description(), **data.details()}
-    assert facts["notices"] == [
+    described = {**data.description(), **data.details()}
+    assert described["notices"] == [
         "2 of the 5 test images of x are also trained on or validated with, so its test accuracy is not that on new "
         "images alone."
     ]
     assert digits().description()["notices"] == []
-    assert facts["copies"] == {
+    assert described["copies"] == {
         "within train and validation": 3,
         "within test": 1,
         "of those in test": 2,
     }
-    assert facts["shape"] == {"channels": 1, "height": 1, "width": 1, "classes": 4}
-    labels, counts = facts["labels"], facts["images per class"]
+    assert described["shape"] == {"channels": 1, "height": 1, "width": 1, "classes": 4}
+    labels, counts = described["labels"], described["images per class"]
     assert isinstance(labels, dict)
     assert isinstance(counts, dict)
     assert labels["test"] == {"least": 0, "largest": 2}

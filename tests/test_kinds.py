@@ -62,6 +62,9 @@ def test_data_are_of_the_kind_that_their_entry_says(name: str) -> None:
     description = task.data.description()
     assert (description["name"], description["fingerprint"]) == (name, task.data.fingerprint)
     assert {"baselines", "notices"} <= description.keys()
+    assert description["kind"] == DATASETS[name].kind
+    assert description["counted in"] == task.spec.unit
+    assert description["limits"] == list(task.spec.limits)
 
 
 # --- a kind that nobody else knows
@@ -96,7 +99,9 @@ def others(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(data: ImageData, options: Options, training: TrainingConfig) -> Task:
         return Others(data)
 
-    entry = DataEntry(name="mine", kind="others", summary="", place=EMBEDDED, options={}, load=load)
+    entry = DataEntry(
+        name="mine", kind="others", summary="", location=EMBEDDED, options={}, load=load
+    )
     monkeypatch.setitem(DATASETS, "mine", entry)
     monkeypatch.setitem(TASKS, "others", TaskEntry(make=make))
 

@@ -79,13 +79,13 @@ def test_what_a_run_does_not_have_is_refused(run: Run, level: int, seed: int, wo
         ticket_of(run, level, seed)
 
 
-def signed(facts: object, tensors: dict[str, torch.Tensor]) -> bytes:
+def signed(description: object, tensors: dict[str, torch.Tensor]) -> bytes:
     """A file whose SHA-256 is right, whatever it holds."""
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return tensors_to_bytes(tensors, {"ticket": facts, "sha256": digest.hexdigest()})
+    return tensors_to_bytes(tensors, {"ticket": description, "sha256": digest.hexdigest()})
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -102,12 +102,12 @@ def test_a_state_that_is_no_tickets_is_refused(tmp_path: Path, state: str) -> No
 
 
 @pytest.mark.parametrize(
-    "facts", [5, [1], {}, {"origin": 3}, {"origin": "x"}, {"origin": "x", "network": [1]}]
+    "description", [5, [1], {}, {"origin": 3}, {"origin": "x"}, {"origin": "x", "network": [1]}]
 )
-def test_facts_that_are_no_tickets_are_refused(tmp_path: Path, facts: object) -> None:
+def test_descriptions_that_are_no_tickets_are_refused(tmp_path: Path, description: object) -> None:
     path = tmp_path / "t.safetensors"
     masks = torch.frombuffer(bytearray(pack_masks({})), dtype=torch.uint8)
-    path.write_bytes(signed(facts, {".masks": masks}))
+    path.write_bytes(signed(description, {".masks": masks}))
     with pytest.raises(LotteryError):
         load_ticket(path)
 

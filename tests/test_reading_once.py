@@ -49,7 +49,7 @@ def test_a_study_reads_each_file_of_a_run_once(
 ) -> None:
     run = write_run(tmp_path / "a", levels=1, metric=PERPLEXITY)
     counts = counting(monkeypatch, run)
-    assert read_study([run]).facts["a"]["experiment"]["name"] == "demo"
+    assert read_study([run]).descriptions["a"]["experiment"]["name"] == "demo"
     assert counts["experiment.json"] == counts["data.json"] == counts["metrics.jsonl"] == 1
     assert max(counts.values()) == 1
 

@@ -267,11 +267,11 @@ def test_a_line_that_can_not_be_read_is_named(line: bytes, tmp_path: Path) -> No
         read_history(run)
 
 
-def test_facts_that_were_not_written_are_empty(tmp_path: Path) -> None:
-    facts = read_description(write_run(tmp_path / "a", levels=0))
-    assert facts["environments"] == []
-    assert facts["data"]["fingerprint"] == "d41d8cd9"
-    assert facts["experiment"]["name"] == "demo"
+def test_descriptions_that_were_not_written_are_empty(tmp_path: Path) -> None:
+    described = read_description(write_run(tmp_path / "a", levels=0))
+    assert described["environments"] == []
+    assert described["data"]["fingerprint"] == "d41d8cd9"
+    assert described["experiment"]["name"] == "demo"
 
 
 def test_the_examples_hold() -> None:

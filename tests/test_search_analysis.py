@@ -250,9 +250,14 @@ def test_an_unfinished_search_says_so(tmp_path: Path) -> None:
 
 
 def retrained(
-    path: Path, method: str, gain: float, data: str = "mnist", metric: Metric = ACCURACY
+    path: Path,
+    method: str,
+    gain: float,
+    data: str = "mnist",
+    metric: Metric = ACCURACY,
+    network: str = "searched-cells",
 ) -> Path:
-    """A run of an architecture that a method found."""
+    """A run of an architecture that a method found, or where that is "" of a network that no search found."""
     write_run(
         path,
         lambda arm, level, seed: 90.0 + gain + 0.01 * seed,
@@ -262,9 +267,9 @@ def retrained(
         data=data,
         metric=metric,
     )
-    found = {"run": "s", "method": method, "seed": 0, "rank": 1}
-    network = {"name": "searched-cells", "found": found}
-    experiment = {"name": "demo", "levels": 0, "training": {"steps": 9}, "network": network}
+    found = {"run": "s", "method": method, "seed": 0, "rank": 1} if method else None
+    trained = {"name": network, "found": found}
+    experiment = {"name": "demo", "levels": 0, "training": {"steps": 9}, "network": trained}
     Folder(path).write("experiment.json", to_json({"format": FORMAT, **experiment}))
     return path
 
@@ -304,10 +309,26 @@ def test_searched_and_random_are_compared_at_equal_retraining(tmp_path: Path) ->
     assert few.verdict == "undecided"
     assert "at least 3 of each are needed" in few.answer
     other = read_study(runs)
-    facts = {run: dict(fact) for run, fact in other.facts.items()}
-    facts["enas-0"]["experiment"] = {**facts["enas-0"]["experiment"], "training": {"steps": 99}}
-    (fewer,) = retraining_answers(dataclasses.replace(other, facts=facts))
+    described = other.descriptions["enas-0"]
+    experiment = {**described["experiment"], "training": {"steps": 99}}
+    changed = {**other.descriptions, "enas-0": {**described, "experiment": experiment}}
+    (fewer,) = retraining_answers(dataclasses.replace(other, descriptions=changed))
     assert "2 architectures against 3" in fewer.answer
+
+
+def test_architectures_are_compared_with_those_that_the_catalog_draws(tmp_path: Path) -> None:
+    """A network of the user's own is not drawn because of its name."""
+    found = [retrained(tmp_path / f"enas-{i}", "enas", 2.0 + 0.1 * i) for i in range(3)]
+
+    def others(network: str) -> list[Path]:
+        name = network.partition(":")[0]
+        return [retrained(tmp_path / f"{name}-{i}", "", 0.1 * i, network=network) for i in range(3)]
+
+    (answer,) = retraining_answers(read_study([*found, *others("random-micro")]))
+    assert answer.question == (
+        "Does enas beat architectures drawn at random on mnist at equal retraining?"
+    )
+    assert retraining_answers(read_study([*found, *others("random-forests:make")])) == []
 
 
 def test_searches_bear_the_names_of_their_folders_and_twins_those_of_their_parents(

@@ -17,8 +17,6 @@ from analysis.tables import (
     GATES,
     HISTORIES,
     TABLE,
-    read_histories,
-    read_layers,
     read_study,
     read_table,
 )
@@ -41,8 +39,22 @@ from training.errors import ExitCode, LotteryError
 from training.folders import Folder
 from training.lines import to_lines
 from training.metrics import PERPLEXITY
+from training.specs import ImageSpec, Spec, TextSpec
 from training.storage import to_json
 from training.work_folders import DATA, FORMAT
+
+IMAGES = ImageSpec(channels=1, height=8, width=8, classes=10)
+TEXT = TextSpec(vocabulary=100)
+
+
+class Recordings(ImageSpec):
+    """A kind of data that the analysis has never heard of."""
+
+    unit = "recordings"
+    limits = ("train",)
+
+
+OTHER_KIND = Recordings(channels=1, height=8, width=8, classes=10)
 
 
 def test_one_row_per_number(tmp_path: Path) -> None:
@@ -88,7 +100,7 @@ def test_runs_of_one_name_are_told_apart_and_repeats_read_once(tmp_path: Path) -
 
 def test_histories_are_of_finished_levels(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=1, seeds=(0,))
-    before = read_histories([run])
+    before = read_study([run]).histories
     assert tuple(before.columns) == HISTORIES
     assert set(before["level"]) == {0, 1}
     stopped = HistoryRow(level=2, arm="ticket", seed=0, copy=0, step=50, metric="loss", value=1.5)
@@ -96,7 +108,7 @@ def test_histories_are_of_finished_levels(tmp_path: Path) -> None:
     written = Folder(run).read(HISTORY) + to_lines([stopped])
     Folder(run).write(HISTORY, written)
     Folder(run).append(HISTORY, to_lines([stopped]))
-    pd.testing.assert_frame_equal(read_histories([run]), before)
+    pd.testing.assert_frame_equal(read_study([run]).histories, before)
 
 
 def test_a_run_bears_the_name_of_its_folder(tmp_path: Path) -> None:
@@ -107,7 +119,7 @@ def test_a_run_bears_the_name_of_its_folder(tmp_path: Path) -> None:
 
 def test_layers_and_their_mean_density(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=1, seeds=(0, 1))
-    layers = read_layers([run])
+    layers = read_study([run]).layers
     # 2 seeds x (dense + 3 arms) x 3 layers
     assert len(layers) == 2 * 4 * 3
     means = density_per_layer(layers)
@@ -165,14 +177,14 @@ def test_whether_embeddings_are_pruned_is_told(tmp_path: Path) -> None:
     assert {row[4] for row in comparison_table(table).rows} == {"100 % with embeddings"}
 
 
-def test_a_study_holds_facts_and_baselines(tmp_path: Path) -> None:
+def test_a_study_holds_descriptions_and_baselines(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", metric=PERPLEXITY, levels=0)
     study = read_study([run])
-    assert study.facts["a"]["experiment"]["name"] == "demo"
+    assert study.descriptions["a"]["experiment"]["name"] == "demo"
     assert study.baselines.iloc[0].tolist() == ["a", "unigram", "test", "perplexity", 740.25]
 
 
-def test_a_run_without_data_facts_has_no_baselines(tmp_path: Path) -> None:
+def test_a_run_without_a_description_of_its_data_has_no_baselines(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=0)
     Folder(run).remove(DATA)
     assert read_study([run]).baselines.empty
@@ -211,31 +223,37 @@ def test_published_figures_are_text_and_numbers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "named"),
+    ("options", "spec", "named"),
     [
         (
             {"train": 60_000, "validation": 8000, "test": 8000},
-            {"cut into": "words"},
+            TEXT,
             "ptb cut to 60,000 tokens (validation and test too)",
         ),
-        ({"validation": 8000}, {"cut into": "words"}, "ptb, validation cut"),
-        ({"test": 8000, "train": 0}, {"cut into": "words"}, "ptb, test cut"),
-        ({"least_count": 10, "sequence": 20}, {"cut into": "words"}, "ptb"),
-        ({"train": 4000, "test": 800, "validation": 400}, {}, "ptb cut to 4,000 images (test too)"),
-        ({"train": 4000, "validation": 400}, {}, "ptb cut to 4,000 images"),
-        ({"train": 9, "test": 8}, {"cut into": "characters"}, "ptb cut to 9 tokens (test too)"),
-        ({"validation": 400, "flip": 1}, {}, "ptb"),
+        ({"validation": 8000}, TEXT, "ptb, validation cut"),
+        ({"test": 8000, "train": 0}, TEXT, "ptb, test cut"),
+        ({"least_count": 10, "sequence": 20}, TEXT, "ptb"),
+        (
+            {"train": 4000, "test": 800, "validation": 400},
+            IMAGES,
+            "ptb cut to 4,000 images (test too)",
+        ),
+        ({"train": 4000, "validation": 400}, IMAGES, "ptb cut to 4,000 images"),
+        ({"train": 9, "test": 8}, TEXT, "ptb cut to 9 tokens (test too)"),
+        ({"validation": 400, "flip": 1}, IMAGES, "ptb"),
+        ({"train": 9, "test": 8}, OTHER_KIND, "ptb cut to 9 recordings"),
     ],
 )
 def test_a_part_of_the_data_never_passes_for_the_whole(
-    tmp_path: Path, options: dict[str, int], kind: dict[str, str], named: str
+    tmp_path: Path, options: dict[str, int], spec: Spec, named: str
 ) -> None:
     run = write_run(tmp_path / "a", levels=1, data="ptb", metric=PERPLEXITY)
     folder = Folder(run)
-    facts = read_description(run)
-    folder.write(DATA, to_json({**facts["data"], **kind}))
+    described = read_description(run)
+    folder.write(DATA, to_json({**described["data"], **spec.description()}))
     data = {"name": "ptb", "options": options}
-    folder.write(RUN_FOLDER.file, to_json({"format": FORMAT, **facts["experiment"], "data": data}))
+    experiment = {"format": FORMAT, **described["experiment"], "data": data}
+    folder.write(RUN_FOLDER.file, to_json(experiment))
     study = read_study([run])
     assert set(study.table["data"]) == {named}
     assert run_line(study, "a").startswith(f"lenet-300-100 on {named}; unigram perplexity")
@@ -257,11 +275,12 @@ def test_text_of_characters_has_bits_beside_its_perplexity(tmp_path: Path) -> No
     at = (study.table["metric"] == "loss") & (study.table["at"] == "best")
     losses = study.table[at].assign(split="test")
     losses["value"] = math.log(2) * (1 + losses["level"] + losses["seed"])
-    facts = {
-        "a": {**study.facts["a"], "data": {**study.facts["a"]["data"], "cut into": "characters"}}
-    }
+    described = study.descriptions["a"]
+    data = {**described["data"], "cut into": "characters"}
     letters = dataclasses.replace(
-        study, table=pd.concat([study.table, losses], ignore_index=True), facts=facts
+        study,
+        table=pd.concat([study.table, losses], ignore_index=True),
+        descriptions={"a": {**described, "data": data}},
     )
     assert is_of_characters(letters, "a")
     found = levels_table(letters.table, "a", characters=True).select("level", "arm", BITS)

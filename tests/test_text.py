@@ -155,15 +155,15 @@ def test_a_split_that_another_holds_is_noticed(characters: bool) -> None:
     assert fine.description()["notices"] == []
 
 
-def test_facts_of_text() -> None:
+def test_the_description_of_text() -> None:
     splits = {"train": ["a b a b c"], "validation": ["a z"], "test": ["b"]}
-    facts = text_data("x", splits, 2).description()
-    assert facts["cut into"] == "words"
-    assert facts["vocabulary"] == 4
-    assert facts["tokens"] == facts["words"] == {"train": 6, "validation": 3, "test": 2}
-    assert facts["unknown"] == {"train": 1, "validation": 1, "test": 0}
+    described = text_data("x", splits, 2).description()
+    assert described["cut into"] == "words"
+    assert described["vocabulary"] == 4
+    assert described["tokens"] == described["words"] == {"train": 6, "validation": 3, "test": 2}
+    assert described["unknown"] == {"train": 1, "validation": 1, "test": 0}
     # Counts <unk> 1, <eos> 1, a 2, b 2 with one each: 2, 2, 3, 3 of 10.
-    baselines = facts["baselines"]
+    baselines = described["baselines"]
     assert isinstance(baselines, list)
     assert [(b["split"], b["metric"]) for b in baselines] == [
         ("validation", "perplexity"),
@@ -174,11 +174,11 @@ def test_facts_of_text() -> None:
 
 def test_baselines_of_characters_are_per_word() -> None:
     splits = {"train": ["aa"], "validation": ["a"], "test": ["aaa"]}
-    facts = text_data("x", splits, 1, CHARACTERS).description()
-    assert facts["cut into"] == "characters"
-    assert facts["words"] == {"train": 2, "validation": 2, "test": 2}
+    described = text_data("x", splits, 1, CHARACTERS).description()
+    assert described["cut into"] == "characters"
+    assert described["words"] == {"train": 2, "validation": 2, "test": 2}
     # Counts <unk> 0, <eos> 1, a 2 with one each: a is 3 of 6, the end 2 of 6; "aaa" and its end are 2 words.
-    baselines = facts["baselines"]
+    baselines = described["baselines"]
     assert isinstance(baselines, list)
     assert baselines[0]["value"] == pytest.approx(math.sqrt(2 * 3))
     assert baselines[1]["value"] == pytest.approx(math.sqrt(2**3 * 3))

@@ -70,7 +70,7 @@ def _parts(path: str, value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Mapping):
         return [(f"{path}[{key!r}]", item) for key, item in value.items()]
     if isinstance(value, list | tuple | deque):
-        return [(f"{path}[{place}]", item) for place, item in enumerate(value)]
+        return [(f"{path}[{index}]", item) for index, item in enumerate(value)]
     for kind, state in _STATES.items():
         if isinstance(value, kind):
             return [(path, state(value))]

@@ -37,7 +37,7 @@ class Augmentation:
 
 
 def augmentation_sites(device: torch.device) -> Tensor:
-    """The numbers of the places that draw, `[5]` int32."""
+    """The numbers of the sites that draw, `[5]` int32."""
     return torch.tensor([site_number(s) for s in SITES], dtype=torch.int32, device=device)
 
 
@@ -100,7 +100,7 @@ def _cut_out(images: Tensor, drawn: Tensor, side: int) -> Tensor:
     within = []
     for key, length in ((for_rows, images.shape[3]), (for_columns, images.shape[4])):
         first = integers(key, (images.shape[1], 1), length) - side // 2
-        place = torch.arange(length, device=images.device) - first
-        within.append((place >= 0) & (place < side))
+        offset = torch.arange(length, device=images.device) - first
+        within.append((offset >= 0) & (offset < side))
     hole = within[0][..., :, None] & within[1][..., None, :]
     return images.masked_fill(hole[:, :, None], 0.0)

@@ -25,11 +25,11 @@ RESERVED = "__metadata__"
 
 
 def tensors_to_bytes(
-    tensors: Mapping[str, Tensor], facts: Mapping[str, Any] | None = None
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, Any] | None = None
 ) -> bytes:
-    """Tensors by name, and facts as JSON beside them."""
+    """Tensors by name, and metadata as JSON beside them."""
     copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    return save(copies, {_STATE: json.dumps(facts or {}, sort_keys=True)})
+    return save(copies, {_STATE: json.dumps(metadata or {}, sort_keys=True)})
 
 
 def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -41,12 +41,12 @@ def tensors_from_bytes(data: bytes, path: Path) -> tuple[dict[str, Tensor], dict
     try:
         tensors = load(data)
         length = int.from_bytes(data[:8], "little")
-        facts = json.loads(json.loads(data[8 : 8 + length])[RESERVED][_STATE])
+        metadata = json.loads(json.loads(data[8 : 8 + length])[RESERVED][_STATE])
     except (SafetensorError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise damaged(path, f"it is not a file of tensors ({error})") from None
-    if not isinstance(facts, dict):
-        raise damaged(path, f"it holds {shown(facts)} where facts by name should be")
-    return tensors, facts
+    if not isinstance(metadata, dict):
+        raise damaged(path, f"it holds {shown(metadata)} where metadata by name should be")
+    return tensors, metadata
 
 
 def checkpoint_to_bytes(state: TrainingState) -> bytes:
@@ -59,7 +59,7 @@ def checkpoint_to_bytes(state: TrainingState) -> bytes:
     tensors |= {f"carry/{i}": tensor for i, tensor in enumerate(_leaves(state.carry))}
     if state.recent:
         tensors["recent"] = torch.stack(state.recent)
-    facts = {
+    metadata = {
         "step": state.step,
         "best_loss": [loss if loss < float("inf") else None for loss in state.best_loss],
         "best_step": state.best_step,
@@ -69,7 +69,7 @@ def checkpoint_to_bytes(state: TrainingState) -> bytes:
         "logged": state.averages.logged,
         "finished_at": state.averages.finished_at,
     }
-    return tensors_to_bytes(tensors, facts)
+    return tensors_to_bytes(tensors, metadata)
 
 
 def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
@@ -78,7 +78,7 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
     Raises:
         LotteryError: the bytes are damaged or of another network; `path` is named.
     """
-    tensors, facts = tensors_from_bytes(data, path)
+    tensors, metadata = tensors_from_bytes(data, path)
     groups: dict[str, dict[str, Tensor]] = {
         group: {} for group in ("now", "best", "mean", "optimizer", "carry")
     }
@@ -96,16 +96,16 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         state.carry = _fill(state.carry, carried)
         recent = tensors["recent"].to(device).unbind(0) if "recent" in tensors else ()
         state.recent = list(recent)
-        state.step = facts["step"]
-        state.best_loss = [float("inf") if x is None else x for x in facts["best_loss"]]
-        state.best_step = facts["best_step"]
-        state.diverged_at = facts["diverged_at"]
-        state.averages.since = facts["averaged_since"]
-        state.averages.logged = facts["logged"]
-        state.averages.finished_at = facts["finished_at"]
+        state.step = metadata["step"]
+        state.best_loss = [float("inf") if x is None else x for x in metadata["best_loss"]]
+        state.best_step = metadata["best_step"]
+        state.diverged_at = metadata["diverged_at"]
+        state.averages.since = metadata["averaged_since"]
+        state.averages.logged = metadata["logged"]
+        state.averages.finished_at = metadata["finished_at"]
         state.validations = [
             Validation(step=x["step"], loss=tuple(x["loss"]), metric=tuple(x["metric"]))
-            for x in facts["validations"]
+            for x in metadata["validations"]
         ]
     except (LookupError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise damaged(path, f"it is no checkpoint of this network ({error})") from None

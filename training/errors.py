@@ -51,12 +51,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError)
 
 
-def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> LotteryError:
+def unknown(kind: str, name: str, known: Iterable[str], command: str = "") -> LotteryError:
     """The error for a name that does not exist, with the nearest ones that do.
 
     Args:
         kind: of what it would be the name.
-        given: the name.
+        name: that a user gave.
         known: every name that exists; where there are many, only the nearest of them are shown, or the first.
         command: that lists them, where there is one.
 
@@ -65,9 +65,9 @@ def unknown(kind: str, given: str, known: Iterable[str], command: str = "") -> L
     """
     names = sorted(known)
     many = len(names) > _MOST_NAMES
-    near = difflib.get_close_matches(given, names, n=_FEW_NAMES if many else 3)
+    near = difflib.get_close_matches(name, names, n=_FEW_NAMES if many else 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else "."
-    message = f"There is no {kind} {shown(given)}{hint}"
+    message = f"There is no {kind} {shown(name)}{hint}"
     if not many:
         message += f" Known: {', '.join(names)}."
     elif not near:
@@ -94,15 +94,16 @@ def chosen(kind: str, name: str, table: Mapping[str, T], command: str = "") -> T
     return table[name]
 
 
-def require(holds: bool, name: str, given: object, possible: str) -> None:
+def require(holds: bool, name: str, value: object, possible: str) -> None:
     """Refuse a value of a field.
 
     Raises:
         LotteryError: `holds` is false.
     """
     if not holds:
-        value = cut_short(str(given), 100)
-        raise LotteryError(f"{name} = {value} is out of range; it must be {possible}.")
+        raise LotteryError(
+            f"{name} = {cut_short(str(value), 100)} is out of range; it must be {possible}."
+        )
 
 
 def shown(value: object) -> str:

@@ -51,8 +51,8 @@ class _CrossEntropy(torch.autograd.Function):
         grad, labels = grads[0][:, None], targets[:, None]
         log_sums = losses[:, None] + logits.gather(1, labels)
         into_logits = torch.empty_like(logits)
-        given = (logits, log_sums, labels, grad, into_logits)
-        pieces = (tensor.split(_rows(logits)) for tensor in given)
+        by_row = (logits, log_sums, labels, grad, into_logits)
+        pieces = (tensor.split(_rows(logits)) for tensor in by_row)
         for rows, sums, own, scale, out in zip(*pieces, strict=True):
             into = out if out.dtype == torch.float32 else torch.empty_like(out, dtype=torch.float32)
             torch.sub(rows, sums, out=into).exp_().mul_(scale)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,10 @@ class Spec(abc.ABC):
     def pixels(self) -> int:
         """Of an image; 0 where there are none."""
         return 0
+
+    def description(self) -> dict[str, Any]:
+        """What data of this kind record of it, as JSON values: `kind`, `counted in` (the unit) and `limits`."""
+        return {"kind": self.kind, "counted in": self.unit, "limits": [*self.limits]}
 
     @property
     @abc.abstractmethod

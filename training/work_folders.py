@@ -185,14 +185,14 @@ def _require_free(root: Path, kind: FolderKind[Any]) -> None:
         raise LotteryError(f"{root} is not empty and is not a {kind.name}; choose another --out.")
 
 
-def _continued(root: Path, kind: FolderKind[C], stored: C, given: C) -> C:
+def _continued(root: Path, kind: FolderKind[C], stored: C, config: C) -> C:
     """The configuration to go on with: the given one where it extends the stored one, else the stored one.
 
     Raises:
         LotteryError: they are of different work; each differing field is shown.
     """
     free = {name: getattr(stored, name) for name in (*kind.mendable, *kind.extendable)}
-    alike = dataclasses.replace(given, **free)
+    alike = dataclasses.replace(config, **free)
     if alike != stored:
         before, now = _leaves(to_plain(stored)), _leaves(to_plain(alike))
         fields = [
@@ -203,8 +203,8 @@ def _continued(root: Path, kind: FolderKind[C], stored: C, given: C) -> C:
         raise LotteryError(
             f"{root} holds another {kind.subject}: {'; '.join(fields)}. Choose another --out."
         )
-    extended = any(getattr(given, name) > getattr(stored, name) for name in kind.extendable)
-    return given if extended else stored
+    extended = any(getattr(config, name) > getattr(stored, name) for name in kind.extendable)
+    return config if extended else stored
 
 
 def _leaves(value: Any, where: str = "") -> dict[str, Any]:
@@ -217,8 +217,8 @@ def _leaves(value: Any, where: str = "") -> dict[str, Any]:
     return found
 
 
-def _require_same_data(root: Path, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    before, now = stored["fingerprint"], given["fingerprint"]
+def _require_same_data(root: Path, stored: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    before, now = stored["fingerprint"], data["fingerprint"]
     if before != now:
         raise LotteryError(
             f"{root} was begun with other data: fingerprint {before[:12]}, not {now[:12]}; choose another --out."

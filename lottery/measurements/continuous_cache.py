@@ -129,9 +129,9 @@ def _cache_log_probability(raw: Tensor, known: Tensor, remembered: Tensor, cache
         remembered: `[P + T]`, the word that each of these was followed by.
         cache: its settings.
     """
-    places = torch.arange(len(remembered), device=raw.device)
-    here = places[len(remembered) - raw.shape[1] :, None]
-    within = (places < here) & (places >= here - cache.window)
+    positions = torch.arange(len(remembered), device=raw.device)
+    here = positions[len(remembered) - raw.shape[1] :, None]
+    within = (positions < here) & (positions >= here - cache.window)
     alike = remembered == remembered[here]
     scores = cache.flatness * (raw @ known.transpose(1, 2)).double()
     nothing = -float("inf")

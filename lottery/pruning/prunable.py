@@ -149,8 +149,8 @@ def _without_zeros(network: nn.Module) -> set[int]:
 @torch.no_grad()
 def _keeps_zeros(computes: ParametrizationList, parameter: nn.Parameter) -> bool:
     """Whether a weight is 0 where its parameter is, if they are alike in shape; every other value is set to 0."""
-    places = torch.arange(parameter.numel(), device=parameter.device) % 2 == 0
-    pruned = places.view(parameter.shape)
+    even = torch.arange(parameter.numel(), device=parameter.device) % 2 == 0
+    pruned = even.view(parameter.shape)
     parameter.masked_fill_(pruned, 0.0)
     computed = computes()
     return computed.shape != parameter.shape or not bool(computed[pruned].any())

@@ -16,8 +16,8 @@ def _geometric(config: PruningConfig, level: float, rate: float) -> float:
 
 
 def _check_geometric(config: PruningConfig, levels: int) -> None:
-    given = list(config.densities)
-    require(not given, "pruning.densities", given, "left out unless schedule is listed")
+    densities = list(config.densities)
+    require(not densities, "pruning.densities", densities, "left out unless schedule is listed")
 
 
 def _listed(config: PruningConfig, level: float, rate: float) -> float:
@@ -32,8 +32,10 @@ def _listed(config: PruningConfig, level: float, rate: float) -> float:
 
 
 def _check_listed(config: PruningConfig, levels: int) -> None:
-    given = list(config.densities)
-    require(len(given) >= levels, "pruning.densities", given, f"one for each of {levels} levels")
+    densities = list(config.densities)
+    require(
+        len(densities) >= levels, "pruning.densities", densities, f"one for each of {levels} levels"
+    )
     require(config.rate > 0, "pruning.rate", config.rate, "above 0, as listed densities prune")
     for name in ("output_rate", "convolution_rate"):
         rate = getattr(config, name)

@@ -48,8 +48,8 @@ def prune(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -
         )
     if 0 < keep < len(ranked):
         # Selecting the least score that stays takes a fraction of the time of sorting all.
-        place = len(ranked) - keep
-        least = np.partition(ranked.numpy(), place)[place].item()
+        rank = len(ranked) - keep
+        least = np.partition(ranked.numpy(), rank)[rank].item()
         chosen = alive & (flat > least)
         ties = (alive & (flat == least)).nonzero().flatten()
         chosen[ties[: keep - int(chosen.count_nonzero())]] = True

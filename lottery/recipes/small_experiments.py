@@ -16,7 +16,7 @@ from training.steps import Steps
 
 SEEDS = (0, 1, 2)
 RATE = 0.5
-# So few looks trigger nothing that waits for five.
+# So few validations trigger nothing that waits for five.
 PATIENCE = 2
 FINETUNE = Steps(iterations=120)
 # In words, for summaries.
@@ -97,7 +97,7 @@ def with_small(summary: str, full: Experiment, scale: Scale) -> Recipe[Experimen
 def small_experiment(full: Experiment, scale: Scale) -> Experiment:
     """A recipe's training, pruning and rewinding at a size that takes minutes on two cores.
 
-    Warm-up and milestones keep their places in the training, a cosine falls to 0 once, and a late rewind step stays
+    Warm-up and milestones keep their shares of the training, a cosine falls to 0 once, and a late rewind step stays
     late. The scope, rates of single kinds of layers, the switch of embeddings, augmentation and regularisation are the
     recipe's own. The source says what changed.
     """
@@ -142,12 +142,12 @@ def _with_little_dropout(network: NetworkConfig, most: float) -> dict[str, SizeV
 
 
 def _short_schedule(training: TrainingConfig, steps: int) -> ScheduleConfig:
-    """The schedule over fewer steps: each place at the same share of the training, no restarts."""
+    """The schedule over fewer steps: each step at the same share of the training, no restarts."""
     schedule = training.schedule
 
-    def moved(place: Steps) -> Steps:
+    def moved(step: Steps) -> Steps:
         # A recipe never mixes epochs and iterations, so that one epoch counts as one step here.
-        return Steps(iterations=round(place.count(1) * steps / training.steps.count(1)))
+        return Steps(iterations=round(step.count(1) * steps / training.steps.count(1)))
 
     return ScheduleConfig(
         name=schedule.name,
@@ -158,7 +158,7 @@ def _short_schedule(training: TrainingConfig, steps: int) -> ScheduleConfig:
 
 
 def _quick_averaging(averaging: AveragingConfig) -> AveragingConfig:
-    """An averaging, if there is one, that is triggered within few looks."""
+    """An averaging, if there is one, that is triggered within few validations."""
     if averaging.trigger == "never":
         return averaging
     finetune = FINETUNE if averaging.finetune != Steps() else Steps()

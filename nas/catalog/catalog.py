@@ -24,6 +24,11 @@ def is_known(name: str) -> bool:
     return name in NETWORKS
 
 
+def is_drawn(name: str) -> bool:
+    """Whether a network's architecture is drawn at random: found by no search, and designed by nobody."""
+    return is_known(name) and NETWORKS[name].drawn is not None
+
+
 def own_parts(name: str) -> tuple[str, str]:
     """The module of the user's own code, and the function in it.
 

@@ -185,8 +185,8 @@ def missing_genotype(entry: NetworkEntry) -> LotteryError:
     )
 
 
-def check_size(entry: NetworkEntry, given: Mapping[str, object]) -> dict[str, Any]:
-    """The sizes to build with: the defaults, overlaid with what is given.
+def check_size(entry: NetworkEntry, sizes: Mapping[str, object]) -> dict[str, Any]:
+    """The sizes to build with: the defaults, overlaid with `sizes`.
 
     A network of the user's own takes what its factory takes, so its sizes pass as they are.
 
@@ -197,12 +197,12 @@ def check_size(entry: NetworkEntry, given: Mapping[str, object]) -> dict[str, An
         LotteryError: a size that the network does not have, or a value that it can't take.
     """
     if entry.origin == "own":
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}
-    for key in given:
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in sizes.items()}
+    for key in sizes:
         if not entry.sizes:
             raise LotteryError(f"{entry.name} has no sizes, so {key!r} can't be set; leave it out.")
         chosen(f"size of {entry.name}", key, entry.sizes)
     return {
-        key: size.checked(f"{key} of {entry.name}", given.get(key, size.default))
+        key: size.checked(f"{key} of {entry.name}", sizes.get(key, size.default))
         for key, size in entry.sizes.items()
     }

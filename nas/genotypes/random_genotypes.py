@@ -104,8 +104,8 @@ def _below(draws: Random, count: int) -> int:
     return int(draws.random() * count)
 
 
-def _check(parts: str, given: int, most: int) -> None:
-    if not 1 <= given <= most:
+def _check(parts: str, count: int, most: int) -> None:
+    if not 1 <= count <= most:
         raise LotteryError(
-            f"A random network can't have {given} {parts}; give 1 to {most} of them."
+            f"A random network can't have {count} {parts}; give 1 to {most} of them."
         )

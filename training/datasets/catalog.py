@@ -46,7 +46,7 @@ TEXT_OPTIONS = {
 def _images(
     name: str,
     summary: str,
-    place: str,
+    location: str,
     read: Callable[[Path | None, Options], RawImages],
     options: Options = OPTIONS,
     paths: Callable[[Path], list[Path]] = no_paths,
@@ -59,7 +59,7 @@ def _images(
         name=name,
         kind=ImageSpec.kind,
         summary=summary,
-        place=place,
+        location=location,
         options=options,
         load=load,
         paths=paths,
@@ -95,7 +95,7 @@ def _corpus(name: str, summary: str) -> DataEntry:
         name=name,
         kind=TextSpec.kind,
         summary=summary,
-        place=CORPORA[name].folder or OWN_ROOT,
+        location=CORPORA[name].folder or OWN_ROOT,
         options=TEXT_OPTIONS,
         load=partial(load_corpus, name),
         paths=partial(corpus_paths, name),
@@ -145,7 +145,7 @@ _ENTRIES = (
         name="pydoc",
         kind=TextSpec.kind,
         summary="Python's own documentation topics, about 65,000 words",
-        place=EMBEDDED,
+        location=EMBEDDED,
         options={**TEXT_OPTIONS, "least_count": 5},
         load=load_pydoc,
     ),
@@ -174,11 +174,11 @@ def data_options(config: DataConfig) -> dict[str, int]:
     return data_entry(config.name).options_with(config.options)
 
 
-def data_root(given: Path | None) -> Path | None:
-    """Where data files are: what was given, else the environment variable LOTTERY_DATA."""
-    if given is None and os.environ.get("LOTTERY_DATA"):
+def data_root(root: Path | None) -> Path | None:
+    """Where data files are: the folder that was given, else the environment variable LOTTERY_DATA."""
+    if root is None and os.environ.get("LOTTERY_DATA"):
         return Path(os.environ["LOTTERY_DATA"])
-    return given
+    return root
 
 
 def load_data(config: DataConfig, root: Path | None) -> Data:

@@ -105,10 +105,10 @@ def load_pydoc(root: Path | None, options: Mapping[str, int]) -> TextData:
 
     text = "\n\n".join(topics[name] for name in sorted(topics))
     paragraphs = list(dict.fromkeys(p.strip("\n") for p in text.split("\n\n") if p.strip()))
-    places = {"train": range(8), "validation": (8,), "test": (9,)}
+    tenths = {"train": range(8), "validation": (8,), "test": (9,)}
     splits = {
-        split: [p for i, p in enumerate(paragraphs) if i % 10 in place]
-        for split, place in places.items()
+        split: [p for i, p in enumerate(paragraphs) if i % 10 in of_split]
+        for split, of_split in tenths.items()
     }
     cutting = _cutting(options, blank_lines=False)
     return text_data("pydoc", splits, options["least_count"], cutting)
@@ -156,13 +156,15 @@ def _read(path: Path) -> str:
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        raise bad_file(path, f"it is not UTF-8 {_place(raw, error.start)}", _REMEDY) from None
+        raise bad_file(
+            path, f"it is not UTF-8 {_line_and_byte(raw, error.start)}", _REMEDY
+        ) from None
     if "\0" in text:
-        fault = f"it holds a zero byte {_place(raw, raw.index(0))}"
+        fault = f"it holds a zero byte {_line_and_byte(raw, raw.index(0))}"
         raise bad_file(path, fault, _REMEDY)
     return text
 
 
-def _place(raw: bytes, byte: int) -> str:
+def _line_and_byte(raw: bytes, byte: int) -> str:
     line = raw.count(b"\n", 0, byte) + 1
     return f"at byte {byte + 1:,}, in line {line:,}"

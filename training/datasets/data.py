@@ -38,8 +38,8 @@ class Data(Protocol):
     def description(self) -> dict[str, Any]:
         """What a run records of its data, as JSON values.
 
-        Among them `name`, `fingerprint`, `baselines` (what is scored without a network: name, split, metric, value) and
-        `notices` (sentences for whoever trains on the data).
+        Among them `name`, `fingerprint`, those of `Spec.description`, `baselines` (what is scored without a network:
+        name, split, metric, value) and `notices` (sentences for whoever trains on the data).
         """
 
     def details(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class DataEntry:
         name: what a user types.
         kind: of its data, as their spec has it: `images` or `text`. The task of that kind is what they are for.
         summary: one line for `lottery data`.
-        place: what holds it: `embedded`, `--data-root`, or files and folders below the data root.
+        location: what holds it: `embedded`, `--data-root`, or files and folders below the data root.
         options: settings and their defaults: whole numbers of at least 1, or of 0 where that is the default.
         load: reads it from a data root.
         paths: the files that it would read from a data root, whether or not they are there.
@@ -37,7 +37,7 @@ class DataEntry:
     name: str
     kind: str
     summary: str
-    place: str
+    location: str
     options: Options
     load: Callable[[Path | None, Options], Data]
     paths: Callable[[Path], list[Path]] = no_paths
@@ -47,12 +47,12 @@ class DataEntry:
     @property
     def embedded(self) -> bool:
         """Whether it needs no files."""
-        return self.place == EMBEDDED
+        return self.location == EMBEDDED
 
     @property
     def own_root(self) -> bool:
         """Whether the data root is the data itself, so that it is looked for nowhere else."""
-        return self.place == OWN_ROOT
+        return self.location == OWN_ROOT
 
     def whereabouts(self, root: Path | None) -> str:
         """Where it was looked for, and whether it is there."""
@@ -61,7 +61,7 @@ class DataEntry:
         if self.own_root:
             return "name it with --data-root"
         if root is None:
-            return f"no data root: {self.place} in --data-root or LOTTERY_DATA"
+            return f"no data root: {self.location} in --data-root or LOTTERY_DATA"
         paths = self.paths(root)
         missing = [path for path in paths if not path.is_file()]
         return f"missing: {missing[0]}" if missing else f"found in {paths[0].parent}"
@@ -78,7 +78,7 @@ class DataEntry:
             remedy = (
                 "it is data of your own; name it"
                 if self.own_root
-                else f"put its files into {self.place} below a folder and name that"
+                else f"put its files into {self.location} below a folder and name that"
             )
             raise LotteryError(f"{self.name} can't be fetched: {remedy} with --data-root.")
         if root is None:

@@ -86,6 +86,7 @@ class ImageData:
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
+            **self.spec.description(),
             "examples": {name: len(split) for name, split in self.splits().items()},
             "normalisation": {"mean": [*self.mean], "deviation": [*self.deviation]},
             "baselines": [],

@@ -53,21 +53,21 @@ def _arrays(data: memoryview, names: Container[str]) -> Iterator[tuple[str, Arra
 
 def _elements(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """The type and content of each element: a tag of 8 bytes, or of 4 with up to 4 bytes of content behind it."""
-    place, count = 0, 0
-    while place < len(data):
+    offset, count = 0, 0
+    while offset < len(data):
         count += 1
         if count > _MOST_ELEMENTS:
             raise ValueError(f"it has more than {_MOST_ELEMENTS:,} elements")
-        kind, length = _words(data[place : place + 8], 2)
-        first, end = place + 8, place + 8 + length
+        kind, length = _words(data[offset : offset + 8], 2)
+        first, end = offset + 8, offset + 8 + length
         if kind >> 16:
             kind, length = kind & 0xFFFF, kind >> 16
-            first, end = place + 4, place + 4 + length
-        if end > len(data) or (first == place + 4 and length > 4):
+            first, end = offset + 4, offset + 4 + length
+        if end > len(data) or (first == offset + 4 and length > 4):
             raise ValueError("an element is longer than what is left of the file")
         yield kind, data[first:end]
         # Compressed elements follow each other without a gap, others begin at multiples of 8 bytes.
-        place = end if kind == _COMPRESSED else end + -end % 8
+        offset = end if kind == _COMPRESSED else end + -end % 8
 
 
 def _unpacked(content: memoryview) -> memoryview:

@@ -46,9 +46,9 @@ def read_npz(root: Path | None) -> RawImages:
         LotteryError: there is no such file, or it holds something else.
     """
     if root is None or not root.is_file():
-        given = "nothing" if root is None else f"{root}, which is no file,"
+        named = "nothing" if root is None else f"{root}, which is no file,"
         raise LotteryError(
-            f"npz reads one file and {given} was given; name the file itself, as in "
+            f"npz reads one file and {named} was given; name the file itself, as in "
             "--data-root images.npz.",
             ExitCode.BAD_DATA,
         )

@@ -88,18 +88,18 @@ def read_whole(path: Path) -> bytes:
         raise bad_file(path, f"it can't be read ({in_one_line(error)})") from None
 
 
-def missing_file(path: Path, place: str) -> LotteryError:
-    """The error for a file that is not there; `place` is what the data root must hold."""
+def missing_file(path: Path, location: str) -> LotteryError:
+    """The error for a file that is not there; `location` is what the data root must hold."""
     return LotteryError(
-        f"{path} was not found; name the folder that holds {place} with --data-root or LOTTERY_DATA.",
+        f"{path} was not found; name the folder that holds {location} with --data-root or LOTTERY_DATA.",
         ExitCode.BAD_DATA,
     )
 
 
-def no_root(name: str, place: str) -> LotteryError:
-    """The error for a data set of files when no data root is given; `place` is what it must hold."""
+def no_root(name: str, location: str) -> LotteryError:
+    """The error for a data set of files when no data root is given; `location` is what it must hold."""
     return LotteryError(
-        f"{name} needs its files: name the folder that holds {place} with --data-root, or set "
+        f"{name} needs its files: name the folder that holds {location} with --data-root, or set "
         f"LOTTERY_DATA; `lottery data {name} --download --data-root FOLDER` fetches them.",
         ExitCode.BAD_DATA,
     )

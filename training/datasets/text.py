@@ -82,6 +82,7 @@ class TextData:
         return {
             "name": self.name,
             "fingerprint": self.fingerprint,
+            **self.spec.description(),
             "cut into": "characters" if self.characters else "words",
             "vocabulary": len(self.words),
             "tokens": {split: len(tokens) for split, tokens in self.splits().items()},

@@ -69,11 +69,12 @@ class ImageClassification(Task):
         black = self.data.black
 
         def batch(step: int) -> Batch:
-            epoch, place = divmod(step, self.steps_per_epoch)
+            epoch, within = divmod(step, self.steps_per_epoch)
             if epoch not in orders:
                 orders.clear()
                 orders[epoch] = self._order(seeds, epoch)
-            index = orders[epoch][:, place * self.batch_size : (place + 1) * self.batch_size]
+            first = within * self.batch_size
+            index = orders[epoch][:, first : first + self.batch_size]
             flat, shape = index.flatten(), index.shape
             chosen = images.index_select(0, flat).view(*shape, *images.shape[1:])
             if self.augmentation != NO_AUGMENTATION:

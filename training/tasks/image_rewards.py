@@ -30,8 +30,8 @@ class ImageRewards(Rewards):
 
     def minibatch(self, network: Network, order: int, number: int) -> float:
         """See `Rewards.minibatch`."""
-        turn, place = divmod(number, self.count)
-        index = self._order(order, turn)[place * self.size : (place + 1) * self.size]
+        turn, within = divmod(number, self.count)
+        index = self._order(order, turn)[within * self.size : (within + 1) * self.size]
         return self._right(network, index) / len(index)
 
     def whole(self, network: Network) -> float:

@@ -101,7 +101,7 @@ class LanguageModelling(Task):
 
     def _window(self, step: int) -> slice:
         """The rows that are read at a step."""
-        epoch, place = divmod(step, self.steps_per_epoch)
+        epoch, window = divmod(step, self.steps_per_epoch)
         varied = self.settings.varied_windows
         key = epoch if varied else 0
         if key not in self._ends:
@@ -113,7 +113,7 @@ class LanguageModelling(Task):
                 else fixed_ends(rows, self.sequence)
             )
         ends = self._ends[key]
-        return slice(ends[place - 1] if place else 0, ends[place])
+        return slice(ends[window - 1] if window else 0, ends[window])
 
     def first_carry(self, replicates: Replicates, examples: int | None = None) -> Carry:
         """The zero state, `[R, B, H]` per tensor."""
@@ -191,14 +191,14 @@ class LanguageModelling(Task):
             noise = torch.randn(parameter.shape, generator=draw).to(parameter)
             parameter.add_(0.02 * noise)
         before = self._logits(moved, tokens)
-        for place in {length // 2, length - 1} - {0}:
+        for position in {length // 2, length - 1} - {0}:
             other = tokens.clone()
-            other[place] = (other[place] + 1) % self.spec.vocabulary
-            after = self._logits(moved, other)[:place]
-            if not torch.allclose(before[:place], after, rtol=1e-3, atol=1e-5, equal_nan=True):
+            other[position] = (other[position] + 1) % self.spec.vocabulary
+            after = self._logits(moved, other)[:position]
+            if not torch.allclose(before[:position], after, rtol=1e-3, atol=1e-5, equal_nan=True):
                 raise LotteryError(
                     f"The network sees the words that it is to predict: in a window of {length} tokens its "
-                    f"logits before token {place + 1} change with that token; let it read from left to "
+                    f"logits before token {position + 1} change with that token; let it read from left to "
                     "right, with no bidirectional layer and with a causal mask in attention."
                 )
 

@@ -71,13 +71,13 @@ def stretched(lengths: Sequence[float], rows: int, most: int) -> list[int]:
     """Where windows end whose lengths are in proportion to the given ones and sum to `rows`.
 
     Each has at least one row and at most `most`: where rounding or stretching would break that, the end goes to the
-    nearest place that leaves the others room.
+    nearest row that leaves the others room.
     """
     total, count = sum(lengths), len(lengths)
     ends: list[int] = []
     before = 0
-    for place, so_far in enumerate(accumulate(lengths), 1):
-        after = count - place
+    for number, so_far in enumerate(accumulate(lengths), 1):
+        after = count - number
         first = max(before + 1, rows - after * most)
         last = min(before + most, rows - after)
         before = min(max(round(so_far * rows / total), first), last)
