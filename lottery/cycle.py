@@ -19,7 +19,8 @@ from lottery.rivals import Draw, rival
 from lottery.runs import LevelFiles, end_level
 from lottery.session import Session, drawn_network
 from lottery.stacks import train_stack
-from lottery.tickets import Ticket, dense_tickets, prune_and_rewind, read_tickets
+from lottery.ticket_files import Ticket, read_tickets
+from lottery.tickets import dense_tickets, prune_and_rewind
 from training.errors import LotteryError
 from training.noise import generator
 

@@ -15,7 +15,7 @@ from lottery.experiments import RUN_FOLDER, NetworkConfig
 from lottery.identity import TICKET, ReplicateId
 from lottery.pruning.masks import Mask, Tensors, apply_mask
 from lottery.runs import Run
-from lottery.tickets import MASKS, masks_from_tensor, masks_to_tensor, read_tickets
+from lottery.ticket_files import MASKS, masks_from_tensor, masks_to_tensor, read_tickets
 from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes

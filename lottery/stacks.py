@@ -15,7 +15,7 @@ from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.run_folder import HISTORY
 from lottery.runs import begin_history, end_level, write_progress
-from lottery.tickets import read_start_optimizer
+from lottery.ticket_files import read_start_optimizer
 from nas.catalog.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig

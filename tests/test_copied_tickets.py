@@ -18,7 +18,7 @@ from lottery.levels import read_masks, read_weights
 from lottery.portable_tickets import ticket_of
 from lottery.records import Record, read_records
 from lottery.runs import Run
-from lottery.tickets import read_start, read_start_optimizer, read_tickets
+from lottery.ticket_files import read_start, read_start_optimizer, read_tickets
 from tests.tiny_runs import (
     TINY,
     TINY_TEXT,

@@ -23,7 +23,7 @@ from lottery.pruning.masks import dense_mask, kept, tensors_of
 from lottery.records import Record, read_records
 from lottery.runs import Run
 from lottery.session import Session, new_network
-from lottery.tickets import read_start, read_tickets
+from lottery.ticket_files import read_start, read_tickets
 from tests.tiny_runs import (
     PRUNABLE,
     STEPS,

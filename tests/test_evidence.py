@@ -19,7 +19,8 @@ from lottery.pruning.evidence import Criterion, Evidence
 from lottery.pruning.gradients import mean_gradients
 from lottery.pruning.masks import Tensors, kept
 from lottery.runs import Run
-from lottery.tickets import pruned_masks, read_start
+from lottery.ticket_files import read_start
+from lottery.tickets import pruned_masks, trained_weights
 from tests.tiny_runs import (
     PRUNABLE,
     TINY,
@@ -79,9 +80,12 @@ def test_a_criterion_that_needs_no_trained_weights_reads_none(
     one = dense_run(of(name), tmp_path / "tiny")
     other = dense_run(of("magnitude"), tmp_path / "other")
     monkeypatch.setattr("lottery.tickets.read_weights", unread)
-    assert [kept(mask) for mask in pruned_masks(one, 1).values()] == [310, 310]
+    assert [kept(mask) for mask in pruned_masks(one, 1, trained_weights(one, 0)).values()] == [
+        310,
+        310,
+    ]
     with pytest.raises(AssertionError, match="trained weights are read"):
-        pruned_masks(other, 1)
+        trained_weights(other, 0)
 
 
 def test_the_largest_initial_weights_stay_at_every_level(tmp_path: Path) -> None:
@@ -111,7 +115,7 @@ def test_evidence_gives_gradients_of_each_tickets_first_batches(
     criterion = Criterion(summary="", scores=scores, needs=("start", "gradients"))
     experiment = registered(monkeypatch, criterion)
     one = dense_run(experiment, tmp_path / "tiny")
-    masks = pruned_masks(dataclasses.replace(one, at_once=at_once), 1)
+    masks = pruned_masks(dataclasses.replace(one, at_once=at_once), 1, trained_weights(one, 0))
     starts = [read_start(one.run, ticket) for ticket in experiment.tickets]
     for batches, gradients in found.items():
         rows = [
@@ -160,7 +164,7 @@ def test_two_rounds_prune_twice_on_the_way_to_a_level_with_scores_of_their_own(
 
     criterion = Criterion(summary="", scores=scores, needs=("start",), rounds=2)
     one = dense_run(registered(monkeypatch, criterion), tmp_path / "tiny")
-    masks = pruned_masks(one, 1)
+    masks = pruned_masks(one, 1, trained_weights(one, 0))
     # 620 x 0.5^0.5 = 438.4 after the first round, then 310.
     assert seen == [[620, 620], [438, 438]]
     for ticket, mask in masks.items():
@@ -199,9 +203,9 @@ def test_masks_do_not_depend_on_how_tickets_are_cut_into_stacks(tmp_path: Path) 
     pruning = dataclasses.replace(ALONE.pruning, criterion="random")
     experiment = dataclasses.replace(ALONE, seeds=(0, 1, 2), pruning=pruning)
     one = dense_run(experiment, tmp_path / "tiny")
-    whole = pruned_masks(one, 1)
+    whole = pruned_masks(one, 1, trained_weights(one, 0))
     for at_once in (1, 2):
-        cut = pruned_masks(dataclasses.replace(one, at_once=at_once), 1)
+        cut = pruned_masks(dataclasses.replace(one, at_once=at_once), 1, trained_weights(one, 0))
         assert list(cut) == list(whole) == list(experiment.tickets)
         for ticket, mask in whole.items():
             assert all(torch.equal(m, cut[ticket][name]) for name, m in mask.items())

@@ -16,7 +16,7 @@ from lottery.mask_files import pack_masks
 from lottery.portable_tickets import build_ticket, load_ticket, save_ticket, ticket_of
 from lottery.pruning.masks import kept
 from lottery.runs import Run
-from lottery.tickets import read_start
+from lottery.ticket_files import read_start
 from tests.tiny_runs import TINY, carry_out, digits
 from training.checkpoints import tensors_to_bytes
 from training.errors import ExitCode, LotteryError

@@ -14,11 +14,12 @@ import torch
 from lottery.experiments import Experiment
 from lottery.identity import TICKET, ReplicateId
 from lottery.levels import Stack, read_masks, read_weights
-from lottery.pruning.masks import Mask, kept, tensors_of
-from lottery.runs import Run
+from lottery.pruning.masks import Mask, Tensors, kept, tensors_of
+from lottery.runs import LevelFiles, Run
 from lottery.session import new_network
 from lottery.stacks import train_stack
-from lottery.tickets import dense_tickets, prune_and_rewind, read_start, read_tickets
+from lottery.ticket_files import read_start, read_tickets
+from lottery.tickets import dense_tickets, prune_and_rewind
 from tests.file_faults import Killed, counted, killed_at
 from tests.tiny_runs import (
     PRUNABLE,
@@ -66,6 +67,22 @@ def test_a_ticket_is_pruned_by_what_was_trained_and_rewound_as_configured(
         source = start if experiment is REWOUND else final
         assert ticket.whole.keys() == source.keys()
         assert all(torch.equal(tensor, source[name]) for name, tensor in ticket.whole.items())
+
+
+def test_trained_weights_are_read_once_a_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the criterion and for what tickets start from, where they are not rewound."""
+    one = dense_run(NOT_REWOUND, tmp_path / "tiny")
+    levels: list[int] = []
+
+    def spy(files: LevelFiles) -> dict[ReplicateId, Tensors]:
+        levels.append(files.number)
+        return read_weights(files)
+
+    monkeypatch.setattr("lottery.tickets.read_weights", spy)
+    prune_and_rewind(one, 1)
+    assert levels == [0]
 
 
 # Written before they are trained
