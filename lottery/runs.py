@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lottery.history import HistoryRow, read_history
+from lottery.history import HistoryRow
 from lottery.identity import ReplicateId
 from lottery.run_folder import HISTORY, RECORDS
 from training.folders import Folder
-from training.lines import to_lines
+from training.lines import from_lines, to_lines
 from training.storage import to_json, write_file
 
 PROGRESS = "progress.json"
@@ -152,7 +152,19 @@ def begin_history(run: Run) -> None:
 
 
 def finish_history(run: Run, rows: Sequence[HistoryRow]) -> None:
-    """Write the history with a level's rows, from where they can be read and are checked."""
-    new = {(row.level, row.replicate) for row in rows}
-    before = [row for row in read_history(run.root) if (row.level, row.replicate) not in new]
-    run.folder.write(HISTORY, to_lines([*before, *rows]))
+    """Write the history with a level's rows, from where they can be read and are checked.
+
+    Lines of other levels stay as they stand and are not parsed, so that a level costs no more the more came before it.
+    """
+    new, path = {(row.level, row.replicate) for row in rows}, run.folder.path(HISTORY)
+    of_level = {f'"level": {row.level},'.encode() for row in rows}
+    text = run.folder.read(HISTORY, appended=True) if path.is_file() else b""
+
+    def stays(line: bytes) -> bool:
+        if not any(mark in line for mark in of_level):
+            return True
+        (row,) = from_lines(HistoryRow, line, path)
+        return (row.level, row.replicate) not in new
+
+    before = b"".join(line for line in text.splitlines(keepends=True) if stays(line))
+    run.folder.write(HISTORY, before + to_lines(rows))

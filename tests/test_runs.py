@@ -15,7 +15,7 @@ from lottery.run_folder import HISTORY
 from lottery.runs import Run, begin_history, end_level, finish_history
 from tests.tiny_runs import TINY, open_run
 from training.errors import ExitCode, LotteryError
-from training.lines import to_lines
+from training.lines import from_lines, to_lines
 from training.toml_text import override
 from training.work_folders import stored_config
 
@@ -201,6 +201,35 @@ def test_what_was_appended_counts_once_its_level_is_finished(tmp_path: Path) -> 
     for _ in range(2):  # A level that was stopped before its records is finished again.
         finish_history(run, second)
     assert read_history(run.root) == written + second
+
+
+def test_levels_that_were_written_are_not_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that many levels take no more time each than few; a level in between is replaced all the same."""
+    run = open_run(tmp_path / "a", TINY, FACTS)
+    begin_history(run)
+    for level in range(3):
+        finish_history(run, rows_of(level, 1.25, 1.0))
+    parsed: list[bytes] = []
+
+    def spy(kind: type[HistoryRow], line: bytes, path: Path) -> list[HistoryRow]:
+        parsed.append(line)
+        return from_lines(kind, line, path)
+
+    monkeypatch.setattr("lottery.runs.from_lines", spy)
+    finish_history(run, rows_of(3, 0.5))
+    finish_history(run, rows_of(30, 0.5))
+    assert parsed == []
+    finish_history(run, rows_of(1, 0.75))
+    assert len(parsed) == 2
+    expected = [*rows_of(0, 1.25, 1.0), *rows_of(2, 1.25, 1.0)]
+    expected += [*rows_of(3, 0.5), *rows_of(30, 0.5), *rows_of(1, 0.75)]
+    assert read_history(run.root) == expected
+    # Another arm of a level leaves that level's own rows.
+    added = dataclasses.replace(rows_of(2, 0.25)[0], arm="random-mask")
+    finish_history(run, [added])
+    assert read_history(run.root) == [*expected, added]
 
 
 def test_a_history_that_was_changed_is_named_and_can_be_done_without(tmp_path: Path) -> None:
