@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from torch import nn
 
@@ -16,7 +15,7 @@ from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import SCHEDULES
 from lottery.pruning.scopes import SCOPES
-from lottery.session import Session, new_network
+from lottery.session import Session, new_network, with_batching
 from nas.catalog.catalog import is_known
 from training.batching import Batching
 from training.errors import LotteryError, chosen
@@ -40,7 +39,7 @@ def check(session: Session) -> Session:
     # Normalisation over one image alone is impossible.
     alone = training.batch_size == training.accumulation and _normalises(network)
     if alone or outside:
-        session = replace(session, batching=_tried(session))
+        session = with_batching(session, _tried(session))
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, session.forward_pass.kinds, names)
     return session

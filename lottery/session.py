@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -72,6 +72,14 @@ class Session:
     def parameters(self) -> int:
         """How many the dense network has."""
         return sum(p.numel() for p in counted_parameters(self.network).values())
+
+
+def with_batching(session: Session, batching: Batching | None) -> Session:
+    """The same session, batched so, with the network that was built for it: that does not follow from the batching."""
+    found = replace(session, batching=batching)
+    # Where `cached_property` looks for it.
+    vars(found)["network"] = session.network
+    return found
 
 
 def new_network(session: Session, seed: int) -> nn.Module:

@@ -20,6 +20,7 @@ from tests.own_runs import OWN, Classifier, own_session, refusal
 from tests.tiny_runs import digits, open_run
 from training.batching import Batching
 from training.errors import LotteryError
+from training.specs import Spec
 from training.storage import parse_json
 
 
@@ -45,6 +46,23 @@ def test_own_networks_are_looped_unless_told_otherwise(tmp_path: Path) -> None:
     told = refusal(Dropped, batching="stacked")
     assert told.startswith("m:f can't be trained stacked (")
     assert told.endswith("; try --batching looped.")
+
+
+def test_a_network_that_was_tried_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    timed(monkeypatch, looped=0.25, stacked=0.2)
+    built: list[nn.Module] = []
+
+    def factory(spec: Spec) -> nn.Module:
+        built.append(Classifier(spec))
+        return built[-1]
+
+    one = own_session(factory, batching=None)
+    tried = check(one)
+    assert tried.batching == "stacked"
+    before = len(built)
+    assert tried.network is one.network
+    assert tried.parameters == one.parameters
+    assert len(built) == before
 
 
 class Otherwise(Classifier):
