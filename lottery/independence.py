@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from lottery.attribute_checks import check_unchanged, copied_attributes
 from lottery.pruning.masks import Tensors, row, stack_tensors, tensors_of
-from training.attributes import LENGTH, attributes
 from training.batching import Batching
 from training.configs import TrainingConfig
 from training.device import matrix_precision
@@ -26,7 +26,6 @@ EXAMPLES = 4
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-5
 # Of the way that a parameter moved.
 _SHARE = 0.25
-_BUFFER = "keep it in a buffer (register_buffer)"
 
 
 @dataclass(frozen=True)
@@ -37,34 +36,6 @@ class _Seen:
     evaluated: Tensor
     moved: Tensors
     buffers: Tensors
-
-
-def check_attributes(one: nn.Module, again: nn.Module, other: nn.Module, name: str) -> None:
-    """Refuse what follows from the seed and is neither parameter nor buffer: a stack has one network's for all.
-
-    Args:
-        one: a network.
-        again: the same, built anew from the same seed.
-        other: the same, built from another seed.
-        name: for messages.
-
-    Raises:
-        LotteryError: there is such a thing.
-    """
-    first, second, third = (attributes(network) for network in (one, again, other))
-    for path, leaf in first.items():
-        if path in second and not _same(leaf, second[path]):
-            # A number that tells instances apart, such as a count of layers, decides nothing.
-            if isinstance(leaf, Tensor):
-                raise LotteryError(
-                    f"{name} does not repeat: built twice from one seed, it differs in {path}; draw it "
-                    "from torch's generator, and keep it in a buffer (register_buffer)."
-                )
-        elif path in third and not _same(leaf, third[path]):
-            raise LotteryError(
-                f"{name} has another {path} with each seed, which is neither parameter nor buffer, so "
-                f"that replicates could not have their own; {_BUFFER}."
-            )
 
 
 def check_independence(
@@ -122,7 +93,8 @@ def _together(
     replicates = Replicates([network] * len(seeds), seeds, batching)
     replicates.load(stack_tensors(starts))
     carry = task.first_carry(replicates, _examples(task))
-    states, before = [_attributes(replicates)], dict(replicates.network.named_buffers()).keys()
+    states = [copied_attributes(replicates.networks)]
+    before = dict(replicates.network.named_buffers()).keys()
     steps = []
     for step in range(STEPS):
         losses, evaluated, carry = _step(replicates, task, config, step, carry)
@@ -131,15 +103,10 @@ def _together(
                 f"{name} makes its buffer {min(new)} only while it runs; give it its shape in the "
                 "constructor."
             )
-        states.append(_attributes(replicates))
+        states.append(copied_attributes(replicates.networks))
         steps.append(_seen(replicates, starts, losses, evaluated))
     for made, first, last in zip(states[0], states[1], states[-1], strict=True):
-        if path := _changed(made, first, last):
-            raise LotteryError(
-                f"{name} changes its {path} while it runs, which is neither parameter nor buffer, so that "
-                f"replicates might share it and a resumed run would not know it; {_BUFFER}, or leave it as "
-                "it is."
-            )
+        check_unchanged(made, first, last, name)
     return steps
 
 
@@ -210,43 +177,6 @@ def _few(task: Task, replicates: Replicates, step: int) -> Batch:
 
 def _examples(task: Task) -> int:
     return min(EXAMPLES, task.batch_size)
-
-
-def _attributes(replicates: Replicates) -> list[dict[str, str | Tensor]]:
-    """Of each module."""
-    tables = [attributes(network) for network in replicates.networks]
-    return [
-        {p: v.detach().clone() if isinstance(v, Tensor) else v for p, v in table.items()}
-        for table in tables
-    ]
-
-
-def _changed(
-    made: dict[str, str | Tensor], first: dict[str, str | Tensor], last: dict[str, str | Tensor]
-) -> str | None:
-    """Where something changed that was there from the beginning, or a number that goes on changing.
-
-    What is first made while the network runs may be of use to whoever looks at it, such as the last attention.
-
-    Args:
-        made: before the first step.
-        first: after it.
-        last: after the last step.
-    """
-    for path, leaf in made.items():
-        may_change = path.startswith(f"{LENGTH}(") or (isinstance(leaf, str) and leaf == "None")
-        if not may_change and not _same(leaf, last.get(path, leaf)):
-            return path
-    for path, leaf in first.items():
-        if isinstance(leaf, str) and not _same(leaf, last.get(path, leaf)):
-            return path
-    return None
-
-
-def _same(one: str | Tensor, other: str | Tensor) -> bool:
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.dtype == other.dtype and torch.equal(one, other)
-    return isinstance(one, str) and one == other
 
 
 def _differs(one: list[list[_Seen]], other: list[list[_Seen]]) -> bool:

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lottery.independence import check_attributes, check_independence
+from lottery.attribute_checks import check_attributes
+from lottery.independence import check_independence
 from nas.catalog.outside_networks import their_code
 from training.batching import Batching
 from training.configs import TrainingConfig
