@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,7 +11,7 @@ from training.configs import DataConfig, TrainingConfig
 from training.errors import LotteryError, require
 from training.plain import resolved
 from training.steps import Steps
-from training.work_folders import FolderKind
+from training.work_folders import FolderKind, require_name
 
 # Far more than leave a weight of any network, at any rate that is worth a training.
 MOST_LEVELS = 1000
@@ -111,8 +110,7 @@ class Experiment:
     rewinding: RewindingConfig = RewindingConfig()
 
     def __post_init__(self) -> None:
-        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name)
-        require(plain is not None, "name", repr(self.name), "letters, digits, '.', '_' and '-'")
+        require_name(self.name)
         require(0 <= self.levels <= MOST_LEVELS, "levels", self.levels, f"0 to {MOST_LEVELS:,}")
         require(bool(self.seeds), "seeds", "none", "at least one")
         require(1 <= self.copies <= MOST_COPIES, "copies", self.copies, f"1 to {MOST_COPIES:,}")

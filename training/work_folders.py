@@ -7,12 +7,13 @@ What kind of work that is, a run or a search, is a value: everything here is the
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from training.errors import ExitCode, LotteryError
+from training.errors import ExitCode, LotteryError, require
 from training.folders import LOCK, MANIFEST, Folder
 from training.plain import from_plain, to_plain
 from training.storage import damaged, parse_json, to_json
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Of the files in a folder of work; it stands in the file of the configuration.
 FORMAT = 2
 DATA = "data.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 C = TypeVar("C", bound="DataclassInstance")
 
@@ -82,6 +84,17 @@ def open_folder(root: Path, kind: FolderKind[C], config: C, data: Mapping[str, A
     if continued != stored:
         folder.write(kind.file, config_to_json(continued))
     return folder
+
+
+def require_name(name: str) -> None:
+    """Refuse a name of work that its folder could not have everywhere.
+
+    Raises:
+        LotteryError: it is one.
+    """
+    require(
+        _NAME.fullmatch(name) is not None, "name", repr(name), "letters, digits, '.', '_' and '-'"
+    )
 
 
 def is_there(root: Path, kind: FolderKind[Any]) -> bool:

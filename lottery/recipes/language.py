@@ -23,6 +23,8 @@ from training.configs import (
 from training.steps import Steps
 from training.tasks.settings import TextTraining
 
+# Words per window in the codes of ENAS, DARTS and NAO, for searching as for retraining.
+WINDOW = 35
 ARMS = ("reinitialised", "random-mask")
 YU = "Yu et al. 2020 (arXiv 1906.02768)"
 PRUNED = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from lottery.experiments import Experiment, NetworkConfig
-from lottery.recipes.language import language_model, language_recipe, text
+from lottery.recipes.language import WINDOW, language_model, language_recipe, text
 from lottery.recipes.recipe import Recipe
 from training.configs import (
     AveragingConfig,
@@ -19,7 +19,6 @@ from training.configs import (
 from training.steps import Steps
 from training.tasks.settings import TextTraining
 
-WINDOW = 35
 ENAS_SOURCE = (
     "melodyguan/enas, scripts/ptb_final.sh and src/ptb/ptb_enas_child.py: batches of 64, windows of 35 words, 2000 "
     "epochs of SGD at 20, times 0.9991 per epoch after 14 (here 0.9 per 117), norm clipped at 0.25, l2_reg 5e-7 "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from lottery.recipes.language import WINDOW
 from lottery.recipes.search_sources import (
     ENAS_MACRO_SOURCE,
     ENAS_MICRO_SOURCE,
@@ -32,7 +33,6 @@ from training.steps import Steps
 from training.tasks.settings import TextTraining
 
 CIFAR_10 = DataConfig(name="cifar-10", options={"validation": 5000, "crop_padding": 4, "flip": 1})
-WINDOW = 35
 PENN_TREEBANK = DataConfig(name="ptb", options={"sequence": WINDOW})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,7 +21,7 @@ from training.configs import DataConfig, TrainingConfig
 from training.errors import LotteryError, require
 from training.plain import resolved
 from training.steps import Steps
-from training.work_folders import FolderKind
+from training.work_folders import FolderKind, require_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +95,7 @@ class SearchConfig:
     retraining: str = ""
 
     def __post_init__(self) -> None:
-        plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name)
-        require(plain is not None, "name", repr(self.name), "letters, digits, '.', '_' and '-'")
+        require_name(self.name)
         require(self.nodes is None or 1 <= self.nodes <= 64, "nodes", self.nodes, "1 to 64")
         require(1 <= self.layers <= 64, "layers", self.layers, "1 to 64")
         require(0 <= self.seed < 2**30, "seed", self.seed, "from 0 to 2**30 - 1")
