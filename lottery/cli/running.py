@@ -65,6 +65,11 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
             f"{target} is a search; run lottery search {target}, and name its folder, such as "
             f"results/searches/{target}."
         )
+    if path.suffix or "/" in target:
+        raise LotteryError(
+            f"There is neither a folder or file {target} nor a recipe of that name; name a recipe of `lottery "
+            "recipes`, a .toml file, or the folder of a run or a search."
+        )
     return recipe(target)
 
 

@@ -35,7 +35,9 @@ class TaskEntry:
 
 
 TASKS: dict[str, TaskEntry] = {
-    ImageSpec.kind: TaskEntry(make=image_classification),
+    ImageSpec.kind: TaskEntry(
+        make=image_classification, settings={"auxiliary_weight": "classifiers of images"}
+    ),
     TextSpec.kind: TaskEntry(make=language_modelling, settings={"text": "language models"}),
 }
 
