@@ -20,7 +20,6 @@ from training.named_values import members, named_values
 # computed of them, in the last.
 _OWN_OF_MODULES = ("_parameters", "_buffers", "_modules", "training", "_flat_weights")
 _TEXTS = (bool, int, float, complex, str, bytes, types.NoneType, np.generic)
-_PLAIN = (*_TEXTS, list, dict, set, deque)
 LENGTH = "len"
 
 

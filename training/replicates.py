@@ -157,7 +157,7 @@ class Replicates(nn.Module):
         return result
 
     def _looped(self, r: int, function: Function, inputs: Sequence[Any]) -> Any:
-        # What is evaluated draws the same at every look, also after a resume.
+        # What is evaluated draws the same at every evaluation, also after a resume.
         draw = self._draw if self.training else -1
         device = self._seeds.device
         with torch_seeded(device, self.noise_seeds[r], draw), self._convolving():
