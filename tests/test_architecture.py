@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "analysis": (
         *("analysis", "lottery.identity", "lottery.records", "lottery.history"),
         *("lottery.readings", "lottery.run_folder", "lottery.mask_files", "nas.search.records"),
-        *("training.errors", "training.storage"),
+        *("nas.genotypes.values", "training.errors", "training.storage"),
     ),
 }
 TORCH_FREE = (

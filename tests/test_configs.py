@@ -47,6 +47,13 @@ class Outer:
     size: dict[str, int | float | tuple[int, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Whole:
+    """A part that may be off."""
+
+    part: Outer | None = None
+
+
 def plain_experiment() -> dict[str, Any]:
     plain: dict[str, Any] = to_plain(RECIPES["lth-lenet"].config)
     return plain
@@ -128,11 +135,23 @@ def test_any_configuration_goes_through_toml_and_json_unchanged(config: Outer) -
     assert from_plain(Outer, json.loads(to_json(to_plain(config)))) == config
 
 
-def test_toml_leaves_out_what_is_off() -> None:
+def test_toml_has_a_comment_for_what_is_off() -> None:
     assert to_toml(Outer(count=1, lengths=(2, 3), size={"a b": 0.5})) == (
-        'count = 1\ntext = ""\nlengths = [2, 3]\n\n'
+        'count = 1\ntext = ""\nlengths = [2, 3]\n# limit: not set\n\n'
         '[inner]\nrate = 0.5\nchoice = "red"\noften = false\n\n'
         '[size]\n"a b" = 0.5\n'
+    )
+
+
+def test_toml_has_what_applies_otherwise_as_comments() -> None:
+    otherwise = {"limit": 2.5, "size": {"a": 1, "b": 2}, "count": 9}
+    text = to_toml(Outer(count=1, size={"a": 3}), otherwise)
+    assert "# limit = 2.5\n" in text
+    assert text.endswith("[size]\na = 3\n# b = 2\n")
+    assert "9" not in text
+    assert "\n[size]\n" in to_toml(Outer(count=1))
+    assert to_toml(Whole(), {"part": {"inner": {"rate": 1.0}, "limit": None}}) == (
+        "# [part]\n# limit: not set\n\n# [part.inner]\n# rate = 1.0\n"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from lottery.changing import with_network
 from lottery.cli.options import (
     as_json,
     experiment_options,
@@ -19,7 +20,6 @@ from lottery.cli.options import (
     store_weights_option,
 )
 from lottery.cli.running import (
-    changed,
     commanded,
     default_folder,
     factory_of,
@@ -37,6 +37,7 @@ from lottery.pruning.groups import Schedule, Scope
 from lottery.pruning.schedules import SCHEDULES
 from lottery.pruning.scopes import SCOPES
 from training.errors import LotteryError
+from training.toml_text import override
 from training.work_folders import stored_config
 
 
@@ -84,15 +85,10 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     from analysis.tables import read_study
 
     machine = machine_of(options)
-    given = named_experiment(target, options["rank"])
-    experiment = changed(
-        given,
-        network=options["network"],
-        seeds=options["seeds"],
-        levels=levels,
-        precision=options["precision"],
-        assignments=options["assignments"],
-    )
+    named = named_experiment(target, options["rank"])
+    if options["network"] is not None:
+        named = with_network(named, options["network"])
+    experiment = override(named, *_assignments(levels, options))
     root: Path = options["out"] or default_folder(target, experiment)
     factory = factory_of(options["network"], experiment)
     if options["dry_run"]:
@@ -107,6 +103,17 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
         print_json([dataclasses.asdict(record) for record in records])
     else:
         print_levels(read_study([root]))
+
+
+def _assignments(levels: int | None, options: Mapping[str, Any]) -> list[str]:
+    """What the options change, in their order: those with a name of their own count over `--set`."""
+    fields = {
+        "training.precision": options["precision"],
+        "seeds": None if options["seeds"] is None else [*options["seeds"]],
+        "levels": levels,
+    }
+    own = [f"{field}={value}" for field, value in fields.items() if value is not None]
+    return [*options["assignments"], *own]
 
 
 @click.command()
