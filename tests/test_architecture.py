@@ -40,6 +40,7 @@ TORCH_FREE = (
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.controls", "lottery.machine", "lottery.pruning.config"),
+    *("lottery.changing", "lottery.recipes.recipe_text", "lottery.recipes.retraining"),
     *("lottery.pruning.evidence", "lottery.pruning.criteria"),
     *("lottery.pruning.groups", "lottery.pruning.schedules", "lottery.pruning.scopes"),
     *(
@@ -50,7 +51,13 @@ TORCH_FREE = (
         "nas.search.spaces",
     ),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
-    *("training.configs", "training.storage", "training.folders", "training.errors"),
+    *(
+        "training.choices",
+        "training.configs",
+        "training.storage",
+        "training.folders",
+        "training.errors",
+    ),
     *("training.metrics", "training.plain", "training.toml_text", "training.lines"),
     *("training.work_folders", "training.stopping"),
     *("training.specs", "training.environments", "training.tasks.settings"),
