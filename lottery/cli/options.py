@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import click
 
@@ -14,6 +14,20 @@ from nas.search.controller_config import SpaceName
 from training.choices import BATCHINGS, DEVICES, PRECISIONS, PRODUCTS, in_words
 
 Command = Callable[..., Any]
+
+
+class Summarised(Protocol):
+    """An entry of a table of what can be chosen."""
+
+    @property
+    def summary(self) -> str:
+        """In one line."""
+
+
+def listed(table: Mapping[str, Summarised]) -> str:
+    """A line of help for each entry of a table."""
+    width = max(map(len, table))
+    return "\n".join(f"  {name:{width}}  {entry.summary}" for name, entry in table.items())
 
 
 class WholeNumbers(click.ParamType[tuple[int, ...]]):

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from analysis.budgets import BUDGETS
-from analysis.figures import FIGURES, FORMATS, FigureKind
+from analysis.figures import FIGURES, FORMATS
 from analysis.search_figures import SEARCH_FIGURES
-from lottery.cli.options import as_json, run_argument, runs_argument
+from lottery.cli.options import as_json, listed, run_argument, runs_argument
 from lottery.cli.running import print_json
 from lottery.cli.search_showing import of_searches, plot_searches, show_search
 from lottery.cli.showing import (
@@ -55,11 +54,6 @@ def named_after(runs: Sequence[Path]) -> str:
     return f"{whole[: LONGEST_NAME // 4]}-{hashlib.sha256(name).hexdigest()[:8]}"
 
 
-def _summaries(figures: Mapping[str, FigureKind[Any]]) -> str:
-    """A line of help for each figure."""
-    return "\n".join(f"  {name:<23} {kind.summary}" for name, kind in figures.items())
-
-
 @click.command()
 @run_argument
 @as_json
@@ -89,9 +83,9 @@ PLOT_HELP = f"""Draw a FIGURE of one or several runs, into FIGURE-RUN....svg; it
 
 \b
 FIGURE is one of
-{_summaries(FIGURES)}
+{listed(FIGURES)}
 or, of searches,
-{_summaries(SEARCH_FIGURES)}
+{listed(SEARCH_FIGURES)}
 Example: lottery plot {OVERLAID} results/runs/demo-digits-enas --format png
 """
 
