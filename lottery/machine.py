@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 StoreWeights = Literal["all", "newest"]
 # Whose trained weights stay on disk, with what that means.
-STORE_WEIGHTS: Mapping[StoreWeights, str] = MappingProxyType(
+STORE_WEIGHTS: Mapping[str, str] = MappingProxyType(
     {"all": "every level's", "newest": "the newest level's"}
 )
 

@@ -22,9 +22,9 @@ PRODUCTS: Mapping[str, str] = MappingProxyType(
 )
 PRECISIONS: Mapping[str, str] = MappingProxyType(
     {
-        "fp32": "full",
-        "bf16": "products and convolutions in bf16",
-        "tf32": "the same in tf32, on CUDA alone",
+        "fp32": "everything",
+        "bf16": "matrix products and convolutions",
+        "tf32": "the same, on CUDA",
     }
 )
 BATCHINGS: Mapping[str, str] = MappingProxyType(

@@ -83,43 +83,37 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         raise LotteryError(f"{source} holds a number of thousands of digits; shorten it.") from None
 
 
-def to_toml(value: Any, otherwise: Mapping[str, Any] | None = None) -> str:
+def to_toml(value: Any, defaults: Mapping[str, Any] | None = None) -> str:
     """A configuration as TOML text with every field that can be set, which `from_toml` reads back.
 
     Args:
-        value: the configuration.
-        otherwise: what applies where a field is off or a table has no such key, as nested plain values; it stands there
-            as comments. Of any other field that is off a comment says that it is not set.
+        value: the configuration. Of a field that is off a comment says that it is not set.
+        defaults: of the keys that open tables, such as sizes, may have, as nested plain values; a key that is missing
+            stands there as a comment.
     """
     lines: list[str] = []
-    _tables(to_plain(value), otherwise or {}, "", lines)
+    _tables(to_plain(value), defaults or {}, "", lines)
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
 def _tables(
-    table: Mapping[str, Any], otherwise: Mapping[str, Any], where: str, lines: list[str]
+    table: Mapping[str, Any], defaults: Mapping[str, Any], where: str, lines: list[str]
 ) -> None:
     """Add the lines of a table, and of those within it."""
     if where:
         lines.extend(["", f"[{where}]"])
-    applies = {key: item for key, item in otherwise.items() if table.get(key) is None}
     for key, item in table.items():
-        if item is None and key not in applies:
+        if item is None:
             lines.append(f"# {_key(key)}: not set")
-        elif item is not None and not isinstance(item, Mapping):
+        elif not isinstance(item, Mapping):
             lines.append(f"{_key(key)} = {_toml_value(item)}")
-    for key, item in applies.items():
-        if not isinstance(item, Mapping):
+    for key, item in defaults.items():
+        if key not in table:
             lines.append(f"# {_key(key)} = {_toml_value(item)}")
-    inside = f"{where}." if where else ""
     for key, item in table.items():
         if isinstance(item, Mapping):
-            _tables(item, otherwise.get(key, {}), f"{inside}{_key(key)}", lines)
-    for key, item in applies.items():
-        if isinstance(item, Mapping):
-            comments: list[str] = []
-            _tables(item, {}, f"{inside}{_key(key)}", comments)
-            lines.extend(f"# {line}" if line[:1] not in ("", "#") else line for line in comments)
+            inner = f"{where}.{_key(key)}" if where else _key(key)
+            _tables(item, defaults.get(key, {}), inner, lines)
 
 
 def _toml_value(item: Any) -> str:

@@ -134,7 +134,7 @@ experiment_options = _together(
     click.option(
         "--precision",
         metavar="NAME",
-        help=f"Of the arithmetic: {in_words(PRECISIONS)}; weights stay fp32.",
+        help=f"How precisely is computed: {in_words(PRECISIONS)}; weights stay fp32.",
     ),
     click.option(
         "--out",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lottery.experiments import Experiment
 from nas.catalog.catalog import entry
 from nas.search.configs import SearchConfig, network_of
@@ -18,10 +16,5 @@ def experiment_text(experiment: Experiment) -> str:
 
 
 def search_text(config: SearchConfig) -> str:
-    """A search as TOML text; the catalog's sizes and the published settings of its method stand there as comments."""
-    otherwise: dict[str, Any] = {"network": to_plain(entry(network_of(config)).defaults)}
-    if config.method == "enas":
-        otherwise["controller"] = to_plain(config.controller_in_use)
-    if config.method == "nao":
-        otherwise["nao"] = to_plain(config.nao_in_use)
-    return to_toml(config, otherwise)
+    """A search as TOML text; the catalog's sizes of its network stand there as comments."""
+    return to_toml(config, {"network": to_plain(entry(network_of(config)).defaults)})
