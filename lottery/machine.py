@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from training.batching import Batching
 
-# Whose trained weights stay on disk: every level's, or the newest one's.
 StoreWeights = Literal["all", "newest"]
+# Whose trained weights stay on disk, with what that means.
+STORE_WEIGHTS: Mapping[str, str] = MappingProxyType(
+    {"all": "every level's", "newest": "the newest level's"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,12 @@
-"""What a run tells whoever watches it; torch-free."""
+"""What a run, and the demo, tell whoever watches them; torch-free."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from lottery.records import Record
+from nas.search.watching import SearchWatcher
 from training.stopping import StopFlag
 
 
@@ -34,3 +36,18 @@ class Watcher(StopFlag):
 
     def end(self) -> None:
         """Nothing more will be told."""
+
+
+class DemoWatcher:
+    """Is told how the demo goes. This one keeps quiet; the command line has one that draws."""
+
+    def stage(self, number: int, stages: int, summary: str) -> None:
+        """A search or a run begins, or goes on: the first one is number 1."""
+
+    def searching(self) -> AbstractContextManager[SearchWatcher]:
+        """Who is told of the search, and what surrounds it."""
+        return nullcontext(SearchWatcher())
+
+    def pruning(self) -> AbstractContextManager[Watcher]:
+        """Who is told of a run, and what surrounds it."""
+        return nullcontext(Watcher())

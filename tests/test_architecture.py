@@ -45,8 +45,7 @@ MAY_IMPORT = {
     "analysis": (
         *("analysis", "lottery.identity", "lottery.records", "lottery.history"),
         *("lottery.readings", "lottery.run_folder", "lottery.mask_files", "nas.search.records"),
-        "nas.catalog.catalog",
-        *("training.errors", "training.storage"),
+        *("nas.catalog.catalog", "nas.genotypes.values", "training.errors", "training.storage"),
     ),
 }
 # What a folder may not import although it stands in what it may.
@@ -57,6 +56,7 @@ TORCH_FREE = (
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.controls", "lottery.machine", "lottery.pruning.config"),
+    *("lottery.changing", "lottery.recipes.recipe_text", "lottery.recipes.retraining"),
     *("lottery.pruning.evidence", "lottery.pruning.criteria"),
     *("lottery.pruning.groups", "lottery.pruning.schedules", "lottery.pruning.scopes"),
     *(
@@ -67,7 +67,13 @@ TORCH_FREE = (
         "nas.search.spaces",
     ),
     *("nas.search.configs", "nas.search.records", "nas.search.watching"),
-    *("training.configs", "training.storage", "training.folders", "training.errors"),
+    *(
+        "training.choices",
+        "training.configs",
+        "training.storage",
+        "training.folders",
+        "training.errors",
+    ),
     *("training.metrics", "training.plain", "training.toml_text", "training.lines"),
     *("training.work_folders", "training.stopping"),
     *("training.specs", "training.environments", "training.tasks.settings"),

@@ -17,11 +17,12 @@ import pytest
 import torch
 
 from analysis.figures import FIGURES
+from lottery import demo
 from lottery.cli.main import cli
+from lottery.cli.results import named_after
 from lottery.controls import CONTROLS
 from lottery.experiments import RUN_FOLDER, NetworkConfig
 from lottery.progress import Watcher
-from lottery.recipes import demo
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.recipe import Recipe, by_name
 from nas.catalog.catalog import NETWORKS
@@ -291,20 +292,45 @@ def test_show(finished: Path) -> None:
 def test_plot_writes_every_format_and_the_data(finished: Path, here: Path, figure: str) -> None:
     formats = [word for name in ("svg", "png", "pdf") for word in ("--format", name)]
     printed = done("plot", figure, finished, "--out", "figures", *formats).split()
-    assert printed == [f"figures/{figure}.{suffix}" for suffix in ("svg", "png", "pdf", "csv")]
+    name = f"figures/{figure}-tiny"
+    assert printed == [f"{name}.{suffix}" for suffix in ("svg", "png", "pdf", "csv")]
     beginnings = {"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}
     for suffix, begins in beginnings.items():
-        assert (here / f"figures/{figure}.{suffix}").read_bytes().startswith(begins)
-    assert len((here / f"figures/{figure}.csv").read_text().splitlines()) > 2
+        assert (here / f"{name}.{suffix}").read_bytes().startswith(begins)
+    assert len((here / f"{name}.csv").read_text().splitlines()) > 2
 
 
 def test_plot_draws_published_figures_over_ours(finished: Path, here: Path) -> None:
     (here / "p.csv").write_text("arm,density,value,source\nticket,0.5,97.5,Somebody 2019\n")
     done("plot", "metric-vs-density", finished, "--published", "p.csv", "--out", "figures")
-    assert "Somebody 2019" in (here / "figures/metric-vs-density.svg").read_text()
+    assert "Somebody 2019" in (here / "figures/metric-vs-density-tiny.svg").read_text()
     (here / "p.csv").write_text("arm,density\nticket,0.5\n")
     words = ("plot", "metric-vs-density", finished, "--published", "p.csv")
     assert "has no column value" in refused(*words, code=ExitCode.BAD_DATA)
+
+
+def test_figures_of_other_runs_do_not_replace_one_another(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / "runs" / name, levels=1) for name in ("one", "two")]
+    for some in ([runs[0]], [runs[1]], runs):
+        done("plot", "metric-vs-density", *some)
+        done("plot", "metric-vs-density", *some, "--out", tmp_path / "drawn")
+    names = [f"metric-vs-density-{name}" for name in ("one", "one-two", "two")]
+    wanted = sorted(f"{name}.{suffix}" for name in names for suffix in ("csv", "svg"))
+    # Beside the runs, where nothing else is said.
+    for folder in ("runs/figures", "drawn"):
+        assert sorted(path.name for path in (tmp_path / folder).iterdir()) == wanted
+    drawn = {(tmp_path / "drawn" / f"{name}.csv").read_text() for name in names}
+    assert len(drawn) == len(names)
+
+
+def test_files_of_many_runs_have_names_that_fit(tmp_path: Path) -> None:
+    runs = [tmp_path / f"{'long-name-' * 12}{number}" for number in range(9)]
+    whole, fewer = named_after(runs), named_after(runs[:-1])
+    assert named_after(runs[:1]) == runs[0].name
+    assert whole.startswith("long-name-")
+    assert len(whole) < 200
+    assert whole != fewer
+    assert len(os.fsencode(named_after([tmp_path / ("\N{SNOWMAN}" * 80)]))) < 200
 
 
 def test_compare(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lottery.cli.running import changed
-from lottery.recipes.catalog import recipe
+from lottery.experiments import RUN_FOLDER
 from tests.commands import done, lottery, refused
 from tests.fake_searches import write_search
 from tests.tiny_runs import TOML, files
 from training.errors import ExitCode
 from training.folders import locked
+from training.work_folders import stored_config
 
 RUN = "results/runs/tiny"
 
@@ -221,12 +221,14 @@ def test_records_that_are_gone_are_3_until_they_are_made_again(here: Path) -> No
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_fields_that_need_each_other_are_set_together(order: int) -> None:
-    both = ["training.schedule.name=constant", "training.schedule.milestones=[]"][::order]
-    before = recipe("lmc-resnet20-small")
-    after = changed(before, seeds=None, levels=None, precision="bf16", assignments=both)
-    assert after.training.schedule.name == "constant"
-    assert after.training.precision == "bf16"
+def test_fields_that_need_each_other_are_set_together(here: Path, order: int) -> None:
+    both = ["training.schedule.name=step", "training.schedule.milestones=['5it']"][::order]
+    words = [word for one in (*both, "levels=2") for word in ("--set", one)]
+    done("prune", "tiny.toml", *words, "--precision", "bf16", "--levels", "0", "--quiet")
+    stored = stored_config(here / RUN, RUN_FOLDER)
+    assert stored.training.schedule.name == "step"
+    # An option that has a name of its own counts over --set.
+    assert (stored.training.precision, stored.levels) == ("bf16", 0)
 
 
 def test_another_process_at_work_is_refused(here: Path) -> None:

@@ -128,12 +128,18 @@ def test_any_configuration_goes_through_toml_and_json_unchanged(config: Outer) -
     assert from_plain(Outer, json.loads(to_json(to_plain(config)))) == config
 
 
-def test_toml_leaves_out_what_is_off() -> None:
+def test_toml_has_a_comment_for_what_is_off() -> None:
     assert to_toml(Outer(count=1, lengths=(2, 3), size={"a b": 0.5})) == (
-        'count = 1\ntext = ""\nlengths = [2, 3]\n\n'
+        'count = 1\ntext = ""\nlengths = [2, 3]\n# limit: not set\n\n'
         '[inner]\nrate = 0.5\nchoice = "red"\noften = false\n\n'
         '[size]\n"a b" = 0.5\n'
     )
+
+
+def test_toml_has_the_keys_that_a_table_may_have_as_comments() -> None:
+    text = to_toml(Outer(count=1, size={"a": 3}), {"size": {"a": 1, "b": [2, 3]}})
+    assert text.endswith("[size]\na = 3\n# b = [2, 3]\n")
+    assert to_toml(Outer(count=1)).endswith("[size]\n")
 
 
 @pytest.mark.parametrize(

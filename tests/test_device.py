@@ -47,7 +47,9 @@ def test_impossible_devices_say_what_is_possible(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(LotteryError, match="no CUDA device here; use --device cpu or --device"):
         choose_device("cuda")
-    with pytest.raises(LotteryError, match="no device 'gpu'; possible: auto, cpu, cuda"):
+    with pytest.raises(
+        LotteryError, match=r"no device 'gpu'; did you mean cpu\? Known: auto, cpu, cuda\."
+    ):
         choose_device("gpu")
 
 

@@ -60,7 +60,7 @@ def test_what_is_asked_for_is_taken_unless_it_is_no_fp32() -> None:
     assert choose_library("onednn", CPU, machine(100e9, 1.1e-4)) == "onednn"
     with pytest.raises(LotteryError, match=r"computes fp32 products in bf16 \(error 0\.11, .*mkl"):
         choose_library("onednn", CPU, machine(1500e9, 1.1e-1))
-    with pytest.raises(LotteryError, match=r"by 'mlk'; possible: auto, mkl, onednn\."):
+    with pytest.raises(LotteryError, match=r"'mlk'; did you mean mkl\? Known: auto, mkl, onednn\."):
         choose_library("mlk", CPU)
 
 

@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from lottery.experiments import RUN_FOLDER
+from lottery.measurements.carrying_out import carry_out_measurement
 from lottery.measurements.catalog import MEASUREMENTS
+from lottery.measurements.pointer import PointerSettings
 from tests.commands import done, lottery, refused
-from training.errors import ExitCode
+from training.errors import ExitCode, LotteryError
+from training.work_folders import stored_config
 
 TOML = """\
 name = "tiny-text"
@@ -113,6 +117,40 @@ def test_a_run_that_was_copied_without_its_weights_has_no_level_to_measure(
     assert "has no finished level with trained weights" in refused("measure", "pointer", copied)
 
 
+def test_what_was_measured_before_is_counted_and_shown_by_show(tmp_path: Path, run: Path) -> None:
+    other_run = tmp_path / "other"
+    done("prune", run.parent / "tiny.toml", "--out", other_run, "--quiet")
+
+    def measured(window: int, *words: str) -> str:
+        setting = f"window={window}"
+        told = done("measure", "pointer", other_run, "--set", setting, "--quiet", *words)
+        return " ".join(told.split())
+
+    assert "Measured before" not in measured(40)
+    other = measured(41, "--levels", "1")
+    assert "window 41 1 " in other
+    assert "window 40" not in other
+    told = "Measured before, with other settings or of other levels: {}; lottery show"
+    assert told.format(2) in other
+    assert told.format(2) in measured(40, "--levels", "0")
+    shown = " ".join(done("show", other_run).split())
+    assert "window 40" in shown
+    assert "window 41" in shown
+
+
+def test_it_is_carried_out_from_python(run: Path) -> None:
+    experiment = stored_config(run, RUN_FOLDER)
+    settings = PointerSettings(window=33)
+    readings = carry_out_measurement(experiment, run, "pointer", settings, levels=[0])
+    assert {reading.level for reading in readings} == {0}
+    words = ("--set", "window=33", "--levels", "0", "--json", "--quiet")
+    assert json.loads(done("measure", "pointer", run, *words))["readings"] == [
+        asdict(reading) for reading in readings
+    ]
+    with pytest.raises(LotteryError, match="did you mean pointer"):
+        carry_out_measurement(experiment, run, "pointr")
+
+
 def test_without_a_name_it_says_what_can_be_measured() -> None:
     rows = json.loads(done("measure", "--json"))
     assert {row["measurement"] for row in rows} == MEASUREMENTS.keys()
@@ -127,7 +165,7 @@ def test_gates_are_shown_and_drawn(run: Path, tmp_path: Path) -> None:
     assert "Density of each gate" in shown
     assert any(line.startswith("core 1, from hidden") for line in shown.splitlines())
     printed = done("plot", "density-per-gate", run, "--out", tmp_path).split()
-    assert printed == [f"{tmp_path}/density-per-gate.{suffix}" for suffix in ("svg", "csv")]
+    assert printed == [f"{tmp_path}/density-per-gate-run.{suffix}" for suffix in ("svg", "csv")]
 
 
 @pytest.mark.parametrize(

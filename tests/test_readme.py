@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -12,9 +14,13 @@ import pytest
 from analysis.figures import FIGURES, FORMATS
 from analysis.search_figures import SEARCH_FIGURES
 from lottery.cli.main import cli
-from lottery.recipes.catalog import RECIPES
+from lottery.portable_tickets import load_ticket
+from lottery.recipes.catalog import RECIPES, recipe
+from lottery.recipes.recipe import Recipe
 from lottery.recipes.search_catalog import METHODS, SEARCHES
+from tests.tiny_runs import TINY
 from training.errors import ExitCode
+from training.steps import Steps
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,6 +72,25 @@ def test_every_command_line_can_be_parsed() -> None:
             assert words[0] in {*SEARCHES, *METHODS}
         if name == "plot":
             assert words[0] in {*FIGURES, *SEARCH_FIGURES}
+
+
+def test_the_python_lines_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = dataclasses.replace(TINY, name="demo-digits-resnet", seeds=(0,), levels=5, arms=())
+    known = {**RECIPES, tiny.name: Recipe(summary="Tiny", config=tiny)}
+    monkeypatch.setattr("lottery.recipes.catalog.RECIPES", known)
+    monkeypatch.chdir(tmp_path)
+    # Those of files of one's own are tried with the networks that they are about.
+    blocks = [
+        text for language, text in BLOCKS if language == "python" and not text.startswith("#")
+    ]
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert load_ticket(Path("ticket.safetensors")).mask.keys() == names["ticket"].mask.keys()
+    short, other = names["short"], names["other"]
+    assert (short.training.steps, short.levels) == (Steps(iterations=2000), 3)
+    assert short.pruning == recipe("lth-lenet").pruning
+    assert (other.network.name, other.levels) == ("lenet-5", 3)
 
 
 @pytest.mark.parametrize("name", [*FIGURES, *SEARCH_FIGURES, *(f.upper() for f in FORMATS)])

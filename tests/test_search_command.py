@@ -187,8 +187,8 @@ def test_a_search_is_shown_drawn_and_reported(here: Path) -> None:
     twice = ("--format", "svg", "--format", "svg")
     paths = done("plot", "score-vs-standalone", "found", "--out", "drawn", *twice).split()
     assert [Path(path).name for path in paths] == [
-        "score-vs-standalone.svg",
-        "score-vs-standalone.csv",
+        "score-vs-standalone-found.svg",
+        "score-vs-standalone-found.csv",
     ]
     assert "<svg" in Path(done("report", "found").strip()).read_text()
     write_run(here / "run", levels=0, history=False)

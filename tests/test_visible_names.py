@@ -9,13 +9,13 @@ from xml.etree import ElementTree
 import pytest
 
 from analysis.figures import FIGURES
+from analysis.genotype_drawings import draw_genotype
 from analysis.rendering import save_figure
 from analysis.report import render_report
 from analysis.search_figures import SEARCH_FIGURES
 from analysis.search_report import render_search_report
 from analysis.search_tables import read_searches
 from analysis.tables import LAYERS, read_study
-from lottery.cli.architectures import draw_genotype
 from lottery.cli.showing import print_table
 from lottery.readings import Reading, write_readings
 from nas.genotypes.encodings import ENCODINGS

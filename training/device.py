@@ -15,14 +15,14 @@ from pathlib import Path
 
 import torch
 
-from training.errors import LotteryError
+from training.choices import DEVICES
+from training.errors import LotteryError, chosen
 from training.matrix_libraries import library_in_use
 from training.version import own_version
 
 # glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, and M_ARENA_MAX: one arena, as those of
 # other threads, such as the one that runs backward passes, never keep blocks of more than 64 MB.
 _MALLOC = {-3: 2**30, -1: 2**31 - 1, -2: 2**28, -8: 1}
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def choose_device(name: str) -> torch.device:
@@ -31,8 +31,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         LotteryError: CUDA is asked for and there is none, or the name is unknown.
     """
-    if name not in DEVICES:
-        raise LotteryError(f"There is no device {name!r}; possible: {', '.join(DEVICES)}.")
+    chosen("device", name, DEVICES)
     present = torch.cuda.is_available()
     if name == "cuda" and not present:
         raise LotteryError("There is no CUDA device here; use --device cpu or --device auto.")

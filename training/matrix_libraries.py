@@ -28,7 +28,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.errors import LotteryError
+from training.choices import PRODUCTS
+from training.errors import LotteryError, chosen
 from training.noise import generator
 
 # What torch's switch is called for each, `torch.backends.mkldnn.matmul.fp32_precision`.
@@ -106,7 +107,7 @@ def choose_library(
     """The library that fp32 products on a CPU are computed by.
 
     Args:
-        asked: one of `LIBRARIES`, or `auto` for torch's own, MKL, unless oneDNN is faster and as exact.
+        asked: a name in `training.choices.PRODUCTS`; `auto` is MKL unless oneDNN is faster and as exact.
         device: that trains; on another than a CPU nothing is measured.
         measured: gives what a library does here.
         before: what multiplied when the work was begun; `auto` goes on with it, where it computes in fp32 here.
@@ -114,10 +115,7 @@ def choose_library(
     Raises:
         LotteryError: there is no such library, or it would not compute in fp32 here.
     """
-    if asked not in (AUTO, *LIBRARIES):
-        raise LotteryError(
-            f"There are no products by {asked!r}; possible: {', '.join((AUTO, *LIBRARIES))}."
-        )
+    chosen("library of products", asked, PRODUCTS)
     if asked == "mkl" or (asked == AUTO and (before == "mkl" or device.type != "cpu")):
         return "mkl"
     mkl, onednn = measured("mkl"), measured("onednn")

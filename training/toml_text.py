@@ -83,22 +83,37 @@ def _parsed(text: str, source: str) -> dict[str, Any]:
         raise LotteryError(f"{source} holds a number of thousands of digits; shorten it.") from None
 
 
-def to_toml(value: Any) -> str:
-    """A configuration as TOML text that `from_toml` reads back; fields that are off are left out."""
+def to_toml(value: Any, defaults: Mapping[str, Any] | None = None) -> str:
+    """A configuration as TOML text with every field that can be set, which `from_toml` reads back.
+
+    Args:
+        value: the configuration. Of a field that is off a comment says that it is not set.
+        defaults: of the keys that open tables, such as sizes, may have, as nested plain values; a key that is missing
+            stands there as a comment.
+    """
     lines: list[str] = []
-    _tables(to_plain(value), "", lines)
+    _tables(to_plain(value), defaults or {}, "", lines)
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def _tables(table: Mapping[str, Any], where: str, lines: list[str]) -> None:
+def _tables(
+    table: Mapping[str, Any], defaults: Mapping[str, Any], where: str, lines: list[str]
+) -> None:
+    """Add the lines of a table, and of those within it."""
     if where:
         lines.extend(["", f"[{where}]"])
     for key, item in table.items():
-        if item is not None and not isinstance(item, Mapping):
+        if item is None:
+            lines.append(f"# {_key(key)}: not set")
+        elif not isinstance(item, Mapping):
             lines.append(f"{_key(key)} = {_toml_value(item)}")
+    for key, item in defaults.items():
+        if key not in table:
+            lines.append(f"# {_key(key)} = {_toml_value(item)}")
     for key, item in table.items():
-        if isinstance(item, Mapping) and item:
-            _tables(item, f"{where}.{_key(key)}" if where else _key(key), lines)
+        if isinstance(item, Mapping):
+            inner = f"{where}.{_key(key)}" if where else _key(key)
+            _tables(item, defaults.get(key, {}), inner, lines)
 
 
 def _toml_value(item: Any) -> str:

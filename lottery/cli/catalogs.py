@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @as_json
 def recipes(name: str | None, as_json: bool) -> None:
-    """List the recipes, or print one as TOML.
+    """List the recipes, or print one as TOML: every field that can be set, also those that are off, as comments.
 
     \u0008
     Examples:
@@ -34,9 +34,9 @@ def recipes(name: str | None, as_json: bool) -> None:
     """
     from lottery.recipes.catalog import RECIPES, recipe
     from lottery.recipes.recipe import small_recipes
+    from lottery.recipes.recipe_text import experiment_text, search_text
     from lottery.recipes.search_catalog import SEARCHES, search_recipe
     from training.plain import to_plain
-    from training.toml_text import to_toml
 
     if name is None and as_json:
         print_json([{**_recipe_row(each), "what": each.summary} for each in RECIPES.values()])
@@ -54,17 +54,17 @@ def recipes(name: str | None, as_json: bool) -> None:
             "With yes under small there is also RECIPE-small, which takes minutes on two cores. "
             "lottery search lists the searches.",
         )
+    elif as_json:
+        print_json(to_plain(search_recipe(name) if name in SEARCHES else recipe(name)))
+    elif name in SEARCHES:
+        click.echo(search_text(search_recipe(name)), nl=False)
     else:
-        found = search_recipe(name) if name in SEARCHES else recipe(name)
-        if as_json:
-            print_json(to_plain(found))
-        else:
-            click.echo(to_toml(found), nl=False)
+        click.echo(experiment_text(recipe(name)), nl=False)
 
 
 def _recipe_row(recipe: Recipe[Experiment]) -> dict[str, str]:
-    from lottery.cli.architectures import published_spec
     from nas.catalog.catalog import entry
+    from nas.catalog.entry import published_spec
 
     found = recipe.config
     spec = published_spec(entry(found.network.name))
@@ -100,7 +100,6 @@ def networks(
       lottery networks darts-v2 --draw --out darts.pdf
       lottery networks searched-cells --genotype '0 2 0 0 0 4 0 1 1 0 1 0 0 3 0 2' --draw
     """
-    from lottery.cli.architectures import save_drawing
     from nas.catalog.catalog import entry
 
     if draw and name is None:
@@ -117,11 +116,7 @@ def networks(
     elif not draw:
         _show_network(entry(name, text), text, as_json)
     else:
-        path = save_drawing(entry(name, text), out)
-        if as_json:
-            print_json({"drawing": str(path)})
-        else:
-            say(str(path))
+        _draw_network(entry(name, text), out, as_json)
 
 
 def _list_networks(as_json: bool) -> None:
@@ -129,9 +124,9 @@ def _list_networks(as_json: bool) -> None:
 
     listed = [*NETWORKS.values()]
     if as_json:
-        from lottery.cli.architectures import network_facts
+        from nas.describing import network_description
 
-        print_json([network_facts(found) for found in listed])
+        print_json([network_description(found) for found in listed])
         return
     # Without parameters, for which every network would have to be built.
     print_table(
@@ -148,16 +143,49 @@ def _list_networks(as_json: bool) -> None:
 
 
 def _show_network(found: NetworkEntry, genotype_text: str, as_json: bool) -> None:
-    from lottery.cli.architectures import network_facts, network_rows
-    from nas.catalog.entry import genotype_of
-    from nas.genotypes.encodings import genotype_texts
+    from nas.describing import network_description
 
+    description = network_description(found, genotype_text)
     if as_json:
-        print_json(network_facts(found, genotype_text))
+        print_json(description)
         return
-    print_table(network_rows(found, genotype_text))
-    genotype = genotype_of(found, found.defaults)
-    if genotype is not None:
-        for encoding, text in genotype_texts(found.encoding, genotype).items():
-            # Not in the table, whose lines break: a genotype is copied whole.
-            say("", f"genotype ({encoding})", text)
+    print_table(network_rows(found, description))
+    for encoding, text in description["genotype"].items():
+        # Not in the table, whose lines break: a genotype is copied whole.
+        say("", f"genotype ({encoding})", text)
+
+
+def network_rows(found: NetworkEntry, description: dict[str, Any]) -> list[dict[str, str]]:
+    """The description of a network as rows of a table, without the genotype's texts."""
+    from nas.catalog.entry import published_spec
+
+    sizes = ", ".join(f"{key} {_words(value)}" for key, value in description["sizes"].items())
+    counts = ", ".join(f"{count} x {word}" for word, count in description["operations"].items())
+    counted = description["parameters"]
+    number = "those of its genotype," if counted is None else f"{counted:,}"
+    published = [f"{one.what}: {one.value} ({one.source})" for one in found.published]
+    told = [
+        *((key, description[key]) for key in ("network", "origin", "for", "what", "source")),
+        ("sizes", sizes or "none"),
+        ("parameters", f"{number} for {published_spec(found).in_words}"),
+        *([("encodings", ", ".join(found.accepts))] if found.accepts else []),
+        *(("published", text) for text in published),
+        *([("operations", counts)] if counts else []),
+    ]
+    return [{"field": field, "value": value} for field, value in told]
+
+
+def _draw_network(found: NetworkEntry, out: Path | None, as_json: bool) -> None:
+    from analysis.genotype_drawings import save_drawing
+    from nas.catalog.entry import published_genotype
+
+    path = out or Path(f"{found.name.replace('/', '-')}.svg")
+    save_drawing(found.name, published_genotype(found), path)
+    if as_json:
+        print_json({"drawing": str(path)})
+    else:
+        say(str(path))
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

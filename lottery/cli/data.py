@@ -54,6 +54,7 @@ def data(
     """
     from training.datasets.catalog import data_entry
     from training.datasets.catalog import data_root as root_of
+    from training.datasets.describing import data_description
 
     root = root_of(data_root)
     if name is None:
@@ -63,15 +64,15 @@ def data(
     else:
         if download:
             data_entry(name).fetch(root)
-        facts = _checked(name, root, assignments)
-        told = {key: _words(value) for key, value in facts.items() if value != []}
-        if facts.get("baselines"):
+        found = data_description(_config(name, assignments), root)
+        told = {key: _words(value) for key, value in found.items() if value != []}
+        if found.get("baselines"):
             told["baselines"] = _baselines(
-                facts["baselines"], facts.get("cut into") == "characters"
+                found["baselines"], found.get("cut into") == "characters"
             )
         rows = [{"field": key, "value": value} for key, value in told.items()]
     if as_json:
-        print_json(rows if name is None else facts)
+        print_json(rows if name is None else found)
     else:
         print_table(rows)
 
@@ -89,24 +90,6 @@ def _listed(root: Path | None) -> list[dict[str, str]]:
         }
         for key, entry in DATASETS.items()
     ]
-
-
-def _checked(name: str, root: Path | None, assignments: Sequence[str]) -> dict[str, Any]:
-    """Everything that is found out about a data set, with its options changed by assignments."""
-    from training.datasets.catalog import data_entry, data_options, load_data
-    from training.datasets.checks import file_sums
-
-    entry, config = data_entry(name), _config(name, assignments)
-    loaded, options = load_data(config, root), data_options(config)
-    facts = {**loaded.description(), "options": options, **loaded.details()}
-    if not entry.embedded and root is not None:
-        paths = entry.paths(root)
-        # With a limit less is read than there is.
-        whole = not any(options[limit] for limit in loaded.spec.limits)
-        if entry.published is not None and whole:
-            facts["as published"] = loaded.as_published(entry.published, paths)
-        facts["SHA-256"] = file_sums(paths)
-    return facts
 
 
 def _config(name: str, assignments: Sequence[str]) -> DataConfig:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,11 @@ import click
 
 from lottery.cli.options import machine_options
 from lottery.cli.running import RUNS, commanded, machine_of
-from lottery.cli.search import search_and_draw
+from lottery.cli.search_watching import search_watcher
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
-from lottery.experiments import Experiment
-from training.toml_text import override
-
-
-def thorough(experiment: Experiment) -> Experiment:
-    """The same experiment with 5 seeds, 8 levels and every control but `dense`, which would repeat level 0."""
-    from lottery.controls import CONTROLS
-
-    return dataclasses.replace(
-        experiment,
-        name=f"{experiment.name}-thorough",
-        seeds=(0, 1, 2, 3, 4),
-        levels=8,
-        arms=tuple(arm for arm in CONTROLS if arm != "dense"),
-    )
+from lottery.progress import DemoWatcher, Watcher
+from nas.search.watching import SearchWatcher
 
 
 @click.command()
@@ -58,11 +45,18 @@ def demo(in_full: bool, out: Path | None, **options: Any) -> None:
     from analysis.tables import read_study
     from analysis.text_tables import results_table
     from analysis.verdicts import answer_questions
+    from lottery.cli.search_showing import draw_best
     from lottery.cli.showing import print_text_table, say_answer
+    from lottery.demo import carry_out_demo
+    from nas.search.records import read_result
+    from training.folders import locked
     from training.storage import write_file
 
     root = out or RUNS / ("demo-thorough" if in_full else "demo")
-    found, runs = _search_and_prune(root, options, in_full)
+    watcher = TerminalDemo(options["quiet"])
+    found, runs = carry_out_demo(root, machine_of(options), watcher, in_full=in_full)
+    with locked(found):
+        draw_best(found, read_result(found).records)
     study = read_study(runs)
     pages = {"report.html": render_report(runs, "Lottery-ticket demo")}
     pages["search.html"] = render_search_report([found], "The demo's search")
@@ -76,32 +70,27 @@ def demo(in_full: bool, out: Path | None, **options: Any) -> None:
     say("", f"Reports: {', '.join(str((root / name).resolve()) for name in pages)}")
 
 
-def _search_and_prune(
-    root: Path, options: Mapping[str, Any], in_full: bool
-) -> tuple[Path, list[Path]]:
-    """The folders of the finished search, and of the runs of what it found and of the demo's recipes."""
-    from lottery.recipes.demo import DEMO, DEMO_RETRAINING, DEMO_SEARCH
-    from lottery.recipes.retraining import retraining_experiment
-    from lottery.sessions import carry_out
+class TerminalDemo(DemoWatcher):
+    """Prints each stage, and shows its progress."""
 
-    stages = len(DEMO) + 2
-    _say(options, f"1/{stages}  {DEMO_SEARCH.summary}.")
-    found = root / DEMO_SEARCH.name
-    search_and_draw(DEMO_SEARCH.config, found, options)
-    best = override(retraining_experiment(found), *DEMO_RETRAINING)
-    experiments = {"The cells that the search found": best}
-    experiments |= {each.summary: each.config for each in DEMO}
-    runs = []
-    for number, (summary, small) in enumerate(experiments.items(), 2):
-        experiment = thorough(small) if in_full else small
-        watcher = watcher_for(options["quiet"])
-        _say(options, f"{number}/{stages}  {summary}.")
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def stage(self, number: int, stages: int, summary: str) -> None:
+        """Print which it is."""
+        if not self.quiet:
+            say(f"{number}/{stages}  {summary}.", err=True)
+
+    @contextmanager
+    def searching(self) -> Iterator[SearchWatcher]:
+        """A display of the search, which a signal stops."""
+        watcher = search_watcher(self.quiet)
         with commanded(watcher):
-            carry_out(experiment, root / experiment.name, machine_of(options), watcher)
-        runs.append(root / experiment.name)
-    return found, runs
+            yield watcher
 
-
-def _say(options: Mapping[str, Any], text: str) -> None:
-    if not options["quiet"]:
-        say(text, err=True)
+    @contextmanager
+    def pruning(self) -> Iterator[Watcher]:
+        """A display of a run, which a signal stops."""
+        watcher = watcher_for(self.quiet)
+        with commanded(watcher):
+            yield watcher

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from analysis.wording import settings_in_words
 from lottery.cli.options import (
     WholeNumbers,
     as_json,
@@ -21,9 +22,8 @@ from lottery.cli.showing import print_table, print_text_table
 from lottery.cli.terminal import say
 from lottery.cli.watching import watcher_for
 from lottery.experiments import RUN_FOLDER
-from lottery.records import read_records
-from lottery.runs import Run
-from training.errors import LotteryError, chosen
+from training.errors import chosen
+from training.plain import to_plain
 from training.toml_text import override
 from training.work_folders import stored_config
 
@@ -65,9 +65,8 @@ def measure(
       lottery measure pointer results/runs/demo/demo-text-lstm --levels 0
       lottery measure pointer RUN --set window=3785 --set share=0.1279 --set flatness=0.662
     """
+    from lottery.measurements.carrying_out import carry_out_measurement
     from lottery.measurements.catalog import MEASUREMENTS
-    from lottery.measurements.measuring import measure_levels
-    from lottery.sessions import opened
 
     if name is None:
         _list(as_json)
@@ -78,14 +77,12 @@ def measure(
     experiment = stored_config(run, RUN_FOLDER)
     check_same_network(experiment, options["network"], run)
     settings = override(measurement.settings(), *assignments)
-    wanted = _finished(run, levels)
     watcher = watcher_for(options["quiet"])
     factory = factory_of(options["network"], experiment)
-    with (
-        commanded(watcher),
-        opened(experiment, run, machine_of(options), watcher, factory) as session,
-    ):
-        readings = measure_levels(session, name, measurement, settings, wanted)
+    with commanded(watcher):
+        readings = carry_out_measurement(
+            experiment, run, name, settings, levels, machine_of(options), watcher, factory
+        )
     if as_json:
         print_json(
             {
@@ -96,7 +93,7 @@ def measure(
             }
         )
     else:
-        _print(run, name)
+        _print(run, name, settings_in_words(to_plain(settings)), {one.level for one in readings})
 
 
 def _list(as_json: bool) -> None:
@@ -115,32 +112,20 @@ def _list(as_json: bool) -> None:
     print_table(rows)
 
 
-def _finished(run: Path, given: Sequence[int] | None) -> list[int]:
-    """The levels to measure.
-
-    Raises:
-        LotteryError: the run has not finished one of them, or none.
-    """
-    from lottery.measurements.measuring import levels_with_weights
-
-    levels = sorted({record.level for record in read_records(run)})
-    wanted = levels_with_weights(Run(run)) if given is None else [*given]
-    missing = [level for level in wanted if level not in levels]
-    if missing or not wanted:
-        finished = ", ".join(map(str, levels)) or "none"
-        what = f"level {missing[0]}" if missing else "level with trained weights"
-        raise LotteryError(f"{run} has no finished {what}; finished: {finished}.")
-    return wanted
-
-
-def _print(run: Path, name: str) -> None:
-    """What the run has of a measurement, and beside it what its data alone give."""
+def _print(run: Path, name: str, settings: str, levels: Collection[int]) -> None:
+    """What was just measured, and beside it what the run's data alone give; what else was measured is counted."""
     from analysis.readings import readings_table
     from analysis.tables import read_study
     from analysis.wording import number
 
     study = read_study([run])
-    mine = study.readings[study.readings["measurement"] == name]
-    print_text_table(readings_table(mine, run.resolve().name))
+    of_it = study.readings[study.readings["measurement"] == name]
+    now = (of_it["settings"] == settings) & of_it["level"].isin(levels)
+    print_text_table(readings_table(of_it[now], run.resolve().name))
+    if not now.all():
+        other = of_it[~now].groupby(["settings", "level"]).ngroups
+        say(
+            f"Measured before, with other settings or of other levels: {other}; lottery show {run} has them all."
+        )
     for _, one in study.baselines.iterrows():
         say(f"{one['split']} {one['name']} {one['metric']} {number(one['value'])}")

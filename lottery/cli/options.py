@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, get_args
 
 import click
 
+from lottery.machine import STORE_WEIGHTS
+from nas.search.controller_config import SpaceName
+from training.choices import BATCHINGS, DEVICES, PRECISIONS, PRODUCTS, in_words
+
 Command = Callable[..., Any]
+
+
+class Summarised(Protocol):
+    """An entry of a table of what can be chosen."""
+
+    @property
+    def summary(self) -> str:
+        """In one line."""
+
+
+def listed(table: Mapping[str, Summarised]) -> str:
+    """A line of help for each entry of a table."""
+    width = max(map(len, table))
+    return "\n".join(f"  {name:{width}}  {entry.summary}" for name, entry in table.items())
 
 
 class WholeNumbers(click.ParamType[tuple[int, ...]]):
@@ -54,14 +72,14 @@ device_option = click.option(
     default="auto",
     show_default=True,
     metavar="NAME",
-    help="auto, cpu or cuda; auto takes CUDA where there is one.",
+    help=f"What computes: {in_words(DEVICES)}.",
 )
 products_option = click.option(
     "--products",
-    type=click.Choice(["auto", "mkl", "onednn"]),
+    type=click.Choice([*PRODUCTS]),
     default="auto",
     show_default=True,
-    help="What multiplies matrices of fp32 on a CPU; auto takes oneDNN where it is faster and as exact.",
+    help=f"What multiplies matrices of fp32 on a CPU: {in_words(PRODUCTS)}.",
 )
 set_option = click.option(
     "--set",
@@ -80,8 +98,8 @@ machine_options = _together(
     data_root_option,
     click.option(
         "--batching",
-        type=click.Choice(["stacked", "looped"]),
-        help="How replicates are run; the default is the measured best.",
+        type=click.Choice([*BATCHINGS]),
+        help=f"How replicates are run: {in_words(BATCHINGS)}; the default is the measured best.",
     ),
     click.option(
         "--replicates-at-once",
@@ -99,8 +117,8 @@ machine_options = _together(
 
 store_weights_option = click.option(
     "--store-weights",
-    type=click.Choice(["all", "newest"]),
-    help="Whose trained weights stay on disk: every level's, or the newest one's; beyond 2 GB the newest one's.",
+    type=click.Choice([*STORE_WEIGHTS]),
+    help=f"Whose trained weights stay on disk: {in_words(STORE_WEIGHTS)}; the default is all, beyond 2 GB newest.",
 )
 
 network_option = click.option(
@@ -114,7 +132,9 @@ experiment_options = _together(
     click.option("--seeds", type=WholeNumbers(), help="Seeds, such as 0,1,2."),
     set_option,
     click.option(
-        "--precision", metavar="NAME", help="fp32, bf16, or tf32 on CUDA; weights stay fp32."
+        "--precision",
+        metavar="NAME",
+        help=f"How precisely is computed: {in_words(PRECISIONS)}; weights stay fp32.",
     ),
     click.option(
         "--out",
@@ -136,7 +156,7 @@ rank_option = click.option(
 search_options = _together(
     click.option(
         "--space",
-        type=click.Choice(["cell", "layers", "recurrent"]),
+        type=click.Choice(get_args(SpaceName)),
         help="With a method: two cells, layer by layer, or a recurrent cell; cell by default.",
     ),
     click.option("--data", metavar="NAME", help="With a method: which data, see lottery data."),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
 from analysis.budgets import BUDGETS
-from analysis.figures import FIGURES, FORMATS, FigureKind
+from analysis.figures import FIGURES, FORMATS
 from analysis.search_figures import SEARCH_FIGURES
-from lottery.cli.options import as_json, run_argument, runs_argument
+from lottery.cli.options import as_json, listed, run_argument, runs_argument
 from lottery.cli.running import print_json
 from lottery.cli.search_showing import of_searches, plot_searches, show_search
 from lottery.cli.showing import (
@@ -23,12 +24,14 @@ from lottery.cli.showing import (
     to_plain_rows,
 )
 from lottery.cli.terminal import say
-from training.errors import LotteryError, chosen, visible
+from training.errors import LotteryError, visible
 
 HOW_COMPARED = (
     "The level of each network within a budget is chosen on validation; the front is drawn on test."
 )
 OVERLAID = "metric-vs-density"
+# Bytes of a file's name that come from runs; file systems take 255 of the whole, and a character has up to 4.
+LONGEST_NAME = 180
 
 
 def _either(names: Iterable[str]) -> str:
@@ -37,9 +40,18 @@ def _either(names: Iterable[str]) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def _summaries(figures: Mapping[str, FigureKind[Any]]) -> str:
-    """A line of help for each figure."""
-    return "\n".join(f"  {name:<23} {kind.summary}" for name, kind in figures.items())
+def beside(runs: Sequence[Path]) -> Path:
+    """The folder in which what is made of runs goes by default: that of the first one."""
+    return runs[0].resolve().parent
+
+
+def named_after(runs: Sequence[Path]) -> str:
+    """What files that are made of runs are called after; a long name is cut, and ends in a sum of the whole."""
+    whole = "-".join(run.resolve().name for run in runs)
+    name = os.fsencode(whole)
+    if len(name) <= LONGEST_NAME:
+        return whole
+    return f"{whole[: LONGEST_NAME // 4]}-{hashlib.sha256(name).hexdigest()[:8]}"
 
 
 @click.command()
@@ -67,13 +79,13 @@ def show(run: Path, as_json: bool) -> None:
         print_readings(study)
 
 
-PLOT_HELP = f"""Draw a FIGURE of one or several runs; its data go beside it as CSV.
+PLOT_HELP = f"""Draw a FIGURE of one or several runs, into FIGURE-RUN....svg; its data go beside it as CSV.
 
 \b
 FIGURE is one of
-{_summaries(FIGURES)}
+{listed(FIGURES)}
 or, of searches,
-{_summaries(SEARCH_FIGURES)}
+{listed(SEARCH_FIGURES)}
 Example: lottery plot {OVERLAID} results/runs/demo-digits-enas --format png
 """
 
@@ -84,10 +96,8 @@ Example: lottery plot {OVERLAID} results/runs/demo-digits-enas --format png
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("results/figures"),
-    show_default=True,
     metavar="FOLDER",
-    help="Where the files go.",
+    help="Where the files go; figures beside the runs by default.",
 )
 @click.option(
     "--format",
@@ -105,33 +115,27 @@ Example: lottery plot {OVERLAID} results/runs/demo-digits-enas --format png
     help="Published figures to draw over ours: columns arm, density, value, source.",
 )
 def plot(
-    figure: str, runs: tuple[Path, ...], out: Path, formats: tuple[str, ...], published: Path | None
+    figure: str,
+    runs: tuple[Path, ...],
+    out: Path | None,
+    formats: tuple[str, ...],
+    published: Path | None,
 ) -> None:
     """Draw a figure, see `PLOT_HELP`."""
-    import dataclasses
-
-    from analysis.published import read_published
-    from analysis.rendering import save_figure
-    from analysis.tables import read_study
+    from analysis.plotting import plot_runs
 
     formats = tuple(dict.fromkeys(formats))
     if published is not None and figure != OVERLAID:
         raise LotteryError(
             f"--published is drawn over {OVERLAID}, not over {figure}; leave it out."
         )
+    path = (out or beside(runs) / "figures") / f"{figure}-{named_after(runs)}"
     if of_searches(runs):
-        for path in plot_searches(figure, runs, out, formats):
-            say(str(path))
-        return
-    if figure in SEARCH_FIGURES:
-        raise LotteryError(f"{figure} is a figure of searches, and {runs[0]} is a run.")
-    kind = chosen("figure", figure, FIGURES)
-    study = read_study(runs)
-    if published is not None:
-        study = dataclasses.replace(study, published=read_published(published))
-    drawing = kind.drawing(study)
-    for path in save_figure(drawing.draw(), drawing.data, out / figure, formats):
-        say(str(path))
+        files = plot_searches(figure, runs, path, formats)
+    else:
+        files = plot_runs(figure, runs, path, formats, published)
+    for file in files:
+        say(str(file))
 
 
 @click.command()
@@ -196,8 +200,7 @@ def report(runs: tuple[Path, ...], out: Path | None, title: str | None) -> None:
     from analysis.search_report import render_search_report
     from training.storage import write_file
 
-    name = "-".join(run.resolve().name for run in runs)[:100]
-    path = out or runs[0].resolve().parent / f"report-{name}.html"
+    path = out or beside(runs) / f"report-{named_after(runs)}.html"
     if path.suffix != ".html":
         raise LotteryError(f"--out {path} does not end in .html; name a page, such as report.html.")
     if of_searches(runs):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.experiments import RUN_FOLDER, Experiment, NetworkConfig
+from lottery.experiments import RUN_FOLDER, Experiment
 from lottery.machine import Machine
 from lottery.progress import Watcher
 from nas.search.configs import SEARCH_FOLDER
@@ -21,7 +20,7 @@ from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
 from training.stopping import StopFlag
 from training.storage import to_json
-from training.toml_text import from_toml_file, override
+from training.toml_text import from_toml_file
 from training.work_folders import is_there, stored_config
 
 if TYPE_CHECKING:
@@ -71,40 +70,6 @@ def named_experiment(target: str, rank: int | None = None) -> Experiment:
             "recipes`, a .toml file, or the folder of a run or a search."
         )
     return recipe(target)
-
-
-def changed(
-    experiment: Experiment,
-    *,
-    network: str | None = None,
-    seeds: Sequence[int] | None,
-    levels: int | None,
-    precision: str | None,
-    assignments: Sequence[str],
-) -> Experiment:
-    """The experiment with what the options change: the network, then `--set`, then the others."""
-    if network is not None:
-        experiment = with_network(experiment, network)
-    last = [] if precision is None else [f"training.precision={precision}"]
-    experiment = override(experiment, *assignments, *last)
-    if seeds is not None:
-        experiment = dataclasses.replace(experiment, seeds=tuple(seeds))
-    if levels is not None:
-        experiment = dataclasses.replace(experiment, levels=levels)
-    return experiment
-
-
-def with_network(experiment: Experiment, network: str) -> Experiment:
-    """The experiment with another network in its default sizes, and named after it; the same one if it is the same."""
-    from nas.catalog.catalog import entry
-
-    entry(network)
-    if network == experiment.network.name:
-        return experiment
-    name = f"{experiment.name}-{re.sub('[^A-Za-z0-9._-]+', '-', network)}"
-    kept = experiment.network if entry(network).accepts else NetworkConfig(name=network)
-    config = NetworkConfig(name=network, genotype=kept.genotype, found=kept.found)
-    return dataclasses.replace(experiment, name=name, network=config)
 
 
 def factory_of(network: str | None, experiment: Experiment) -> Factory | None:

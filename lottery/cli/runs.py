@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lottery.changing import with_network
 from lottery.cli.options import (
     as_json,
     experiment_options,
+    listed,
     machine_options,
     network_option,
     rank_option,
@@ -19,7 +21,6 @@ from lottery.cli.options import (
     store_weights_option,
 )
 from lottery.cli.running import (
-    changed,
     commanded,
     default_folder,
     factory_of,
@@ -29,21 +30,19 @@ from lottery.cli.running import (
 )
 from lottery.cli.showing import print_levels, print_plan
 from lottery.cli.watching import watcher_for
-from lottery.controls import CONTROLS, Control
+from lottery.controls import CONTROLS
 from lottery.experiments import RUN_FOLDER, Experiment
+from lottery.machine import Machine
+from lottery.progress import Watcher
 from lottery.pruning.criteria import CRITERIA
-from lottery.pruning.evidence import Criterion
-from lottery.pruning.groups import Schedule, Scope
 from lottery.pruning.schedules import SCHEDULES
 from lottery.pruning.scopes import SCOPES
 from training.errors import LotteryError
+from training.toml_text import override
 from training.work_folders import stored_config
 
-
-def _listed(table: Mapping[str, Control | Criterion | Scope | Schedule]) -> str:
-    """A line of help for each entry."""
-    width = max(map(len, table))
-    return "\n".join(f"  {name:{width}}  {one.summary}" for name, one in table.items())
+if TYPE_CHECKING:
+    from nas.catalog.outside_networks import Factory
 
 
 CONTROL_HELP = f"""Train one more control beside every level of a finished RUN.
@@ -52,7 +51,7 @@ A RUN of your own code needs --network again: code is imported only when the com
 
 \b
 ARM is one of
-{_listed(CONTROLS)}
+{listed(CONTROLS)}
 Example: lottery control results/runs/demo-digits-enas shuffled-mask
 """
 
@@ -63,11 +62,11 @@ The same command again goes on where a stopped one left off; more --levels exten
 
 \b
 What goes, --set pruning.criterion=NAME:
-{_listed(CRITERIA)}
+{listed(CRITERIA)}
 Over what it is ranked, --set pruning.scope=NAME:
-{_listed(SCOPES)}
+{listed(SCOPES)}
 How much at each level, --set pruning.schedule=NAME:
-{_listed(SCHEDULES)}
+{listed(SCHEDULES)}
 
 \b
 Examples:
@@ -84,19 +83,14 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     from analysis.tables import read_study
 
     machine = machine_of(options)
-    given = named_experiment(target, options["rank"])
-    experiment = changed(
-        given,
-        network=options["network"],
-        seeds=options["seeds"],
-        levels=levels,
-        precision=options["precision"],
-        assignments=options["assignments"],
-    )
+    named = named_experiment(target, options["rank"])
+    if options["network"] is not None:
+        named = with_network(named, options["network"])
+    experiment = override(named, *_assignments(levels, options))
     root: Path = options["out"] or default_folder(target, experiment)
     factory = factory_of(options["network"], experiment)
     if options["dry_run"]:
-        print_plan(experiment, root, machine, factory, options["as_json"])
+        _plan(experiment, root, machine, factory, options["as_json"])
         return
     from lottery.sessions import carry_out
 
@@ -107,6 +101,33 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
         print_json([dataclasses.asdict(record) for record in records])
     else:
         print_levels(read_study([root]))
+
+
+def _plan(
+    experiment: Experiment, root: Path, machine: Machine, factory: Factory | None, as_json: bool
+) -> None:
+    """Print what a run would do."""
+    from lottery.planning import plan
+    from lottery.sessions import prepared
+
+    watcher = Watcher()
+    with commanded(watcher), prepared(experiment, root, machine, watcher, factory) as session:
+        planned = plan(session)
+    if as_json:
+        print_json(dataclasses.asdict(planned))
+    else:
+        print_plan(planned)
+
+
+def _assignments(levels: int | None, options: Mapping[str, Any]) -> list[str]:
+    """What the options change, in their order: those with a name of their own count over `--set`."""
+    fields = {
+        "training.precision": options["precision"],
+        "seeds": None if options["seeds"] is None else [*options["seeds"]],
+        "levels": levels,
+    }
+    own = [f"{field}={value}" for field, value in fields.items() if value is not None]
+    return [*options["assignments"], *own]
 
 
 @click.command()

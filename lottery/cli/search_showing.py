@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.wording import data_in_words
-from lottery.cli.architectures import published_spec
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
 from lottery.recipes.random_search import architectures_alone
 from nas.catalog.catalog import entry
+from nas.catalog.entry import published_spec
 from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of
 from nas.search.records import DRAWING, SearchRecord
 from training.errors import LotteryError, chosen, visible
@@ -117,8 +117,8 @@ def print_ranking(roots: Sequence[Path]) -> None:
 
 def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
     """Draw the best architectures into the search's folder, unless they are there."""
+    from analysis.genotype_drawings import draw_genotype
     from analysis.rendering import render
-    from lottery.cli.architectures import draw_genotype
     from nas.genotypes.encodings import ENCODINGS
     from training.folders import Folder
 
@@ -160,7 +160,7 @@ def show_search(run: Path, as_json: bool) -> None:
 
 
 def plot_searches(
-    figure: str, runs: Sequence[Path], out: Path, formats: Sequence[str]
+    figure: str, runs: Sequence[Path], path_without_suffix: Path, formats: Sequence[str]
 ) -> list[Path]:
     """Draw a figure of searches; the files."""
     from analysis.rendering import save_figure
@@ -168,4 +168,4 @@ def plot_searches(
     from analysis.search_tables import read_searches
 
     drawing = search_drawing(figure, read_searches(runs))
-    return save_figure(drawing.draw(), drawing.data, out / figure, formats)
+    return save_figure(drawing.draw(), drawing.data, path_without_suffix, formats)

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lottery.cli.running import commanded, print_json
 from lottery.cli.terminal import say
-from lottery.experiments import Experiment
-from lottery.machine import Machine
-from lottery.progress import Watcher
 from training.errors import visible
 
 # Cells up to this many characters are never broken.
@@ -25,7 +19,7 @@ if TYPE_CHECKING:
     from analysis.answers import Answer
     from analysis.tables import Study
     from analysis.text_tables import Table
-    from nas.catalog.outside_networks import Factory
+    from lottery.planning import Plan
 
 
 def print_table(rows: Sequence[Mapping[str, str]]) -> None:
@@ -108,19 +102,8 @@ def print_readings(study: Study) -> None:
         print_text_table(readings_table(study.readings, run))
 
 
-def print_plan(
-    experiment: Experiment, root: Path, machine: Machine, factory: Factory | None, as_json: bool
-) -> None:
+def print_plan(planned: Plan) -> None:
     """What a run would do: its levels, steps, bytes and the time expected."""
-    from lottery.planning import plan
-    from lottery.sessions import prepared
-
-    watcher = Watcher()
-    with commanded(watcher), prepared(experiment, root, machine, watcher, factory) as session:
-        planned = plan(session)
-    if as_json:
-        print_json(dataclasses.asdict(planned))
-        return
     print_table(
         [
             {

@@ -157,6 +157,20 @@ def genotype_of(entry: NetworkEntry, sizes: Mapping[str, Any]) -> Genotype | Non
     return entry.drawn.draw(*(sizes[name] for name in entry.drawn.sizes))
 
 
+def published_spec(entry: NetworkEntry) -> Spec:
+    """The shape of the data that a network was published for.
+
+    Raises:
+        LotteryError: it is code of the user's own, so nobody knows before it is trained.
+    """
+    if entry.spec is None:
+        raise LotteryError(
+            f"{entry.name} is code of your own, which is imported only to train it; see its size and "
+            f"time with retrain RECIPE --network {entry.name} --dry-run."
+        )
+    return entry.spec
+
+
 def with_genotype(entry: NetworkEntry, text: str) -> NetworkEntry:
     """The entry of a network with the genotype that a user gives for it.
 
@@ -183,6 +197,22 @@ def missing_genotype(entry: NetworkEntry) -> LotteryError:
         f"{entry.name} needs a genotype, in one of the encodings {', '.join(entry.accepts)}; give it with "
         "--set 'network.genotype=0 2 0 0 ...' or, for lottery networks, with --genotype."
     )
+
+
+def published_genotype(entry: NetworkEntry) -> Genotype:
+    """The genotype of a searched network at its published sizes.
+
+    Raises:
+        LotteryError: it has none.
+    """
+    genotype = genotype_of(entry, entry.defaults)
+    if genotype is None and entry.accepts:
+        raise missing_genotype(entry)
+    if genotype is None:
+        raise LotteryError(
+            f"{entry.name} has no genotype to draw; name a searched network, such as enas-micro."
+        )
+    return genotype
 
 
 def check_size(entry: NetworkEntry, sizes: Mapping[str, object]) -> dict[str, Any]:
