@@ -29,9 +29,10 @@ MAY_IMPORT = {
     "lottery": ("lottery", "nas", "training"),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
     "analysis": (
-        *("analysis", "lottery.identity", "lottery.records", "lottery.history"),
+        *("analysis", "nas.genotypes.encodings", "nas.search.methods", "training.folders"),
+        *("lottery.identity", "lottery.records", "lottery.history"),
         *("lottery.readings", "lottery.run_folder", "lottery.mask_files", "nas.search.records"),
-        *("training.errors", "training.storage"),
+        *("nas.genotypes.values", "training.errors", "training.storage"),
     ),
 }
 TORCH_FREE = (
@@ -49,7 +50,8 @@ TORCH_FREE = (
         "nas.genotypes.random_genotypes",
         "nas.search.spaces",
     ),
-    *("nas.search.configs", "nas.search.records", "nas.search.watching"),
+    *("nas.search.configs", "nas.search.methods", "nas.search.records", "nas.search.watching"),
+    "lottery.search_planning",
     *("training.configs", "training.storage", "training.folders", "training.errors"),
     *("training.metrics", "training.plain", "training.toml_text", "training.lines"),
     *("training.work_folders", "training.stopping"),

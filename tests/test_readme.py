@@ -13,7 +13,8 @@ from analysis.figures import FIGURES, FORMATS
 from analysis.search_figures import SEARCH_FIGURES
 from lottery.cli.main import cli
 from lottery.recipes.catalog import RECIPES
-from lottery.recipes.search_catalog import METHODS, SEARCHES
+from lottery.recipes.search_catalog import SEARCHES
+from nas.search.methods import METHODS
 from training.errors import ExitCode
 
 ROOT = Path(__file__).parents[1]
