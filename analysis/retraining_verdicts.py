@@ -8,16 +8,16 @@ from analysis.answers import Answer
 from analysis.architecture_answers import at_equal_parameters, gain, tested_by, values_of
 from analysis.judging import MINIMUM_N, judge
 from analysis.rows import results_at
-from analysis.search_tables import RANDOM
 from analysis.significance import welch
 from analysis.summaries import summarise
 from analysis.tables import Study
 from nas.catalog.catalog import is_drawn
+from nas.search.methods import BASELINE, learning
 
 RANDOM_SEARCH = "random search"
 DRAWN = "architectures drawn at random"
 # What retrained networks are compared with -> the methods that they are of.
-CONTROLS = {RANDOM_SEARCH: ("enas", "nao"), DRAWN: ("enas", "nao", RANDOM_SEARCH)}
+CONTROLS = {RANDOM_SEARCH: (*learning(),), DRAWN: (*learning(), RANDOM_SEARCH)}
 
 
 def retraining_answers(study: Study) -> list[Answer]:
@@ -73,4 +73,4 @@ def _method(study: Study, run: str) -> str:
     if is_drawn(network.get("name", "")):
         return DRAWN
     method = str((network.get("found") or {}).get("method", ""))
-    return RANDOM_SEARCH if method == RANDOM else method
+    return RANDOM_SEARCH if method == BASELINE else method

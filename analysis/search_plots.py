@@ -44,8 +44,8 @@ def search_curves(history: pd.DataFrame) -> Figure:
     with paper():
         figure, axes = panels(len(searches) * len(quantities))
         entries: dict[str, Line2D] = {}
-        places = [(search, quantity) for search in searches for quantity in quantities]
-        for ax, (search, quantity) in zip(axes, places, strict=True):
+        pairs = [(search, quantity) for search in searches for quantity in quantities]
+        for ax, (search, quantity) in zip(axes, pairs, strict=True):
             of_search = history[history["search"] == search]
             entries |= _curves(ax, of_search, quantity)
             ax.set_title(panel_title(str(search)))
@@ -159,16 +159,14 @@ def searched_against_random(architectures: pd.DataFrame) -> Figure:
     with paper():
         figure, axes = panels(len(groups))
         for ax, (search, of_search) in zip(axes, groups, strict=True):
-            for place, (origin, (_, colour, marker)) in enumerate(ORIGINS.items()):
+            for x, (origin, (_, colour, marker)) in enumerate(ORIGINS.items()):
                 of_origin = of_search[of_search["origin"] == origin]
                 scores = of_origin["standalone"].dropna().to_numpy()
                 # Spread by rank, so that equal scores don't hide one another.
                 aside = 0.3 * (stats.rankdata(scores, "ordinal") / max(len(scores), 1) - 0.5)
-                ax.plot(
-                    place + aside, scores, marker=marker, color=colour, linestyle="none", alpha=0.7
-                )
+                ax.plot(x + aside, scores, marker=marker, color=colour, linestyle="none", alpha=0.7)
                 if len(scores):
-                    ax.hlines(scores.mean(), place - 0.3, place + 0.3, color=colour)
+                    ax.hlines(scores.mean(), x - 0.3, x + 0.3, color=colour)
             ax.set_xticks(range(len(ORIGINS)), [label for label, _, _ in ORIGINS.values()])
             ax.set_xlim(-0.5, 1.5)
             note = lost_note(int((of_search["lost"] > 0).sum()), len(of_search))

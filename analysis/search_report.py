@@ -40,11 +40,11 @@ def render_search_report(runs: Sequence[Path], title: str) -> str:
         "search.html.j2",
         title=title,
         answers=search_answers(study),
-        found={name: architectures_table(study.architectures, name) for name in study.facts},
+        found={name: architectures_table(study.architectures, name) for name in study.descriptions},
         ranks=ranking_table(study.architectures),
         charts=[*_drawings(runs), *charts(SEARCH_FIGURES, study)],
         last=history_table(study.history),
-        descriptions={name: _facts(study, name) for name in study.facts},
+        descriptions={name: _described(study, name) for name in study.descriptions},
         glossary=GLOSSARY,
     )
 
@@ -58,9 +58,9 @@ def _drawings(runs: Sequence[Path]) -> list[Chart]:
     ]
 
 
-def _facts(study: SearchStudy, name: str) -> dict[str, str]:
+def _described(study: SearchStudy, name: str) -> dict[str, str]:
     """What a search says of itself, as text."""
     return {
         key: json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
-        for key, value in study.facts[name].items()
+        for key, value in study.descriptions[name].items()
     }

@@ -20,7 +20,7 @@ from nas.search.records import (
     metric_value,
     read_drawing,
     read_result,
-    read_search_facts,
+    read_search_description,
     read_search_history,
 )
 from training.errors import ExitCode, LotteryError, visible
@@ -61,13 +61,13 @@ class SearchStudy:
             trained alone, whose reward is 0.
         history: one row per number of a phase (`HISTORY`); rollbacks are named so.
         steps: of NAO, one row per renewal of the pool and step size (`STEPS`): mean gains over the parents.
-        facts: per search, what it says of itself.
+        descriptions: per search, what it says of itself.
     """
 
     architectures: pd.DataFrame
     history: pd.DataFrame
     steps: pd.DataFrame
-    facts: dict[str, dict[str, Any]]
+    descriptions: dict[str, dict[str, Any]]
 
 
 def read_searches(runs: Sequence[Path]) -> SearchStudy:
@@ -80,14 +80,16 @@ def read_searches(runs: Sequence[Path]) -> SearchStudy:
         raise LotteryError("No search was given; name folders that `lottery search` made.")
     paths = list(dict.fromkeys(run.resolve() for run in runs))
     names = {path: visible(name) for path, name in short_names(paths).items()}
-    facts = {name: visible_values(read_search_facts(path)) for path, name in names.items()}
+    descriptions = {
+        name: visible_values(read_search_description(path)) for path, name in names.items()
+    }
     results = {name: read_result(path) for path, name in names.items()}
     histories = {name: read_search_history(path) for path, name in names.items()}
     return SearchStudy(
         architectures=_architectures(results),
         history=_history(histories),
         steps=_steps(histories),
-        facts=facts,
+        descriptions=descriptions,
     )
 
 
@@ -156,7 +158,7 @@ def _row(name: str, record: SearchRecord, result: SearchResult) -> dict[str, obj
         **shared,
         "search": name,
         "lost": record.standalone_by_seed.count(0.0),
-        "predicted": record.facts.get("predicted"),
+        "predicted": record.details.get("predicted"),
         "score_metric": in_metric(record.score),
         "standalone_metric": in_metric(record.standalone),
         "metric": result.metric.name,
@@ -178,7 +180,7 @@ def _figures(row: SearchHistoryRow) -> dict[str, float | None]:
     if row.event == "rollback":
         return {"rollback": 1.0}
     own = {name: value for name in CURVES if (value := asdict(row)[name]) is not None}
-    return {**own, **{n: v for n, v in row.facts.items() if not n.startswith("step_")}}
+    return {**own, **{n: v for n, v in row.details.items() if not n.startswith("step_")}}
 
 
 def _steps(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
@@ -186,8 +188,8 @@ def _steps(histories: dict[str, list[SearchHistoryRow]]) -> pd.DataFrame:
     rows = []
     for name, history in histories.items():
         for row in history:
-            sizes = [key.split("_")[1] for key in row.facts if key.endswith("_promised")]
+            sizes = [key.split("_")[1] for key in row.details if key.endswith("_promised")]
             for size in sizes:
-                gains = [row.facts[f"step_{size}_{what}"] for what in STEPS[3:]]
+                gains = [row.details[f"step_{size}_{what}"] for what in STEPS[3:]]
                 rows.append((name, row.epoch, int(size), *gains))
     return pd.DataFrame(rows, columns=list(STEPS))

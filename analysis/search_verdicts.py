@@ -12,6 +12,7 @@ from analysis.search_tables import FOUND, RANDOM, SearchStudy
 from analysis.significance import welch
 from analysis.text_tables import Table
 from analysis.wording import MISSING, interval, number, p_value
+from nas.search.methods import BASELINE
 
 SCORES = {"score": "shared weights", "predicted": "NAO's predictor"}
 
@@ -84,18 +85,18 @@ def search_answers(study: SearchStudy) -> list[Answer]:
 
 def _rivals(study: SearchStudy, search: str) -> list[str]:
     def training(name: str) -> tuple[str, ...]:
-        settings = study.facts[name]["search"]
+        settings = study.descriptions[name]["search"]
         alike = ("data", "seed", "space", "nodes", "layers", "words", "network")
         derive = settings.get("derive", {})
         ends = (derive.get("alone"), derive.get("alone_seeds"))
         return tuple(str(value) for value in (*(settings.get(key) for key in alike), *ends))
 
-    if study.facts[search]["search"]["method"] == RANDOM:
+    if study.descriptions[search]["search"]["method"] == BASELINE:
         return []
     return [
         name
-        for name, facts in study.facts.items()
-        if facts["search"]["method"] == RANDOM and training(name) == training(search)
+        for name, description in study.descriptions.items()
+        if description["search"]["method"] == BASELINE and training(name) == training(search)
     ]
 
 

@@ -31,17 +31,13 @@ from nas.convolutional.cells import CellNetwork
 from nas.convolutional.layers import LayerNetwork
 from nas.genotypes.values import Genotype
 from nas.recurrent.searched_language_model import searched_language_model
-from nas.search.controller_config import CONTROLLERS, SpaceName
+from nas.search.cell_space import CellSpace
+from nas.search.controller_config import CONTROLLERS
 from nas.search.enas import Enas
+from nas.search.layer_space import LayerSpace
+from nas.search.recurrent_space import RecurrentSpace
 from nas.search.shared import SharedNetwork, shared_network
-from nas.search.spaces import (
-    CellSpace,
-    Choices,
-    LayerSpace,
-    RecurrentSpace,
-    Space,
-    random_choices,
-)
+from nas.search.space import Choices, Space, random_choices
 from training.device import keep_freed_memory
 from training.noise import generator, set_noise
 from training.specs import ImageSpec, Spec, TextSpec
@@ -50,11 +46,6 @@ from training.storage import write_file
 ARCHITECTURES = 4
 BPTT = 35
 MOST = 1.15
-SPACE_NAMES: dict[type, SpaceName] = {
-    CellSpace: "cell",
-    LayerSpace: "layers",
-    RecurrentSpace: "recurrent",
-}
 Step = Callable[[], None]
 # From a network to its loss on one batch.
 Loss = Callable[[Callable[..., Any]], Tensor]
@@ -210,7 +201,7 @@ def pairs_of(case: Case, shared: SharedNetwork) -> list[tuple[Step, Step]]:
 
 def controller_update(case: Case, shared: SharedNetwork) -> dict[str, float]:
     """Milliseconds of an update of ENAS's controller: its own, and of scoring its samples; the least of three."""
-    settings = dataclasses.replace(CONTROLLERS[SPACE_NAMES[type(case.space)]], updates=1)
+    settings = dataclasses.replace(CONTROLLERS[case.space.name], updates=1)
     strategy = Enas(case.space, settings, 0)
     loss = LOSSES[case.spec.kind](case, shared)
     shared.eval()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from lottery.experiments import RUN_FOLDER
 from lottery.machine import DEFAULT_MACHINE, Machine
+from lottery.recipes.random_search import random_rivals
 from nas.search.alone import load_tasks
 from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.records import ARCHITECTURES, SearchRecord
@@ -13,8 +16,10 @@ from nas.search.search import search
 from nas.search.watching import SearchWatcher
 from training.device import choose_device, environment
 from training.environments import library_before, note_environment
+from training.errors import LotteryError
 from training.folders import Folder, locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
+from training.replay import ReplayPolicy
 from training.work_folders import open_folder, require_apart
 
 
@@ -29,7 +34,7 @@ def carry_out_search(
     Args:
         config: what is searched, and how.
         root: the search's folder.
-        machine: where and how; of it device, products and data folder count.
+        machine: where and how; of it device, products, data folder and replay count.
         watcher: is told how it goes, and may ask to stop.
 
     Returns:
@@ -55,4 +60,32 @@ def carry_out_search(
             notice := note_environment(folder, environment(device, precision))
         ):
             watcher.notice(notice)
-        return search(resolved, folder, task, watcher, alone_task)
+        replay = ReplayPolicy(enabled=machine.replay)
+        return search(resolved, folder, task, watcher, alone_task, replay)
+
+
+def with_seeds(config: SearchConfig, seeds: Sequence[int]) -> list[SearchConfig]:
+    """The same search with each of some seeds, named after it.
+
+    Raises:
+        LotteryError: a seed is named twice.
+    """
+    if len(set(seeds)) < len(seeds):
+        raise LotteryError("A seed is named twice; name each once.")
+    return [
+        dataclasses.replace(config, name=f"{config.name}-seed-{seed}", seed=seed) for seed in seeds
+    ]
+
+
+def rivals_of(config: SearchConfig, machine: Machine = DEFAULT_MACHINE) -> list[SearchConfig]:
+    """Random search at the budget of another search, see `random_rivals`; the data say how long an epoch is.
+
+    Args:
+        config: of the search.
+        machine: of it device and data folder count.
+
+    Raises:
+        LotteryError: the search has no rivals, or its data can't be read.
+    """
+    tasks = load_tasks(config, machine.data_root, choose_device(machine.device))
+    return random_rivals(config, *(task.steps_per_epoch for task in tasks))

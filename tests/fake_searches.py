@@ -7,7 +7,7 @@ from random import Random
 
 from lottery.recipes.search_catalog import search_recipe
 from nas.genotypes.encodings import ENCODINGS
-from nas.search.configs import SEARCH_FOLDER, SearchConfig, encoding_of, space_of
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.records import (
     ARCHITECTURES,
     HISTORY,
@@ -16,7 +16,8 @@ from nas.search.records import (
     SearchResult,
     result_to_json,
 )
-from nas.search.spaces import random_choices
+from nas.search.space import random_choices
+from nas.search.spaces import encoding_of, space_of
 from training.folders import Folder
 from training.lines import to_lines
 from training.metrics import ACCURACY, PERPLEXITY
@@ -88,7 +89,7 @@ def _record(
         score=score if config.sharing else None,
         standalone=quality if alone else None,
         standalone_by_seed=(quality,) if alone else (),
-        facts={"predicted": 0.9 * score} if config.method == "nao" and rank else {},
+        details={"predicted": 0.9 * score} if config.method == "nao" and rank else {},
     )
 
 
@@ -97,7 +98,7 @@ def _history(config: SearchConfig) -> list[SearchHistoryRow]:
     steps = {
         f"step_{k}_{what}": 0.01 * k for k in (1, 2) for what in ("promised", "predicted", "real")
     }
-    facts = {**steps, "step_1_count": 3.0, "step_2_count": 1.0, "kendall": 0.4}
+    details = {**steps, "step_1_count": 3.0, "step_2_count": 1.0, "kendall": 0.4}
     rows = [
         SearchHistoryRow(
             event="phase",
@@ -109,7 +110,7 @@ def _history(config: SearchConfig) -> list[SearchHistoryRow]:
             entropy=10.0 - epoch if enas else None,
             score=0.5,
             best=0.6,
-            facts=facts if nao and epoch % 2 else {},
+            details=details if nao and epoch % 2 else {},
         )
         for epoch in range(6)
     ]

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 import torch
 
+from nas.search.cell_space import CellSpace
 from nas.search.controller import Controller
 from nas.search.controller_config import CONTROLLERS, ControllerConfig
-from nas.search.spaces import CellSpace, LayerSpace, RecurrentSpace, Space
+from nas.search.layer_space import LayerSpace
+from nas.search.recurrent_space import RecurrentSpace
+from nas.search.space import Space
 from training.errors import LotteryError
 from training.noise import generator
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas.search.shared_training import shared_training
-from nas.search.spaces import random_choices
+from nas.search.space import random_choices
 from tests.tiny_searches import CELL, task_of
 from tests.tiny_tasks import config, image_task, trained
 from training.batching import Batching

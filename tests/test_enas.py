@@ -9,11 +9,14 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from nas.search.controller import Sample
+from nas.search.cell_space import CellSpace
 from nas.search.controller_config import CONTROLLERS, RELEASE_ADAM, ControllerConfig
+from nas.search.controller_draws import Sample
 from nas.search.enas import Enas, against_baseline, corrected_epsilon, reinforce
+from nas.search.layer_space import LayerSpace
 from nas.search.random_search import RandomSearch, different, draws
-from nas.search.spaces import CellSpace, Choices, LayerSpace, RecurrentSpace
+from nas.search.recurrent_space import RecurrentSpace
+from nas.search.space import Choices
 from nas.search.strategy import Strategy
 from training.configs import OptimizerConfig
 
@@ -147,10 +150,10 @@ def test_adam_is_that_of_the_release(beta1: float, first: bool) -> None:
 def test_the_entropy_is_a_bonus() -> None:
     dear = dataclasses.replace(CONFIG, entropy=1.0, updates=1)
     strategy = Enas(SPACE, dear, seed=0)
-    facts = strategy.after_epoch(0, lambda rows: [0.0] * len(rows))
+    figures = strategy.after_epoch(0, lambda rows: [0.0] * len(rows))
     # The baseline has taken in the bonuses of 8 samples.
-    assert facts["reward"] == 0.0
-    assert facts["baseline"] == pytest.approx(facts["entropy"] * (1 - 0.9**8), rel=0.05)
+    assert figures["reward"] == 0.0
+    assert figures["baseline"] == pytest.approx(figures["entropy"] * (1 - 0.9**8), rel=0.05)
 
 
 @pytest.mark.parametrize("kind", ["enas", "random", "plain"])
@@ -164,10 +167,10 @@ def test_a_restored_strategy_goes_on_as_the_first(kind: str) -> None:
     first.after_epoch(0, count_of_relu)
     second.propose(3)
     held = {name: tensor.clone() for name, tensor in first.tensors().items()}
-    second.restore(held, first.facts())
+    second.restore(held, first.values())
     for strategy in (first, second):
         strategy.after_epoch(1, count_of_relu)
-    assert first.facts() == second.facts()
+    assert first.values() == second.values()
     assert first.tensors().keys() == second.tensors().keys()
     assert all(torch.equal(t, second.tensors()[n]) for n, t in first.tensors().items())
     assert [first.propose(s) for s in range(40)] == [second.propose(s) for s in range(40)]
@@ -211,10 +214,10 @@ def test_no_more_candidates_are_drawn_than_are_needed(monkeypatch: pytest.Monkey
 
 def test_plain_random_search_keeps_what_scored_best() -> None:
     strategy = RandomSearch(SPACE, seed=0, alone=30)
-    facts = strategy.after_epoch(0, count_of_relu)
+    figures = strategy.after_epoch(0, count_of_relu)
     scores = count_of_relu([c.choices for c in strategy.candidates(30)])
     assert scores == sorted(scores, reverse=True)
-    assert facts["reward"] == pytest.approx(sum(scores) / 30)
+    assert figures["reward"] == pytest.approx(sum(scores) / 30)
 
 
 def test_draws_depend_on_seed_and_purpose() -> None:

@@ -13,8 +13,10 @@ from nas.convolutional.cells import CellNetwork
 from nas.convolutional.initialisation import Initialisation, initialise
 from nas.convolutional.layers import LayerNetwork
 from nas.genotypes.published import ENAS_MACRO, ENAS_MICRO
+from nas.search.cell_space import CellSpace
+from nas.search.layer_space import LayerSpace
 from nas.search.shared import shared_network
-from nas.search.spaces import CellSpace, LayerSpace, Space
+from nas.search.space import Space
 from training.specs import ImageSpec
 
 SPEC = ImageSpec(channels=3, height=8, width=8, classes=300)

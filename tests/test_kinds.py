@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nas.catalog.building import build
+from nas.search.cell_space import CellSpace
 from nas.search.shared import shared_network
-from nas.search.spaces import CellSpace
 from tests.tiny_tasks import IMAGES, config, image_data
 from tests.toy_task import Toy
 from training.configs import DataConfig, TrainingConfig
@@ -123,7 +123,7 @@ def test_what_is_not_for_another_kind_says_so() -> None:
         task.rewards(0, 80.0)
     with pytest.raises(LotteryError, match="about others; choose other data, or a network of your"):
         build("lenet-300-100", {}, task.spec, generator(0, "initial weights"))
-    with pytest.raises(LotteryError, match="CellSpace is not for others; choose other data"):
+    with pytest.raises(LotteryError, match="the space cell is not for others; choose other data"):
         shared_network(CellSpace(), {}, task.spec, generator(0, "shared weights"))
 
 

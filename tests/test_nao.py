@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
+from nas.search.layer_space import LayerSpace
 from nas.search.nao import Nao
 from nas.search.nao_pool import Member
 from nas.search.nao_training import kendall
-from nas.search.spaces import Choices, LayerSpace, Space, canonical, random_choices
+from nas.search.space import Choices, Space, random_choices
 from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, third_operations, tiny
 
 both = pytest.mark.parametrize("sharing", [True, False], ids=["shared", "alone"])
@@ -33,7 +34,7 @@ class Counted:
 def test_the_first_pool_is_drawn_and_proposed_from(space: Space) -> None:
     search = Nao(space, tiny(pool=20, top=5), seed=0, sharing=True)
     pool = [member.choices for member in search.pool]
-    assert len({canonical(space, row) for row in pool}) == 20
+    assert len({space.canonical(row) for row in pool}) == 20
     assert [m.choices for m in Nao(space, tiny(pool=20, top=5), 0, sharing=True).pool] == pool
     assert [m.choices for m in Nao(space, tiny(pool=20, top=5), 1, sharing=True).pool] != pool
     proposed = [search.propose(step) for step in range(300)]
@@ -54,7 +55,7 @@ def test_rounds(sharing: bool) -> None:
         assert ("new" in figures) == (epoch < config.rounds)
     asked = list(map(len, evaluate.asked))
     assert (asked, sizes) == (([40] * 3, [40] * 3) if sharing else ([40, 13, 13], [53, 66, 66]))
-    forms = [canonical(CELLS, member.choices) for member in search.pool]
+    forms = [CELLS.canonical(member.choices) for member in search.pool]
     assert len(set(forms)) == len(forms)
     assert all(member.score is not None for member in search.pool)
 
@@ -108,7 +109,7 @@ def test_two_rounds_beat_random_draws(sharing: bool) -> None:
     assert best.round > 0
     new = third_operations([m.choices for m in search.pool if m.round == 2])
     assert sum(new) / len(new) > sum(first) / len(first) + 1.0
-    assert figures["best_reward"] == best.facts["score"]
+    assert figures["best_reward"] == best.details["score"]
 
 
 @both
@@ -118,12 +119,12 @@ def test_what_was_not_scored_is_predicted(sharing: bool) -> None:
     sample = [random_choices(CELLS, draws) for _ in range(20)]
     assert search.predictions(sample) == [None] * 20  # nothing was scored yet
     search.after_epoch(0, third_operations)
-    before = search.facts()
+    before = search.values()
     known = search.pool[0].choices
     none, *predicted = search.predictions([known, *sample])
     assert none is None
     assert search.predictions([known, *sample]) == [none, *predicted]
-    assert search.facts() == before
+    assert search.values() == before
     expected = [value for value in predicted if value is not None]
     assert len(expected) > 15
     real = third_operations([c for c, v in zip(sample, predicted, strict=True) if v is not None])
@@ -161,9 +162,9 @@ def test_a_space_smaller_than_the_pool() -> None:
 
 
 def test_another_searchs_state_is_refused() -> None:
-    facts = Nao(CELLS, tiny(), seed=0, sharing=True).facts()
+    values = Nao(CELLS, tiny(), seed=0, sharing=True).values()
     with pytest.raises(ValueError, match="decisions"):
-        Nao(LAYERS, tiny(), seed=0, sharing=True).restore({}, facts)
+        Nao(LAYERS, tiny(), seed=0, sharing=True).restore({}, values)
     with pytest.raises(KeyError):
         Nao(CELLS, tiny(), seed=0, sharing=True).restore({}, {"baseline": 0.5})
 
@@ -179,4 +180,4 @@ def test_candidates_stand_by_score_or_prediction() -> None:
     ]
     ranked = search.candidates(3)
     assert [one.choices for one in ranked] == [rows[1], rows[3], rows[0]]
-    assert (ranked[0].round, ranked[0].facts) == (2, {"predicted": 3.0, "step_size": 2.0})
+    assert (ranked[0].round, ranked[0].details) == (2, {"predicted": 3.0, "step_size": 2.0})

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
+from nas.search.cell_space import CellSpace
 from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
-from nas.search.spaces import CellSpace
 from tests.tiny_nao import tiny
 from training.errors import LotteryError
 

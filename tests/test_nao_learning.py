@@ -14,7 +14,7 @@ from nas.search import nao
 from nas.search.nao import Nao
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_training import quality, train_surrogate
-from nas.search.spaces import Choices, Space
+from nas.search.space import Choices, Space
 from tests.tiny_nao import CELLS, RECURRENT, drawn, third_operations, tiny
 
 both = pytest.mark.parametrize("sharing", [True, False], ids=["shared", "alone"])
@@ -32,7 +32,7 @@ def test_resumed_equals_uninterrupted(continued: str, sharing: bool) -> None:
         figures = whole.after_epoch(epoch, third_operations)
         other = part.after_epoch(epoch, third_operations)
         assert figures == other
-        written = json.loads(json.dumps(part.facts()))
+        written = json.loads(json.dumps(part.values()))
         tensors = {name: tensor.clone() for name, tensor in part.tensors().items()}
         part = begin()
         part.restore(tensors, written)

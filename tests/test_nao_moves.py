@@ -11,7 +11,7 @@ from nas.search.nao_moves import moved, new_architectures
 from nas.search.nao_network import Surrogate, surrogate
 from nas.search.nao_scale import scale_of
 from nas.search.nao_training import predicted_performance, train_surrogate
-from nas.search.spaces import Choices, Space, canonical
+from nas.search.space import Choices, Space
 from tests.tiny_nao import CELLS, SPACES, TINY, drawn, tiny
 from training.noise import generator
 
@@ -53,9 +53,9 @@ def test_what_is_found_is_new_and_different(space: Space) -> None:
     rows = drawn(space, 30)
     network = trained(space, rows)
     moves = new_architectures(network, space, TINY, rows[:10], rows)
-    found = [canonical(space, move.choices) for move in moves]
+    found = [space.canonical(move.choices) for move in moves]
     assert 0 < len(set(found)) == len(found) <= TINY.new
-    assert not set(found) & {canonical(space, row) for row in rows}
+    assert not set(found) & {space.canonical(row) for row in rows}
     sizes = [move.step_size for move in moves]
     assert sizes == sorted(sizes)
     assert {move.parent for move in moves} <= set(rows[:10])

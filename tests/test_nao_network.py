@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas.search.cell_space import NAO_CELL_OPERATIONS, CellSpace
 from nas.search.nao_network import pooled, surrogate
-from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, Space
+from nas.search.space import Space
 from tests.tiny_nao import CELLS, RECURRENT, SPACES, TINY, drawn, tiny
 from training.noise import generator, set_noise
 

@@ -12,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas.search.cell_space import CellSpace
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate
 from nas.search.nao_scale import scale_of
@@ -24,10 +25,9 @@ from nas.search.nao_training import (
     predicted_performance,
     quality,
     surrogate_loss,
-    swapped,
     train_surrogate,
 )
-from nas.search.spaces import CellSpace, Choices, Space, canonical, random_choices
+from nas.search.space import Choices, Space, random_choices
 from tests.tiny_nao import CELLS, LAYERS, RECURRENT, SPACES, drawn, tiny
 
 
@@ -69,16 +69,16 @@ def test_no_order_to_predict() -> None:
 def test_a_swap_written_out() -> None:
     space = CellSpace(nodes=1)
     row = (0, 2, 1, 4, 1, 0, 0, 3)
-    assert swapped(space, row, Random(0)) == (1, 4, 0, 2, 0, 3, 1, 0)
-    assert canonical(space, row) == (0, 2, 1, 4, 0, 3, 1, 0)
+    assert space.swapped(row, Random(0)) == (1, 4, 0, 2, 0, 3, 1, 0)
+    assert space.canonical(row) == (0, 2, 1, 4, 0, 3, 1, 0)
 
 
 @given(seed=st.integers(0, 10**6), nodes=st.integers(1, 5))
 def test_a_swap_changes_nothing_that_counts(seed: int, nodes: int) -> None:
     space, draws = CellSpace(nodes=nodes), Random(seed)
     row = random_choices(space, draws)
-    other = swapped(space, row, draws)
-    assert canonical(space, other) == canonical(space, row)
+    other = space.swapped(row, draws)
+    assert space.canonical(other) == space.canonical(row)
     before, after = space.genotype(row), space.genotype(other)
     for one, two in ((before.normal, after.normal), (before.reduction, after.reduction)):
         assert [sorted(node) for node in one.nodes] == [sorted(node) for node in two.nodes]
@@ -88,7 +88,7 @@ def test_a_swap_changes_nothing_that_counts(seed: int, nodes: int) -> None:
 @pytest.mark.parametrize("space", [LAYERS, RECURRENT])
 def test_other_spaces_have_no_order_of_edges(space: Space) -> None:
     for row in drawn(space, 10):
-        assert canonical(space, row) == row
+        assert space.canonical(row) == row
 
 
 def performance(rows: list[Choices]) -> list[float]:
@@ -128,7 +128,7 @@ def test_the_trained_surrogate_is_a_function_of_its_arguments() -> None:
 @pytest.mark.parametrize("changes", [{"swaps": 3}, {"swaps": 0, "fresh_swaps": True}], ids=str)
 def test_exchanged_edges_teach_that_the_order_does_not_count(changes: dict[str, int]) -> None:
     rows, draws = drawn(CELLS, 30), Random(1)
-    others = [swapped(CELLS, row, draws) for row in rows]
+    others = [CELLS.swapped(row, draws) for row in rows]
 
     def gap(config: NaoConfig) -> float:
         network = train_surrogate(CELLS, config, rows, performance(rows), 0, 1).network
@@ -154,7 +154,7 @@ def seen(config: NaoConfig, rows: list[Choices], monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.setattr(Surrogate, "forward", noted)
         train_surrogate(CELLS, config, rows, [0.5] * len(rows), 0, 1)
-    assert {canonical(CELLS, row) for row in read} == {canonical(CELLS, row) for row in rows}
+    assert {CELLS.canonical(row) for row in read} == {CELLS.canonical(row) for row in rows}
     return [read.count(rows[0]), len(read), len(set(read))]
 
 

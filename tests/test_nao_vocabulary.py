@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nas.search.cell_space import NAO_CELL_OPERATIONS, CellSpace
+from nas.search.layer_space import LayerSpace
 from nas.search.nao_config import NAO_DEFAULTS
 from nas.search.nao_vocabulary import START, vocabulary
-from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, LayerSpace, RecurrentSpace, Space
+from nas.search.recurrent_space import RecurrentSpace
+from nas.search.space import Space
 from tests.tiny_nao import SPACES, drawn
 
 NAO_CELLS = CellSpace(operations=NAO_CELL_OPERATIONS)

@@ -88,7 +88,7 @@ def test_a_search_is_written_to_its_end(number: float) -> None:
         score=number,
         standalone=number,
         standalone_by_seed=(0.5, number),
-        facts={"predicted": number},
+        details={"predicted": number},
     )
     result = SearchResult(metric=ACCURACY, reward_constant=80.0, records=(record,))
     (found,) = result_from_json(result_to_json(result), Path("architectures.json")).records
@@ -97,7 +97,7 @@ def test_a_search_is_written_to_its_end(number: float) -> None:
         score=None,
         standalone=None,
         standalone_by_seed=(0.5, None),
-        facts={"predicted": None},
+        details={"predicted": None},
     )
-    row = SearchHistoryRow(event="phase", epoch=0, step=1, loss=number, facts={"real": number})
+    row = SearchHistoryRow(event="phase", epoch=0, step=1, loss=number, details={"real": number})
     assert to_lines([row]).count(b"null") == 7

@@ -90,6 +90,6 @@ def test_the_settings_of_a_search_are_those_that_were_checked(
 ) -> None:
     path = write_search(tmp_path / "enas")
     counts = counting(monkeypatch, path)
-    assert read_searches([path]).facts["enas"]["search"]["reward_constant"] == 80.0
+    assert read_searches([path]).descriptions["enas"]["search"]["reward_constant"] == 80.0
     assert counts["search.json"] == counts["data.json"] == 1
     assert max(counts.values()) == 1

@@ -17,7 +17,8 @@ from lottery.cli.main import cli
 from lottery.portable_tickets import load_ticket
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.recipe import Recipe
-from lottery.recipes.search_catalog import METHODS, SEARCHES
+from lottery.recipes.search_catalog import SEARCHES
+from nas.search.methods import METHODS
 from tests.tiny_runs import TINY
 from training.errors import ExitCode
 from training.steps import Steps

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from nas.search.alone import SCORES
-from nas.search.configs import SEARCH_FOLDER, SearchConfig, space_of
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.records import read_result, read_search_history
 from nas.search.shared_training import shared_training
+from nas.search.spaces import space_of
 from tests.tiny_searches import (
     CELL,
     LAYERS,
@@ -75,7 +76,7 @@ def test_a_rollback_goes_back_to_the_phase_with_a_lower_rate(tmp_path: Path) -> 
         ("phase", 8),
         ("phase", 10),
     ]
-    assert [row.facts.get("rate") for row in watcher.rows[1:3]] == [0.5, 0.25]
+    assert [row.details.get("rate") for row in watcher.rows[1:3]] == [0.5, 0.25]
     assert read_search_history(tmp_path / "run") == watcher.rows
 
 
@@ -87,7 +88,7 @@ def test_a_step_that_explodes_among_others_is_left_out(tmp_path: Path) -> None:
         ("phase", 8),
         ("phase", 10),
     ]
-    assert [row.facts.get("unstable") for row in watcher.rows] == [1.0, None, None]
+    assert [row.details.get("unstable") for row in watcher.rows] == [1.0, None, None]
 
 
 def test_a_search_gives_up_with_one_sentence(tmp_path: Path) -> None:

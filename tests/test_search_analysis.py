@@ -339,5 +339,5 @@ def test_searches_bear_the_names_of_their_folders_and_twins_those_of_their_paren
     other = write_search(tmp_path / "other" / "twin")
     Folder(other).write(DRAWING.format(rank=1, format="svg"), b"<svg/>")
     assert {record.run for record in read_result(one).records} == {"twin"}
-    assert list(read_searches([one, other]).facts) == ["one/twin", "other/twin"]
+    assert list(read_searches([one, other]).descriptions) == ["one/twin", "other/twin"]
     assert read_drawings([one, other]) == {"other/twin": "<svg />"}

@@ -5,20 +5,29 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
+import analysis.search_drawings
+import training.replay
+from analysis.genotype_drawings import draw_genotype
+from analysis.search_drawings import draw_best
 from lottery.cli.search_watching import TerminalSearchWatcher, figures
 from lottery.cli.watching import TerminalWatcher
 from lottery.experiments import RUN_FOLDER
 from lottery.recipes.search_catalog import search_recipe
+from nas.genotypes.values import Genotype
 from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.records import SearchHistoryRow
 from nas.search.watching import SearchWatcher
 from tests.commands import done, lottery, refused
 from tests.fake_runs import write_run
 from tests.fake_searches import write_search
-from training.errors import ExitCode, visible
+from training.capture import capture
+from training.errors import ExitCode, LotteryError, visible
+from training.folders import Folder
 from training.steps import Steps
 from training.toml_text import from_toml, to_toml
 from training.work_folders import stored_config
@@ -117,6 +126,56 @@ def test_a_stopped_search_goes_on_with_the_same_command(
     assert (here / "pieces/whole" / name).read_bytes() == (here / "whole" / name).read_bytes()
 
 
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An item for every step that is captured, so that later ones may be replayed."""
+    made: list[str] = []
+
+    def noted(*arguments: Any) -> Any:
+        made.append("capture")
+        return capture(*arguments)
+
+    monkeypatch.setattr(training.replay, "capture", noted)
+    return made
+
+
+@pytest.mark.parametrize("change", ["samples=1", "shared=none"], ids=["shared", "alone"])
+def test_no_number_follows_from_replay(here: Path, captures: list[str], change: str) -> None:
+    words = ("search", "tiny.toml", "--set", change, "--set", "derive.alone.steps=14it", "--quiet")
+    done(*words, "--out", "replayed/s")
+    assert captures
+    captures.clear()
+    done(*words, "--no-replay", "--out", "called/s")
+    assert not captures
+    for name in ("architectures.json", "history.jsonl", "standalone.json"):
+        replayed, called = (here / out / "s" / name for out in ("replayed", "called"))
+        assert replayed.read_bytes() == called.read_bytes()
+
+
+def test_a_finished_search_is_drawn_from_python(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_search(here / "found")
+    draw_best(run)
+    folder = Folder(run)
+    drawn = [f"architectures/rank-{rank}.{kind}" for rank in (1, 2, 3) for kind in ("png", "svg")]
+    assert [name for name in folder.names() if name.startswith("architectures/")] == drawn
+    # What is there stays as it is; what is missing is drawn again.
+    folder.remove(drawn[1])
+    titles: list[str] = []
+
+    def noted(title: str, genotype: Genotype) -> Figure:
+        titles.append(title)
+        return draw_genotype(title, genotype)
+
+    monkeypatch.setattr(analysis.search_drawings, "draw_genotype", noted)
+    draw_best(run)
+    assert titles == ["found, rank 1"]
+    assert folder.holds(drawn[1])
+    with pytest.raises(LotteryError, match="is not a search"):
+        draw_best(here / "nothing")
+
+
 def test_several_seeds_are_several_searches(here: Path) -> None:
     done("search", "tiny.toml", "--seeds", "3,4", "--out", "all", "--quiet")
     assert [
@@ -162,8 +221,11 @@ def test_the_recipes_are_listed_and_printed() -> None:
         (("enas-micro-serch",), "There is no search recipe 'enas-micro-serch'; did you mean"),
         (("tiny.toml", "--space", "cell"), "--space goes with a method, enas, nao or random"),
         (("tiny.toml", "--set", "nods=3"), "no field 'nods'; did you mean nodes"),
-        (("enas", "--space", "recurrent", "--data", "digits"), "not for images; choose a cell or"),
-        (("enas", "--data", "pydoc"), "not for text; choose a recurrent"),
+        (
+            ("enas", "--space", "recurrent", "--data", "digits"),
+            "is not for images; choose the space cell or",
+        ),
+        (("enas", "--data", "pydoc"), "is not for text; choose the space recurrent, or other data"),
         (("tiny.toml", "--seeds", "1,2,1"), "A seed is named twice"),
         (("tiny.toml", "--set", "shared=none", "--set", "derive.alone=none"), "derive.alone"),
     ],

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from nas.genotypes.encodings import ENCODINGS
 from nas.search.alone import genotype_text
-from nas.search.configs import SearchConfig, encoding_of, space_of
+from nas.search.configs import SearchConfig
 from nas.search.controller_config import CONTROLLERS
 from nas.search.derive_config import DeriveConfig
+from nas.search.enas_method import controller_of
 from nas.search.nao_config import NaoConfig
 from nas.search.random_search import different, draws
 from nas.search.records import (
@@ -28,6 +29,7 @@ from nas.search.records import (
     result_from_json,
     result_to_json,
 )
+from nas.search.spaces import encoding_of, space_of
 from tests.fake_searches import write_search
 from tests.tiny_searches import ALONE, LAYERS, SEARCHES, SHARED, TEXT
 from training.configs import AveragingConfig, OptimizerConfig, ScheduleConfig
@@ -52,7 +54,7 @@ RECORD = SearchRecord(
     score=0.5,
     standalone=0.75,
     standalone_by_seed=(0.5, 1.0),
-    facts={"predicted": 0.25},
+    details={"predicted": 0.25},
 )
 SCORES = st.none() | st.floats(0, 1)
 
@@ -107,7 +109,7 @@ def test_steps_of_networks_that_are_trained_alone_stay_as_they_are() -> None:
 
 def test_one_field_can_be_set() -> None:
     changed = override(LAYERS, "controller.updates=7")
-    assert changed.controller_in_use.updates == 7
+    assert controller_of(changed).updates == 7
     assert override(LAYERS, "derive.sampled=9").derive.sampled == 9
     changed = override(LAYERS, "samples=2")
     assert changed.samples == 2
@@ -181,8 +183,8 @@ def test_damaged_records_are_told() -> None:
         with pytest.raises(LotteryError, match="a record can't be read") as caught:
             result_from_json(data.replace(old, new), Path("a.json"))
         assert caught.value.exit_code is ExitCode.BAD_DATA
-    newer = data.replace(b'"schema": 1', b'"schema": 2')
-    with pytest.raises(LotteryError, match="search schema 2"):
+    newer = data.replace(b'"schema": 2', b'"schema": 3')
+    with pytest.raises(LotteryError, match="search schema 3"):
         result_from_json(newer, Path("a.json"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nas.search.configs import SEARCH_FOLDER, SearchConfig
-from nas.search.search import CHECKPOINT
+from nas.search.state import CHECKPOINT
 from tests.tiny_searches import (
     ALONE,
     CELL,

@@ -11,18 +11,21 @@ import torch
 from lottery.experiments import FoundBy
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.demo import DEMO_SEARCH
-from lottery.recipes.random_search import architectures_alone, random_rivals
+from lottery.recipes.random_search import random_rivals
 from lottery.recipes.recipe import Recipe, small_recipes
 from lottery.recipes.retraining import genotype_text, retraining_experiment
-from lottery.recipes.search_catalog import METHODS, SEARCHES, USUAL, search_recipe, usual_search
+from lottery.recipes.search_catalog import SEARCHES, USUAL, search_recipe, usual_search
 from lottery.recipes.searches import PUBLISHED_SEARCHES
 from nas.catalog.building import build
 from nas.recurrent.searched_language_model import RELEASES
 from nas.search.alone import alone_network
-from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of, space_of
-from nas.search.controller_config import CONTROLLERS
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
+from nas.search.enas_method import controller_of
+from nas.search.methods import METHODS, method_of
+from nas.search.nao_method import nao_of
 from nas.search.records import read_result
 from nas.search.shared_training import shared_training
+from nas.search.spaces import SPACES, network_of, space_of
 from tests.fake_searches import write_search
 from tests.tiny_tasks import image_task, text_task
 from training.datasets.catalog import data_options
@@ -62,7 +65,7 @@ def test_every_search_has_a_small_one() -> None:
 def test_nao_renews_its_pool_as_often_as_the_shared_weights_have_epochs_for(name: str) -> None:
     config = search_recipe(name)
     if config.shared is not None:
-        nao = config.nao_in_use
+        nao = nao_of(config)
         phases = nao.every * (nao.rounds + 1)
         assert config.shared.steps.epochs == config.phase.epochs * phases
 
@@ -76,7 +79,7 @@ def test_the_published_numbers() -> None:
     assert micro.shared.optimizer.learning_rate * micro.shared.schedule.least == pytest.approx(5e-4)
     # The release sums its loss over windows of 35.
     assert rnn.shared.optimizer.learning_rate == pytest.approx(8.75)
-    assert (micro.controller_in_use.updates, micro.controller_in_use.samples) == (30, 10)
+    assert (controller_of(micro).updates, controller_of(micro).samples) == (30, 10)
 
 
 def test_the_rate_of_the_recurrent_search_is_that_of_the_release() -> None:
@@ -154,8 +157,8 @@ def test_a_small_search_follows_the_algorithm_of_the_full_one(name: str) -> None
     full, small = search_recipe(name), search_recipe(f"{name}-small")
     for field in ("unread_weights", "reward_batch", "reward_dropout", "samples"):
         assert getattr(small, field) == getattr(full, field)
-    assert small.controller_in_use.epsilon_first
-    ours, published = small.nao_in_use, full.nao_in_use
+    assert controller_of(small).epsilon_first
+    ours, published = nao_of(small), nao_of(full)
     if full.method == "nao":
         for field in (
             *("step", "largest_step", "target", "tokens_per_step", "continued", "trade_off"),
@@ -168,18 +171,16 @@ def test_a_small_search_follows_the_algorithm_of_the_full_one(name: str) -> None
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("space", CONTROLLERS)
+@pytest.mark.parametrize("space", SPACES)
 def test_each_method_searches_each_space(method: str, space: str) -> None:
-    own = next(m for m in METHODS if m == method)
-    where = next(s for s in CONTROLLERS if s == space)
     embedded = "pydoc" if space == "recurrent" else "digits"
-    small = usual_search(own, where, embedded)
+    small = usual_search(method, space, embedded)
     assert (small.method, small.space, small.data.name) == (method, space, embedded)
     assert small.name.endswith("-small")
-    other = usual_search(own, where, "mnist")
+    other = usual_search(method, space, "mnist")
     assert other.data.name == "mnist"
     assert other.name.endswith("-mnist")
-    assert usual_search(own, where, None).data.name in ("cifar-10", "ptb")
+    assert usual_search(method, space, None).data.name in ("cifar-10", "ptb")
 
 
 def test_nao_is_small_where_the_small_recipe_is_chosen_whatever_its_name(
@@ -191,8 +192,8 @@ def test_nao_is_small_where_the_small_recipe_is_chosen_whatever_its_name(
     full = dataclasses.replace(usual.config, name="nothing-small")
     renamed = dataclasses.replace(usual, config=full, small=small)
     monkeypatch.setitem(USUAL, ("nao", "layers"), renamed)
-    assert usual_search("nao", "layers", "digits").nao_in_use.pool == 40
-    assert usual_search("nao", "layers", None).nao_in_use.pool == 600
+    assert nao_of(usual_search("nao", "layers", "digits")).pool == 40
+    assert nao_of(usual_search("nao", "layers", None)).pool == 600
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,9 @@ def test_random_search_has_the_budget_of_its_rival() -> None:
     more = override(alone_nao, "nao.random=5", "derive.alone_seeds=2")
     (by_itself,) = random_rivals(more, 36, 36)
     assert by_itself.derive.sampled == 24 + 3 * (8 + 5)
-    assert architectures_alone(more) == architectures_alone(by_itself) == 63
+    assert (
+        method_of(more).trained_alone(more) == method_of(by_itself).trained_alone(by_itself) == 63
+    )
     with pytest.raises(LotteryError, match="is random itself"):
         random_rivals(shared, 36, 36)
 

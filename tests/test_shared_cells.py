@@ -13,9 +13,10 @@ from torch import nn
 
 from nas.convolutional.cells import CellNetwork
 from nas.genotypes.values import CellGraph, ConvCellGenotype
+from nas.search.cell_space import NAO_CELL_OPERATIONS, CellSpace
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.shared_weights import Columns
-from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, random_choices
+from nas.search.space import random_choices
 from tests.shared_checks import assert_as_alone, gradients, live, path_of
 from training.noise import generator
 from training.specs import ImageSpec

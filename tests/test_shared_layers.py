@@ -10,8 +10,9 @@ from torch import Tensor
 
 from nas.convolutional.layers import LayerNetwork
 from nas.genotypes.values import Layer, LayerwiseGenotype
+from nas.search.layer_space import LayerSpace
 from nas.search.shared import SharedNetwork, shared_network
-from nas.search.spaces import LayerSpace, random_choices
+from nas.search.space import random_choices
 from tests.shared_checks import assert_as_alone, gradients, live
 from training.noise import generator
 from training.specs import ImageSpec

@@ -12,8 +12,9 @@ from torch import Tensor
 from nas.genotypes.values import RecurrentGenotype
 from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.searched_language_model import searched_language_model
+from nas.search.recurrent_space import RecurrentSpace
 from nas.search.shared import SharedNetwork, shared_network
-from nas.search.spaces import RecurrentSpace, random_choices
+from nas.search.space import random_choices
 from tests.shared_checks import assert_as_alone, gradients, live
 from training.errors import LotteryError
 from training.noise import generator, noise_sites
@@ -129,7 +130,7 @@ def test_memory_does_not_grow_with_the_architectures() -> None:
 
 def test_a_space_is_for_one_kind_of_data() -> None:
     images = ImageSpec(channels=3, height=8, width=8, classes=5)
-    with pytest.raises(LotteryError, match="not for images; choose a cell or layer space"):
+    with pytest.raises(LotteryError, match="not for images; choose the space cell or layers"):
         shared_network(SPACE, {}, images, generator(0, "initial weights"))
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nas.search.configs import SearchConfig
 from nas.search.shared_training import SharedTraining, shared_training
-from nas.search.spaces import Choices, random_choices
+from nas.search.space import Choices, random_choices
 from tests.tiny_searches import CELL, LAYERS, TEXT, Doctored, task_of
 from training.configs import OptimizerConfig, ScheduleConfig
 from training.convolutions import convolving

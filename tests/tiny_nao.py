@@ -7,15 +7,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from nas.search.cell_space import CellSpace
+from nas.search.layer_space import LayerSpace
 from nas.search.nao_config import NaoConfig
-from nas.search.spaces import (
-    CellSpace,
-    Choices,
-    LayerSpace,
-    RecurrentSpace,
-    Space,
-    random_choices,
-)
+from nas.search.recurrent_space import RecurrentSpace
+from nas.search.space import Choices, Space, random_choices
 
 CELLS = CellSpace(nodes=2)
 LAYERS = LayerSpace(layers=4)

@@ -115,6 +115,16 @@ def shown(value: object) -> str:
     return cut_short(repr(value), _LONGEST_VALUE)
 
 
+def enumerated(words: Iterable[str], last: str) -> str:
+    """Words in a sentence, the last one after `and` or `or`.
+
+    >>> enumerated(["enas", "nao", "random"], "or"), enumerated(["cell"], "and")
+    ('enas, nao or random', 'cell')
+    """
+    *before, end = words
+    return f"{', '.join(before)} {last} {end}" if before else end
+
+
 def cut_short(text: str, most: int) -> str:
     """A text of so many characters at most, three dots in the place of its end."""
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Protocol
 
 import click
 
 from lottery.machine import STORE_WEIGHTS
-from nas.search.controller_config import SpaceName
+from nas.search.spaces import SPACES, USUAL_SPACE
 from training.choices import BATCHINGS, DEVICES, PRECISIONS, PRODUCTS, in_words
+from training.errors import enumerated
 
 Command = Callable[..., Any]
 
@@ -88,6 +89,11 @@ set_option = click.option(
     metavar="FIELD=VALUE",
     help="Change any field that `lottery recipes NAME` prints, such as data.name=mnist; may be repeated.",
 )
+replay_option = click.option(
+    "--replay/--no-replay",
+    default=True,
+    help="Whether steps repeat the operations of the first ones without your network's code; no number differs.",
+)
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Print levels, steps, bytes and time, and stop."
 )
@@ -107,11 +113,7 @@ machine_options = _together(
         metavar="N",
         help="How many replicates are trained together; the default is as many as fit.",
     ),
-    click.option(
-        "--replay/--no-replay",
-        default=True,
-        help="Whether steps repeat the operations of the first ones without your network's code; no number differs.",
-    ),
+    replay_option,
     quiet,
 )
 
@@ -156,8 +158,9 @@ rank_option = click.option(
 search_options = _together(
     click.option(
         "--space",
-        type=click.Choice(get_args(SpaceName)),
-        help="With a method: two cells, layer by layer, or a recurrent cell; cell by default.",
+        type=click.Choice(list(SPACES)),
+        help="With a method: "
+        f"{enumerated((space.summary for space in SPACES.values()), 'or')}; {USUAL_SPACE} by default.",
     ),
     click.option("--data", metavar="NAME", help="With a method: which data, see lottery data."),
     click.option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,17 @@ from lottery.cli.options import (
     device_option,
     products_option,
     quiet,
+    replay_option,
     search_options,
 )
 from lottery.cli.running import commanded, machine_of, print_json
 from lottery.cli.search_showing import list_searches, print_ranking, print_search_plans
 from lottery.cli.search_watching import search_watcher
-from lottery.recipes.random_search import random_rivals
 from nas.search.configs import SEARCH_FOLDER, SearchConfig
+from nas.search.methods import METHODS
 from nas.search.records import SearchRecord
-from training.errors import LotteryError
+from nas.search.spaces import USUAL_SPACE
+from training.errors import LotteryError, enumerated
 from training.toml_text import from_toml_file, override
 from training.work_folders import is_there, stored_config
 
@@ -31,11 +33,12 @@ SEARCH_RUNS = Path("results/searches")
 
 
 @click.command()
-@click.argument("target", required=False, metavar="[enas|nao|random|RECIPE|FILE.toml|RUN]")
+@click.argument("target", required=False, metavar=f"[{'|'.join(METHODS)}|RECIPE|FILE.toml|RUN]")
 @search_options
 @device_option
 @products_option
 @data_root_option
+@replay_option
 @quiet
 @as_json
 def search(target: str | None, as_json: bool, **options: Any) -> None:
@@ -57,9 +60,7 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
     if target is None:
         list_searches(as_json)
         return
-    configs = [changed_search(one, options) for one in seeded(_named(target, options), options)]
-    if options["against_random"]:
-        configs = [each for config in configs for each in (config, *_rivals(config, options))]
+    configs = _configs(target, options)
     found: list[SearchRecord] = []
     roots = []
     for config in configs:
@@ -74,18 +75,31 @@ def search(target: str | None, as_json: bool, **options: Any) -> None:
         print_ranking(roots)
 
 
+def _configs(target: str, options: Mapping[str, Any]) -> list[SearchConfig]:
+    """What is searched: with each seed, with what `--set` changes, and random search beside it if that is wanted."""
+    from lottery.searches import rivals_of, with_seeds
+
+    named = _named(target, options)
+    seeds: tuple[int, ...] | None = options["seeds"]
+    several = [named] if seeds is None else with_seeds(named, seeds)
+    configs = [override(config, *options["assignments"]) for config in several]
+    if not options["against_random"]:
+        return configs
+    machine = machine_of(options)
+    return [each for config in configs for each in (config, *rivals_of(config, machine))]
+
+
 def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
     """The search that a user named."""
-    from lottery.recipes.search_catalog import METHODS, search_recipe, usual_search
+    from lottery.recipes.search_catalog import search_recipe, usual_search
 
     path = Path(target)
-    for method in METHODS:
-        if target == method:
-            return usual_search(method, options["space"] or "cell", options["data"])
+    if target in METHODS:
+        return usual_search(target, options["space"] or USUAL_SPACE, options["data"])
     for name in ("space", "data"):
         if options[name] is not None:
             raise LotteryError(
-                f"--{name} goes with a method, enas, nao or random; for {target} use --set {name}=... instead."
+                f"--{name} goes with a method, {enumerated(METHODS, 'or')}; for {target} use --set {name}=... instead."
             )
     if path.suffix == ".toml":
         return from_toml_file(SearchConfig, path)
@@ -94,23 +108,6 @@ def _named(target: str, options: Mapping[str, Any]) -> SearchConfig:
     if path.exists():
         raise LotteryError(f"{path} is neither a search nor a .toml file.")
     return search_recipe(target)
-
-
-def seeded(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchConfig]:
-    """The same search with each of the seeds that were given, named after it."""
-    seeds: tuple[int, ...] | None = options["seeds"]
-    if seeds is None:
-        return [config]
-    if len(set(seeds)) < len(seeds):
-        raise LotteryError("A seed is named twice; name each once.")
-    return [
-        dataclasses.replace(config, name=f"{config.name}-seed-{seed}", seed=seed) for seed in seeds
-    ]
-
-
-def changed_search(config: SearchConfig, options: Mapping[str, Any]) -> SearchConfig:
-    """The search with what `--set` changes."""
-    return override(config, *options["assignments"])
 
 
 def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) -> Path:
@@ -124,27 +121,15 @@ def _folder(target: str, config: SearchConfig, out: Path | None, searches: int) 
     return out if searches == 1 else out / config.name
 
 
-def _rivals(config: SearchConfig, options: Mapping[str, Any]) -> Sequence[SearchConfig]:
-    """Random search at the same budget."""
-    from nas.search.alone import load_tasks
-    from training.device import choose_device
-
-    device = choose_device(options["device"])
-    tasks = load_tasks(config, options["data_root"], device)
-    return random_rivals(config, *(task.steps_per_epoch for task in tasks))
-
-
 def search_and_draw(
     config: SearchConfig, root: Path, options: Mapping[str, Any]
 ) -> list[SearchRecord]:
     """Search in a folder, from the beginning or from where it stopped, and draw the best architectures."""
-    from lottery.cli.search_showing import draw_best
+    from analysis.search_drawings import draw_best
     from lottery.searches import carry_out_search
-    from training.folders import locked
 
     watcher = search_watcher(options["quiet"])
     with commanded(watcher):
         records = carry_out_search(config, root, machine_of(options), watcher)
-        with locked(root):
-            draw_best(root, records)
+        draw_best(root)
     return records

@@ -1,4 +1,4 @@
-"""What a search found, on the terminal and as drawings."""
+"""What a search would do and what it found, on the terminal."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from analysis.wording import data_in_words
 from lottery.cli.running import print_json
 from lottery.cli.showing import print_table, print_text_table, say_answer, to_plain_rows
 from lottery.cli.terminal import say
-from lottery.recipes.random_search import architectures_alone
+from lottery.search_planning import search_plan
 from nas.catalog.catalog import entry
 from nas.catalog.entry import published_spec
-from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of
-from nas.search.records import DRAWING, SearchRecord
-from training.errors import LotteryError, chosen, visible
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
+from nas.search.methods import METHODS
+from nas.search.spaces import SPACES, network_of
+from training.errors import LotteryError, enumerated
 from training.work_folders import is_there
 
 SHOWN = 10
-DRAWN = 3
-FORMATS = ("svg", "png")
 
 
 def list_searches(as_json: bool) -> None:
@@ -40,7 +39,11 @@ def list_searches(as_json: bool) -> None:
         print_json(rows)
     else:
         print_table(rows)
-        say("", "Also enas, nao and random, with --space cell, layers or recurrent and --data.")
+        say(
+            "",
+            f"Also {enumerated(METHODS, 'and')}, with --space {enumerated(SPACES, 'or')} and --data:",
+        )
+        print_table([{"method": name, "what": each.summary} for name, each in METHODS.items()])
 
 
 def print_search_plans(configs: Sequence[SearchConfig], as_json: bool) -> None:
@@ -55,39 +58,12 @@ def print_search_plans(configs: Sequence[SearchConfig], as_json: bool) -> None:
 
 
 def _plan(config: SearchConfig) -> list[dict[str, str]]:
-    derive = config.derive
-    rows = [
-        {"what": "search", "how much": config.name},
-        {
-            "what": "method, space and data",
-            "how much": f"{config.method}, {config.space}, {_data(config)}",
-        },
-    ]
-    if config.shared is not None:
-        rows.append(
-            {"what": "training of the shared weights", "how much": str(config.shared.steps)}
-        )
-        rows.append({"what": "between two phases of the strategy", "how much": str(config.phase)})
-    if config.method == "enas":
-        learned = config.controller_in_use
-        text = f"{learned.updates} of {learned.samples} architectures"
-        rows.append({"what": "updates of the controller per phase", "how much": text})
-    if config.method == "nao":
-        nao = config.nao_in_use
-        new = f"{nao.new} new and {nao.random} random" if nao.random else f"{nao.new} new"
-        text = f"{nao.rounds}, a pool of {nao.pool}, {new} in each"
-        rows.append({"what": "rounds", "how much": text})
-    rows.append(
-        {"what": "architectures ranked", "how much": f"{derive.ranked} of {derive.sampled}"}
-    )
-    if derive.alone is not None:
-        if config.shared is None:
-            text = f"{architectures_alone(config) * derive.alone_seeds}, {derive.alone.steps} each"
-            rows.append({"what": "networks trained alone while searching", "how much": text})
-        number = (derive.random + derive.alone_best) * derive.alone_seeds
-        text = f"{number} ({derive.random * derive.alone_seeds} of them random), {derive.alone.steps} each"
-        rows.append({"what": "networks trained alone at the end", "how much": text})
-    return rows
+    named = {
+        "search": config.name,
+        "method, space and data": f"{config.method}, {config.space}, {_data(config)}",
+    }
+    plan = {**named, **search_plan(config)}
+    return [{"what": what, "how much": how_much} for what, how_much in plan.items()]
 
 
 def _data(config: SearchConfig) -> str:
@@ -102,7 +78,7 @@ def print_ranking(roots: Sequence[Path]) -> None:
     from analysis.search_verdicts import search_answers
 
     study = read_searches(roots)
-    for name in study.facts:
+    for name in study.descriptions:
         say("", name)
         print_text_table(architectures_table(study.architectures, name, SHOWN))
     for answer in search_answers(study):
@@ -113,26 +89,6 @@ def print_ranking(roots: Sequence[Path]) -> None:
         f"lottery prune {roots[0]} --rank 1      find its winning tickets",
         f"lottery report {' '.join(map(str, roots))}    one page with figures and verdicts",
     )
-
-
-def draw_best(root: Path, records: Sequence[SearchRecord]) -> None:
-    """Draw the best architectures into the search's folder, unless they are there."""
-    from analysis.genotype_drawings import draw_genotype
-    from analysis.rendering import render
-    from nas.genotypes.encodings import ENCODINGS
-    from training.folders import Folder
-
-    folder = Folder(root)
-    for record in records:
-        if record.rank is None or record.rank > DRAWN:
-            continue
-        names = {kind: DRAWING.format(rank=record.rank, format=kind) for kind in FORMATS}
-        if all(folder.holds(name) for name in names.values()):
-            continue
-        genotype = chosen("encoding", record.encoding, ENCODINGS).parse(record.genotype)
-        figure = draw_genotype(visible(f"{record.run}, rank {record.rank}"), genotype)
-        for kind, name in names.items():
-            folder.write(name, render(figure, kind, salt=name))
 
 
 def of_searches(runs: Sequence[Path]) -> bool:

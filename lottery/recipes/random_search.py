@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from nas.search.configs import SearchConfig
-from training.errors import LotteryError
+from nas.search.methods import BASELINE, learning, method_of, no_settings
+from training.errors import LotteryError, enumerated
 
 
 def random_rivals(config: SearchConfig, per_epoch: int, alone_per_epoch: int) -> list[SearchConfig]:
@@ -24,20 +25,20 @@ def random_rivals(config: SearchConfig, per_epoch: int, alone_per_epoch: int) ->
         LotteryError: the search is random itself, or trains nothing alone.
     """
     alone = config.derive.alone
-    if config.method == "random" or alone is None:
+    if config.method == BASELINE or alone is None:
+        titles = enumerated((method.title for method in learning().values()), "or")
         raise LotteryError(
-            f"--against-random goes with a search by ENAS or NAO that trains networks alone; {config.name} is "
-            f"{'random itself' if config.method == 'random' else 'without derive.alone'}."
+            f"--against-random goes with a search by {titles} that trains networks alone; {config.name} "
+            f"is {'random itself' if config.method == BASELINE else 'without derive.alone'}."
         )
     plain = dataclasses.replace(
         config,
         source=f"this project: random search at the budget of {config.name}: {config.source}",
-        method="random",
-        controller=None,
-        nao=None,
+        method=BASELINE,
+        **no_settings(),
     )
     if config.shared is None:
-        trained = architectures_alone(config)
+        trained = method_of(config).trained_alone(config)
     else:
         seen = config.shared.steps.count(per_epoch) * config.shared.batch_size
         each = alone.steps.count(alone_per_epoch) * alone.batch_size * config.derive.alone_seeds
@@ -53,11 +54,3 @@ def random_rivals(config: SearchConfig, per_epoch: int, alone_per_epoch: int) ->
     if config.shared is None:
         return [by_itself]
     return [dataclasses.replace(plain, name=f"{config.name}-random"), by_itself]
-
-
-def architectures_alone(config: SearchConfig) -> int:
-    """How many architectures a search without shared weights trains alone before its end, at most."""
-    if config.method != "nao":
-        return config.derive.sampled
-    nao = config.nao_in_use
-    return nao.pool + nao.rounds * (nao.new + nao.random)

@@ -8,8 +8,9 @@ from pathlib import Path
 from lottery.experiments import Experiment, FoundBy, NetworkConfig
 from lottery.recipes.catalog import recipe
 from nas.catalog.catalog import entry
-from nas.search.configs import SEARCH_FOLDER, SearchConfig, network_of
+from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.records import SearchRecord, read_result
+from nas.search.spaces import network_of
 from training.errors import LotteryError
 from training.work_folders import stored_config
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from dataclasses import dataclass
 
 from lottery.recipes.demo import DEMO_SEARCH
 from lottery.recipes.recipe import Recipe, by_name, small_recipes
@@ -17,12 +17,10 @@ from lottery.recipes.searches import (
 )
 from lottery.recipes.small_searches import CELLS, LAYERS, RECURRENT, SearchScale, with_small
 from nas.search.configs import SearchConfig
-from nas.search.controller_config import SpaceName
+from nas.search.methods import METHODS, no_settings
 from training.configs import DataConfig
 from training.errors import chosen
 
-Method = Literal["enas", "nao", "random"]
-METHODS: tuple[Method, ...] = ("enas", "nao", "random")
 SEARCHES: dict[str, Recipe[SearchConfig]] = by_name(
     [*PUBLISHED_SEARCHES, DEMO_SEARCH, *small_recipes(PUBLISHED_SEARCHES)]
 )
@@ -37,46 +35,71 @@ def search_recipe(name: str) -> SearchConfig:
     return chosen("search recipe", name, SEARCHES, "lottery search").config
 
 
-def _in_place_of_enas(
-    method: Method, name: str, enas: Recipe[SearchConfig], scale: SearchScale
-) -> Recipe[SearchConfig]:
+@dataclass(frozen=True, kw_only=True)
+class EnasSearch:
+    """The search of a space by ENAS, in whose place other methods that have no published one there come.
+
+    Attributes:
+        recipe: of the search.
+        scale: of its small one.
+        named: the space in the names of searches.
+    """
+
+    recipe: Recipe[SearchConfig]
+    scale: SearchScale
+    named: str
+
+
+# By space.
+BY_ENAS = {
+    "cell": EnasSearch(recipe=ENAS_MICRO, scale=CELLS, named="micro"),
+    "layers": EnasSearch(recipe=ENAS_MACRO, scale=LAYERS, named="macro"),
+    "recurrent": EnasSearch(recipe=ENAS_RNN, scale=RECURRENT, named="rnn"),
+}
+# What others than ENAS published, by method and space.
+BY_OTHERS = {("nao", "cell"): NAO_WS_CELL, ("nao", "recurrent"): NAO_RNN}
+
+
+def _in_place_of_enas(method: str, enas: EnasSearch) -> Recipe[SearchConfig]:
     """Another strategy with ENAS's training of the shared weights, so that only the strategy differs."""
+    full = enas.recipe
     config = dataclasses.replace(
-        enas.config,
-        name=name,
-        source=f"this project: {method} in place of ENAS, all else as in {enas.name}: {enas.config.source}",
+        full.config,
+        name=f"{method}-{enas.named}-search",
+        source=f"this project: {method} in place of ENAS, all else as in {full.name}: {full.config.source}",
         method=method,
-        controller=None,
-        nao=None,
+        **no_settings(),
     )
-    return with_small(f"`{enas.name}` with {method} in place of ENAS", config, scale)
+    return with_small(f"`{full.name}` with {method} in place of ENAS", config, enas.scale)
+
+
+def _usual(method: str, space: str) -> Recipe[SearchConfig]:
+    if method == BY_ENAS[space].recipe.config.method:
+        return BY_ENAS[space].recipe
+    return BY_OTHERS.get((method, space)) or _in_place_of_enas(method, BY_ENAS[space])
 
 
 # What `lottery search METHOD --space SPACE` begins with.
-USUAL: dict[tuple[Method, SpaceName], Recipe[SearchConfig]] = {
-    ("enas", "cell"): ENAS_MICRO,
-    ("enas", "layers"): ENAS_MACRO,
-    ("enas", "recurrent"): ENAS_RNN,
-    ("nao", "cell"): NAO_WS_CELL,
-    ("nao", "layers"): _in_place_of_enas("nao", "nao-macro-search", ENAS_MACRO, LAYERS),
-    ("nao", "recurrent"): NAO_RNN,
-    ("random", "cell"): _in_place_of_enas("random", "random-micro-search", ENAS_MICRO, CELLS),
-    ("random", "layers"): _in_place_of_enas("random", "random-macro-search", ENAS_MACRO, LAYERS),
-    ("random", "recurrent"): _in_place_of_enas("random", "random-rnn-search", ENAS_RNN, RECURRENT),
+USUAL: dict[tuple[str, str], Recipe[SearchConfig]] = {
+    (method, space): _usual(method, space) for method in METHODS for space in BY_ENAS
 }
 
 
-def usual_search(method: Method, space: SpaceName, data: str | None) -> SearchConfig:
+def usual_search(method: str, space: str, data: str | None) -> SearchConfig:
     """The search of a method in a space: its recipe, on other data where one is named.
 
     On the data of the small recipe it is the small one.
 
     Args:
-        method: enas, nao or random.
-        space: cell, layers or recurrent.
+        method: a name of `METHODS`.
+        space: a name of `nas.search.spaces.SPACES`.
         data: name of a data set; None for the recipe's.
+
+    Raises:
+        LotteryError: there is no recipe of the method for the space.
     """
-    usual = USUAL[method, space]
+    by_space = {where: recipe for (own, where), recipe in USUAL.items() if own == method}
+    usual = chosen(f"recipe of {method} for the space", space, by_space, "lottery search")
     small = usual.small
     config = small.config if small is not None and data == small.config.data.name else usual.config
     if data in (None, config.data.name):

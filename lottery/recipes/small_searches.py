@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from lottery.recipes.recipe import Recipe
 from lottery.recipes.small_changes import small_name, source_of_small
 from nas.catalog.catalog import entry
 from nas.catalog.sizes import SizeValue
-from nas.search.configs import SearchConfig, network_of
+from nas.search.configs import SearchConfig
 from nas.search.controller_config import ControllerConfig
 from nas.search.derive_config import DeriveConfig
+from nas.search.enas_method import controller_of
+from nas.search.methods import method_of, no_settings, own_settings
 from nas.search.nao_config import NaoConfig
+from nas.search.nao_method import nao_of
+from nas.search.spaces import network_of
 from training.configs import (
     DataConfig,
     OptimizerConfig,
@@ -126,8 +131,7 @@ def small_search(full: SearchConfig, scale: SearchScale) -> SearchConfig:
         phase=Steps(epochs=scale.phase),
         initial=None,
         shown=5,
-        controller=_small_controller(full) if full.method == "enas" else None,
-        nao=_small_nao(full, scale) if full.method == "nao" else None,
+        **_small_settings(full, scale),
         derive=DeriveConfig(
             sampled=30,
             minibatches=2,
@@ -152,9 +156,17 @@ def _training(steps: Steps, optimizer: OptimizerConfig, text: TextTraining) -> T
     )
 
 
-def _small_controller(full: SearchConfig) -> ControllerConfig:
+def _small_settings(full: SearchConfig, scale: SearchScale) -> dict[str, Any]:
+    """The settings of a search's own method, small where there is a way to make them so; None for all others."""
+    smaller = SMALL_SETTINGS.get(full.method)
+    if smaller is None:
+        return own_settings(full)
+    return {**no_settings(), method_of(full).section: smaller(full, scale)}
+
+
+def _small_controller(full: SearchConfig, scale: SearchScale) -> ControllerConfig:
     """The published controller of a space, with fewer updates of fewer samples, at a higher rate."""
-    published = full.controller_in_use
+    published = controller_of(full)
     optimizer = dataclasses.replace(published.optimizer, learning_rate=1e-2)
     return dataclasses.replace(
         published, hidden=32, samples=5, updates=12, baseline_decay=0.9, optimizer=optimizer
@@ -163,7 +175,7 @@ def _small_controller(full: SearchConfig) -> ControllerConfig:
 
 def _small_nao(full: SearchConfig, scale: SearchScale) -> NaoConfig:
     """The published settings of a space, with a smaller pool, fewer rounds and narrower networks."""
-    published = full.nao_in_use
+    published = nao_of(full)
     phases = scale.epochs // scale.phase
     return dataclasses.replace(
         published,
@@ -184,11 +196,17 @@ def _small_nao(full: SearchConfig, scale: SearchScale) -> NaoConfig:
     )
 
 
+# Method -> its settings in a search, from these of the full one.
+SMALL_SETTINGS: dict[str, Callable[[SearchConfig, SearchScale], Any]] = {
+    "enas": _small_controller,
+    "nao": _small_nao,
+}
+
+
 def _complete(config: SearchConfig) -> SearchConfig:
     """The same search with the defaults of its network and of its strategy written out."""
     return dataclasses.replace(
         config,
         network={**entry(network_of(config)).defaults, **config.network},
-        controller=config.controller_in_use if config.method == "enas" else None,
-        nao=config.nao_in_use if config.method == "nao" else None,
+        **own_settings(config),
     )

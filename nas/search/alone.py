@@ -13,14 +13,16 @@ from torch import nn
 from nas.catalog.building import build
 from nas.convolutional.auxiliary import counted_parameters
 from nas.genotypes.encodings import ENCODINGS
-from nas.search.configs import SearchConfig, encoding_of, network_of, space_of
-from nas.search.spaces import Choices
+from nas.search.configs import SearchConfig
+from nas.search.space import Choices
+from nas.search.spaces import encoding_of, network_of, space_of
 from nas.search.watching import SearchWatcher
 from training.batching import default_batching
 from training.errors import chosen
 from training.folders import Folder
 from training.loop import begin, train
 from training.noise import generator
+from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.state import TrainingState
 from training.stopping import stopped
@@ -80,7 +82,12 @@ def parameters_of(config: SearchConfig, choices: Choices, task: Task) -> int:
 
 
 def train_alone(
-    config: SearchConfig, choices: Choices, task: Task, first: int, stop: Callable[[], None]
+    config: SearchConfig,
+    choices: Choices,
+    task: Task,
+    first: int,
+    stop: Callable[[], None],
+    replay: ReplayPolicy = REPLAY,
 ) -> tuple[float, ...]:
     """Train an architecture's network from scratch, once per seed, side by side.
 
@@ -90,6 +97,7 @@ def train_alone(
         task: with the batches that `derive.alone` asks for.
         first: of its seeds.
         stop: is called after every step and may raise.
+        replay: when steps are replayed; no number follows from it.
 
     Returns:
         Each seed's reward on the validation split at its step of least validation loss; 0 for one that never was
@@ -103,7 +111,7 @@ def train_alone(
     batching = default_batching(networks[0], task.spec, task.device, len(seeds))
     state = begin(Replicates(networks, seeds, batching), task, training, 0)
     last = training.steps.count(task.steps_per_epoch)
-    train(state, task, training, last, {}, lambda _: stop())
+    train(state, task, training, last, {}, lambda _: stop(), replay=replay)
     return tuple(_reward(state, task, r, config.reward_constant) for r in range(len(seeds)))
 
 
@@ -123,15 +131,22 @@ class KeptScores:
         task: for stand-alone training.
         folder: of the search.
         watcher: is told how it goes, and may ask to stop.
+        replay: when steps are replayed; no number follows from it.
     """
 
     def __init__(
-        self, config: SearchConfig, task: Task, folder: Folder, watcher: SearchWatcher
+        self,
+        config: SearchConfig,
+        task: Task,
+        folder: Folder,
+        watcher: SearchWatcher,
+        replay: ReplayPolicy,
     ) -> None:
         self.config = config
         self.task = task
         self.folder = folder
         self.watcher = watcher
+        self.replay = replay
         self._scores: dict[str, list[float]] = {}
         if folder.holds(SCORES):
             self._scores = parse_json(folder.read(SCORES), folder.path(SCORES))
@@ -146,7 +161,9 @@ class KeptScores:
         for choices in architectures:
             key = f"{first}: {' '.join(map(str, choices))}"
             if key not in self._scores:
-                trained = train_alone(self.config, choices, self.task, first, self._stop_if_asked)
+                trained = train_alone(
+                    self.config, choices, self.task, first, self._stop_if_asked, self.replay
+                )
                 self._scores[key] = list(trained)
                 self.folder.write(SCORES, to_json(self._scores))
             scores.append(tuple(self._scores[key]))

@@ -6,20 +6,15 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nas.genotypes.recurrent_encodings import ENAS_LM_ACTIVATIONS
-from nas.search.controller_config import CONTROLLERS, ControllerConfig, SpaceName
+from nas.search.controller_config import ControllerConfig
 from nas.search.derive_config import DeriveConfig
-from nas.search.nao_config import NAO_DEFAULTS, NaoConfig
-from nas.search.spaces import (
-    NAO_CELL_OPERATIONS,
-    CellSpace,
-    LayerSpace,
-    RecurrentSpace,
-    Space,
-)
+from nas.search.methods import METHODS, all_settings, method_of, phases_of
+from nas.search.nao_config import NaoConfig
+from nas.search.spaces import dialect_of, space_entry
 from training.configs import DataConfig, TrainingConfig
-from training.errors import LotteryError, require
+from training.errors import require
 from training.plain import resolved
+from training.specs import TextSpec
 from training.steps import Steps
 from training.work_folders import FolderKind, require_name
 
@@ -31,13 +26,15 @@ class SearchConfig:
     Attributes:
         name: of the recipe or file.
         source: where its values come from.
-        method: enas, nao or random.
-        space: cell (two convolutional cells), layers (layer by layer), or recurrent.
+        method: a name of `nas.search.methods.METHODS`.
+        space: a name of `nas.search.spaces.SPACES`.
         nodes: of a cell; None for the published number, 5 or, recurrent, 12 with the first.
         layers: of the layerwise space.
-        words: enas, or NAO's operations without sharing (cell); of a recurrent cell enas has a first activation to
-            choose and ends in the loose ends, nao begins with a tanh and ends in all nodes, as enas_lm's does too.
-        network: what differs from the sizes of `network_of` in the catalog, for the shared and the stand-alone network.
+        words: whose, see `SpaceEntry.dialects`: enas, or NAO's operations without sharing (cell); of a recurrent cell
+            enas has a first activation to choose and ends in the loose ends, nao begins with a tanh and ends in all
+            nodes, as enas_lm's does too.
+        network: what differs from the sizes of `nas.search.spaces.network_of` in the catalog, for the shared and the
+            stand-alone network.
         data: which data; the test split is never read.
         shared: how the shared weights are trained, for `steps` in all; every `eval_every` steps their losses are
             looked at. None for no sharing: each architecture is trained from scratch as `derive.alone` says, which ENAS
@@ -69,11 +66,11 @@ class SearchConfig:
 
     name: str
     source: str = ""
-    method: Literal["enas", "nao", "random"]
-    space: SpaceName
+    method: str
+    space: str
     nodes: int | None = None
     layers: int = 12
-    words: Literal["enas", "nao"] = "enas"
+    words: str = "enas"
     network: dict[str, int | float | tuple[int, ...]] = field(default_factory=dict)
     data: DataConfig
     shared: TrainingConfig | None = None
@@ -114,25 +111,21 @@ class SearchConfig:
         self._check_together()
 
     def _check_together(self) -> None:
-        layers = self.space == "layers" and self.words == "nao"
-        require(not layers, "words", self.words, "enas for layers")
-        # Its first node ends nothing, and something has to.
-        begun = self.space == "recurrent" and self.words == "nao" and self.nodes == 1
-        require(not begun, "nodes", self.nodes, "2 or more with the words of nao")
-        recurrent = self.space == "recurrent"
-        require(recurrent or self.initial is None, "initial", self.initial, "left out for images")
-        target = self.nao_in_use.target
-        require(recurrent or target == "reward", "nao.target", target, "reward for images")
-        cells = self.space == "cell"
-        split = self.nao_in_use.split_operations
-        require(cells or not split, "nao.split_operations", split, "false but for cells")
+        method, fewest = method_of(self), dialect_of(self).fewest_nodes
+        enough = self.nodes is None or self.nodes >= fewest
+        require(enough, "nodes", self.nodes, f"{fewest} or more with the words of {self.words}")
+        kind, initial = space_entry(self.space).kind, self.initial
+        fits = initial is None or kind == TextSpec.kind
+        require(fits, "initial", initial, f"left out for {kind}")
+        for each in METHODS.values():
+            each.check(self)
         if self.shared is not None:
             parts = self.shared.accumulation
             require(parts == 1, "shared.accumulation", parts, "1 in a search")
             trigger = self.shared.averaging.trigger
             require(trigger == "never", "shared.averaging.trigger", trigger, "never in a search")
             return
-        require(self.method != "enas", "shared", None, "given for enas")
+        require(not method.needs_sharing, "shared", None, f"given for {self.method}")
         require(self.derive.alone is not None, "derive.alone", None, "given where shared is not")
 
     @property
@@ -140,41 +133,22 @@ class SearchConfig:
         """Whether architectures share weights."""
         return self.shared is not None
 
-    @property
-    def controller_in_use(self) -> ControllerConfig:
-        """The controller that was given, or the published one of the space."""
-        return self.controller or CONTROLLERS[self.space]
-
-    @property
-    def nao_in_use(self) -> NaoConfig:
-        """The settings of NAO that were given, or the published ones."""
-        return self.nao or NAO_DEFAULTS[self.space, self.sharing]
-
     def resolved(self, steps_per_epoch: int) -> SearchConfig:
         """The same search with the steps of the shared weights in iterations and nothing left open.
 
         Equal meanings compare equal. Steps of `derive.alone`, whose batches may differ, stay as they are.
 
         Raises:
-            LotteryError: there are too few phases for NAO to score its pool as often as it has to.
+            LotteryError: there are too few phases for what the method does.
         """
         found = dataclasses.replace(
             self,
             shared=resolved(self.shared, steps_per_epoch),
             reward_batch=self.reward_batch or (self.shared.batch_size if self.shared else None),
             phase=resolved(self.phase, steps_per_epoch),
-            controller=self.controller_in_use,
-            nao=self.nao_in_use,
+            **all_settings(self),
         )
-        if self.method == "nao" and found.shared is not None:
-            phases = -(-found.shared.steps.iterations // found.phase.iterations)
-            needed = self.nao_in_use.every * self.nao_in_use.scorings
-            if phases < needed:
-                raise LotteryError(
-                    f"NAO scores its pool {self.nao_in_use.scorings} times, every {self.nao_in_use.every} phases, "
-                    f"which are {needed}; shared.steps = {self.shared and self.shared.steps} are {phases} phases of "
-                    f"{self.phase}. Train longer, or lower phase, nao.every or nao.rounds."
-                )
+        method_of(self).check_phases(self, phases_of(found))
         return found
 
 
@@ -186,39 +160,3 @@ SEARCH_FOLDER = FolderKind(
     command="lottery search",
     mendable=("source",),
 )
-
-
-def space_of(config: SearchConfig) -> Space:
-    """The space that a search goes through."""
-    nao = config.words == "nao"
-    if config.space == "cell":
-        nodes = config.nodes or CellSpace.nodes
-        return (
-            CellSpace(nodes=nodes, operations=NAO_CELL_OPERATIONS)
-            if nao
-            else CellSpace(nodes=nodes)
-        )
-    if config.space == "layers":
-        return LayerSpace(layers=config.layers)
-    nodes = config.nodes or RecurrentSpace.nodes
-    if nao:
-        activations = tuple(ENAS_LM_ACTIVATIONS.values())
-        return RecurrentSpace(nodes=nodes, activations=activations, first="tanh", output="nodes")
-    return RecurrentSpace(nodes=nodes)
-
-
-def network_of(config: SearchConfig) -> str:
-    """The network of the catalog that an architecture is when it stands alone."""
-    return {"cell": "searched-cells", "layers": "searched-layers", "recurrent": "searched-rnn"}[
-        config.space
-    ]
-
-
-def encoding_of(config: SearchConfig) -> str:
-    """In which of `nas.genotypes.encodings.ENCODINGS` a search writes its genotypes."""
-    nao = config.words == "nao"
-    if config.space == "cell":
-        return "NAO" if nao else "ENAS micro"
-    if config.space == "layers":
-        return "ENAS macro"
-    return "enas_lm" if nao else "ENAS recurrent"

@@ -10,25 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.search.controller_config import ControllerConfig
-from nas.search.spaces import CellSpace, Decision, RecurrentSpace, Space
-
-
-@dataclass(kw_only=True)
-class Sample:
-    """Architectures that a controller drew, and how likely each was.
-
-    Attributes:
-        choices: `[B, D]` int64.
-        log_probability: `[B]`, with its gradient.
-        entropy: `[B]`, summed over the decisions, without gradient.
-        divergence: `[B]`, the Kullback-Leibler divergence of the skips from their target, with its gradient; summed
-            over a layer's skips, averaged over the layers that may have some.
-    """
-
-    choices: Tensor
-    log_probability: Tensor
-    entropy: Tensor
-    divergence: Tensor
+from nas.search.controller_draws import Draws, Sample
+from nas.search.space import Decision, Space
 
 
 @dataclass
@@ -36,25 +19,19 @@ class _Walk:
     """How far a walk through the decisions is.
 
     Attributes:
-        uniform: `[B, D]`, see `Controller.sample`.
-        batch: B, architectures at once.
+        draws: what was chosen so far.
         state: of the LSTM, `[B, H]` each.
         read: what it reads next, `[B, H]`.
         anchors: what stands for each state of the architecture so far, `[B, H]`.
         keys: the same as attention compares it.
-        chosen: per decision, `[B]`.
-        logs: per decision its log-probabilities, `[B, choices]`.
         divergences: per layer with skips, `[B]`.
     """
 
-    uniform: Tensor
-    batch: int
+    draws: Draws
     state: tuple[Tensor, Tensor]
     read: Tensor
     anchors: list[Tensor] = field(default_factory=list)
     keys: list[Tensor] = field(default_factory=list)
-    chosen: list[Tensor] = field(default_factory=list)
-    logs: list[Tensor] = field(default_factory=list)
     divergences: list[Tensor] = field(default_factory=list)
 
 
@@ -91,9 +68,9 @@ class Controller(nn.Module):
         super().__init__()
         self.config = config
         self.decisions = space.decisions()
-        self.recurrent = isinstance(space, RecurrentSpace)
-        self.given_states = _given_states(space)
-        words = _operation_words(space)
+        self.is_highway = space.is_highway
+        self.first_states = space.first_states
+        words = space.operation_words
         hidden = config.hidden
         self.lstm = nn.LSTMCell(hidden, hidden, bias=False)
         self.start = nn.Parameter(torch.empty(hidden))
@@ -109,7 +86,7 @@ class Controller(nn.Module):
         signs = torch.where(convolutions, 1.0, -1.0)
         self.register_buffer("fixed_bias", signs * config.fixed_bias, persistent=False)
         self.operation_bias = None
-        if isinstance(space, CellSpace):
+        if space.biased_operations:
             self.operation_bias = nn.Parameter(convolutions * config.convolution_bias)
 
     def sample(self, uniform: Tensor) -> Sample:
@@ -118,22 +95,27 @@ class Controller(nn.Module):
         Args:
             uniform: `[B, D]` within [0, 1): each picks a choice where the cumulated probabilities pass it.
         """
-        batch = len(uniform)
-        zeros = self.start.new_zeros(batch, self.config.hidden)
-        walk = _Walk(uniform, batch, (zeros, zeros), self.start.expand(batch, -1))
+        zeros = self.start.new_zeros(len(uniform), self.config.hidden)
+        walk = _Walk(Draws(uniform), (zeros, zeros), self._begun(zeros))
         for _, part in groupby(enumerate(self.decisions), lambda pair: pair[1].part):
             self._begin_part(walk, zeros)
             for _, node in groupby(part, lambda pair: pair[1].node):
-                decide = self._recurrent_node if self.recurrent else self._node
+                decide = self._highway_node if self.is_highway else self._node
                 decide(walk, list(node))
-        return self._sample(walk)
+        none = self.start.new_zeros(len(uniform))
+        divergence = torch.stack(walk.divergences).mean(0) if walk.divergences else none
+        return walk.draws.sample(self.config.entropy_of, divergence)
+
+    def _begun(self, like: Tensor) -> Tensor:
+        """`start` as what is read, `[B, H]` like another tensor."""
+        return self.start.expand(len(like), -1)
 
     def _begin_part(self, walk: _Walk, zeros: Tensor) -> None:
-        walk.read = self.start.expand(walk.batch, -1)
+        walk.read = self._begun(zeros)
         walk.anchors, walk.keys = [], []
-        for _ in range(self.given_states):
+        for _ in range(self.first_states):
             walk.anchors.append(zeros)
-            if self.recurrent:
+            if self.is_highway:
                 walk.keys.append(zeros)
                 continue
             self._step(walk)
@@ -141,32 +123,32 @@ class Controller(nn.Module):
 
     def _node(self, walk: _Walk, decisions: Sequence[tuple[int, Decision]]) -> None:
         skips = [pair for pair in decisions if pair[1].kind == "skip"]
-        for place, decision in decisions:
+        for position, decision in decisions:
             if decision.kind != "skip":
                 self._step(walk)
-                self._decide(walk, place, decision)
+                self._decide(walk, position, decision)
         self._step(walk)
         anchor = walk.state[0]
-        walk.read = self.start.expand(walk.batch, -1)
+        walk.read = self._begun(anchor)
         if skips:
             self._skips(walk, skips)
         walk.anchors.append(anchor)
         walk.keys.append(anchor @ self.key_weight)
 
-    def _recurrent_node(self, walk: _Walk, decisions: Sequence[tuple[int, Decision]]) -> None:
+    def _highway_node(self, walk: _Walk, decisions: Sequence[tuple[int, Decision]]) -> None:
         self._step(walk)
         anchor = walk.state[0]
-        for place, decision in decisions:
+        for position, decision in decisions:
             if decision.kind == "operation":
                 self._step(walk)
-            self._decide(walk, place, decision)
+            self._decide(walk, position, decision)
         walk.anchors.append(anchor)
         walk.keys.append(anchor @ self.key_weight)
 
     def _step(self, walk: _Walk) -> None:
         walk.state = self.lstm(walk.read, walk.state)
 
-    def _decide(self, walk: _Walk, place: int, decision: Decision) -> None:
+    def _decide(self, walk: _Walk, position: int, decision: Decision) -> None:
         """One operation or one input."""
         if decision.kind == "operation":
             logits = walk.state[0] @ self.operation_weight.t()
@@ -175,21 +157,24 @@ class Controller(nn.Module):
             logits = self._shaped(logits, self.config.operation_tanh_divisor)
             if self.operation_bias is not None and decision.part == 0:
                 logits = logits + self.fixed_bias
-            walk.read = self.embedding[self._choose(walk, place, logits)]
+            walk.read = self.embedding[walk.draws.choose(position, logits)]
         else:
             count = decision.choices
             logits = self._shaped(self._attend(walk, count)) - self._distance(count)
-            chosen = self._choose(walk, place, logits)
-            rows = torch.arange(walk.batch, device=chosen.device)
+            chosen = walk.draws.choose(position, logits)
+            rows = torch.arange(len(chosen), device=chosen.device)
             walk.read = torch.stack(walk.anchors[:count])[chosen, rows]
-            if self.recurrent:
+            if self.is_highway:
                 walk.read = walk.read / (0.1 + count - chosen[:, None])
 
     def _skips(self, walk: _Walk, skips: Sequence[tuple[int, Decision]]) -> None:
         """All skips of a layer, from one output of the LSTM."""
         scores = self._attend(walk, len(skips))
         logits = self._shaped(torch.stack([-scores, scores], -1))
-        on = [self._choose(walk, place, logits[:, index]) for index, (place, _) in enumerate(skips)]
+        on = [
+            walk.draws.choose(position, logits[:, index])
+            for index, (position, _) in enumerate(skips)
+        ]
         share = torch.stack(on, -1).to(scores.dtype)
         anchors = torch.stack(walk.anchors[: len(skips)], 1)
         walk.read = (share[:, :, None] * anchors).sum(1) / (1.0 + share.sum(1, keepdim=True))
@@ -213,41 +198,6 @@ class Controller(nn.Module):
         """What is taken from the logits of inputs: states that lie further back are less likely."""
         distance = torch.arange(count, 0, -1, device=self.start.device)
         return self.config.locality / 6.0 * distance**2
-
-    def _choose(self, walk: _Walk, place: int, logits: Tensor) -> Tensor:
-        logs = logits.log_softmax(-1)
-        passed = logs.detach().exp().double().cumsum(-1) <= walk.uniform[:, place, None]
-        chosen = passed.sum(-1).clamp(max=logs.shape[-1] - 1)
-        walk.logs.append(logs)
-        walk.chosen.append(chosen)
-        return chosen
-
-    def _sample(self, walk: _Walk) -> Sample:
-        pairs = zip(walk.logs, walk.chosen, strict=True)
-        log_each = torch.stack([logs.gather(-1, c[:, None])[:, 0] for logs, c in pairs], -1)
-        if self.config.entropy_of == "distribution":
-            entropy = torch.stack([-(logs.exp() * logs).sum(-1) for logs in walk.logs]).sum(0)
-        else:
-            entropy = -(log_each.exp() * log_each).sum(-1)
-        none = log_each.new_zeros(walk.batch)
-        return Sample(
-            choices=torch.stack(walk.chosen, -1),
-            log_probability=log_each.sum(-1),
-            entropy=entropy.detach(),
-            divergence=torch.stack(walk.divergences).mean(0) if walk.divergences else none,
-        )
-
-
-def _given_states(space: Space) -> int:
-    """How many states there are before the first node that is decided about."""
-    if isinstance(space, CellSpace):
-        return 2
-    return int(isinstance(space, RecurrentSpace) and space.first is not None)
-
-
-def _operation_words(space: Space) -> tuple[str, ...]:
-    """The words that the operations' numbers stand for."""
-    return space.activations if isinstance(space, RecurrentSpace) else space.operations
 
 
 def _is_convolution(word: str) -> bool:

@@ -9,8 +9,6 @@ from typing import Literal
 from training.configs import OptimizerConfig
 from training.errors import require
 
-SpaceName = Literal["cell", "layers", "recurrent"]
-
 # utils.py (get_train_ops) of melodyguan/enas.
 RELEASE_ADAM = OptimizerConfig(name="adam", learning_rate=1e-3, beta1=0.0, epsilon=1e-3)
 
@@ -76,7 +74,7 @@ class ControllerConfig:
 # controllers have as constants (micro_controller.py, general_controller.py, ptb_enas_controller.py). All three learn by
 # TensorFlow's Adam with beta1 = 0 and epsilon = 1e-3 (utils.py, get_train_ops). Their `clip_mode` does nothing, as that
 # function returns the gradients from before the clipping.
-CONTROLLERS: Mapping[SpaceName, ControllerConfig] = {
+CONTROLLERS: Mapping[str, ControllerConfig] = {
     "cell": ControllerConfig(
         hidden=64,
         tanh=1.1,

@@ -8,11 +8,12 @@ from statistics import mean
 from typing import Literal
 
 from nas.search.alone import Alone, genotype_text, parameters_of
-from nas.search.configs import SearchConfig, encoding_of, space_of
+from nas.search.configs import SearchConfig
 from nas.search.evaluate import SharedScorer
 from nas.search.random_search import different, draws
 from nas.search.records import SearchRecord
-from nas.search.spaces import Choices
+from nas.search.space import Choices
+from nas.search.spaces import encoding_of, space_of
 from nas.search.strategy import Candidate, Strategy
 from training.tasks.task import Task
 
@@ -55,8 +56,8 @@ def derived(ending: Ending) -> list[SearchRecord]:
     derive = ending.config.derive
     source = draws(ending.config.seed, "random sample")
     sample = different(space_of(ending.config), derive.random, source)
-    beside = [
-        Candidate(choices=choices, round=0, facts={} if reward is None else {"predicted": reward})
+    drawn = [
+        Candidate(choices=choices, round=0, details={} if reward is None else {"predicted": reward})
         for choices, reward in zip(sample, ending.strategy.predictions(sample), strict=True)
     ]
     found, scores = _found(ending)
@@ -68,7 +69,7 @@ def derived(ending: Ending) -> list[SearchRecord]:
         standalone = dict(zip(trained, ending.alone(trained, fresh), strict=True))
     groups: list[tuple[Literal["found", "random"], Sequence[Candidate]]] = [
         ("found", found),
-        ("random", beside),
+        ("random", drawn),
     ]
     return [
         _record(ending, candidate, origin, rank if origin == "found" else None, scores, standalone)
@@ -139,5 +140,5 @@ def _record(
         score=scores.get(choices),
         standalone=mean(by_seed) if by_seed else None,
         standalone_by_seed=by_seed,
-        facts=dict(candidate.facts),
+        details=dict(candidate.details),
     )

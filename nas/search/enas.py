@@ -10,10 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.search.controller import Controller, Sample
+from nas.search.configs import SearchConfig
+from nas.search.controller import Controller
 from nas.search.controller_config import ControllerConfig
+from nas.search.controller_draws import Sample
+from nas.search.enas_method import controller_of
 from nas.search.optimizer_states import optimizer_tensors, restore_optimizer
-from nas.search.spaces import Choices, Space, canonical
+from nas.search.space import Choices, Space
+from nas.search.spaces import space_of
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
 from training.optimizers import make_optimizer
@@ -45,10 +49,10 @@ class Enas(Strategy):
 
     def propose(self, step: int) -> Choices:
         """See `Strategy.propose`: one draw of the controller."""
-        block, place = divmod(step, _BLOCK)
+        block, index = divmod(step, _BLOCK)
         if self._block is None or self._block[0] != block:
             self._block = block, self._draw("architecture", block, _BLOCK)
-        return self._block[1][place]
+        return self._block[1][index]
 
     def after_epoch(self, epoch: int, evaluate: Evaluate) -> dict[str, float]:
         """See `Strategy.after_epoch`: the controller's phase."""
@@ -56,18 +60,18 @@ class Enas(Strategy):
         for number in range(self.config.updates):
             uniform = self._uniform("controller", self.config.samples, epoch, number)
             sample = self.controller.sample(uniform)
-            given = evaluate(rows(sample.choices))
-            self._update(sample, given)
-            rewards += given
+            scored = evaluate(rows(sample.choices))
+            self._update(sample, scored)
+            rewards += scored
             entropies += sample.entropy.tolist()
         self.epochs = epoch + 1
         self._block = None
         return {"reward": mean(rewards), "baseline": self.baseline, "entropy": mean(entropies)}
 
-    def _update(self, sample: Sample, given: Sequence[float]) -> None:
+    def _update(self, sample: Sample, scored: Sequence[float]) -> None:
         """One step of Adam on what was drawn and what it was worth."""
         bonus = [self.config.entropy * entropy for entropy in sample.entropy.tolist()]
-        rewards = [reward + more for reward, more in zip(given, bonus, strict=True)]
+        rewards = [reward + more for reward, more in zip(scored, bonus, strict=True)]
         decay = self.config.baseline_decay
         advantages, self.baseline = against_baseline(rewards, self.baseline, decay)
         loss = reinforce(sample, advantages, self.config.skip_weight)
@@ -96,7 +100,7 @@ class Enas(Strategy):
             if len(found) >= count:
                 break
             for choices in self._draw("candidates", number, count):
-                found.setdefault(canonical(self.space, choices), choices)
+                found.setdefault(self.space.canonical(choices), choices)
         last = max(0, self.epochs - 1)
         return [Candidate(choices=choices, round=last) for choices in list(found.values())[:count]]
 
@@ -119,11 +123,11 @@ class Enas(Strategy):
             for name, tensor in optimizer_tensors(self.optimizer).items()
         }
 
-    def facts(self) -> dict[str, Any]:
-        """See `Strategy.facts`."""
+    def values(self) -> dict[str, Any]:
+        """See `Strategy.values`."""
         return {"baseline": self.baseline, "epochs": self.epochs}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """See `Strategy.restore`."""
         groups: dict[str, dict[str, Tensor]] = {"controller": {}, "optimizer": {}}
         for key, tensor in tensors.items():
@@ -131,8 +135,13 @@ class Enas(Strategy):
             groups[group][name] = tensor
         self.controller.load_state_dict(groups["controller"])
         restore_optimizer(self.optimizer, groups["optimizer"])
-        self.baseline, self.epochs = facts["baseline"], facts["epochs"]
+        self.baseline, self.epochs = values["baseline"], values["epochs"]
         self._block = None
+
+
+def strategy_of(config: SearchConfig) -> Enas:
+    """ENAS in a search, before it has learned anything."""
+    return Enas(space_of(config), controller_of(config), config.seed)
 
 
 def against_baseline(

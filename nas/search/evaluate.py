@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nas.search.shared_training import SharedTraining, use_mode
-from nas.search.spaces import Choices
+from nas.search.space import Choices
 from training.device import matrix_precision
 from training.noise import generator, set_noise
 from training.tasks.task import Network, Rewards

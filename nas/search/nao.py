@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from nas.search.configs import SearchConfig
 from nas.search.nao_config import NaoConfig
+from nas.search.nao_method import nao_of
 from nas.search.nao_moves import Move, new_architectures
-from nas.search.nao_pool import Member, known_facts, read_member, standing, step_figures
+from nas.search.nao_pool import Member, details_of, read_member, standing, step_figures
 from nas.search.nao_scale import Scale, scale_of
 from nas.search.nao_training import (
     Learner,
@@ -27,7 +29,8 @@ from nas.search.nao_training import (
     train_surrogate,
 )
 from nas.search.random_search import different, draws
-from nas.search.spaces import Choices, Space, canonical
+from nas.search.space import Choices, Space
+from nas.search.spaces import space_of
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
 
@@ -79,7 +82,7 @@ class Nao(Strategy):
         """The best of the pool; one that was not yet scored stands where it is predicted to."""
         ranked = sorted(self.pool, key=standing, reverse=True)[:count]
         return [
-            Candidate(choices=member.choices, round=member.round, facts=known_facts(member))
+            Candidate(choices=member.choices, round=member.round, details=details_of(member))
             for member in ranked
         ]
 
@@ -95,9 +98,9 @@ class Nao(Strategy):
         learner = train_surrogate(
             self.space, self.config, rows, performance, self.seed, self.round + 1, before
         )
-        known = {canonical(self.space, row) for row in rows}
+        known = {self.space.canonical(row) for row in rows}
         return [
-            None if canonical(self.space, choices) in known else scale.reward(expected)
+            None if self.space.canonical(choices) in known else scale.reward(expected)
             for choices, expected in zip(
                 architectures, predicted_performance(learner.network, architectures), strict=True
             )
@@ -109,17 +112,17 @@ class Nao(Strategy):
             return {}
         return self.learner.tensors()
 
-    def facts(self) -> dict[str, Any]:
-        """Round and pool."""
+    def values(self) -> dict[str, Any]:
+        """See `Strategy.values`: round and pool."""
         return {"round": self.round, "pool": [asdict(member) for member in self.pool]}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """See `Strategy.restore`."""
-        pool = [read_member(row) for row in facts["pool"]]
+        pool = [read_member(row) for row in values["pool"]]
         for member in pool:
             self.space.genotype(member.choices)
         learner = learner_of(self.space, self.config, tensors) if tensors else None
-        self.round, self.pool = int(facts["round"]), pool
+        self.round, self.pool = int(values["round"]), pool
         self.learner = learner
 
     def _score(self, evaluate: Evaluate) -> dict[str, float]:
@@ -166,7 +169,7 @@ class Nao(Strategy):
         on.
         """
         drawn = (draws(self.seed, "nao hold-out", *row).random() for row in rows)
-        out = [place for place, value in enumerate(drawn) if value < self.config.hold_out]
+        out = [index for index, value in enumerate(drawn) if value < self.config.hold_out]
         out = out[: max(0, len(rows) - FEWEST)]
         return out, sorted({*range(len(rows))} - {*out})
 
@@ -204,5 +207,10 @@ class Nao(Strategy):
         return different(self.space, count, draws(self.seed, "nao pool", self.round), known)
 
 
-def _at(items: Sequence[Item], places: Iterable[int]) -> list[Item]:
-    return [items[place] for place in places]
+def strategy_of(config: SearchConfig) -> Nao:
+    """NAO in a search, before it has learned anything."""
+    return Nao(space_of(config), nao_of(config), config.seed, sharing=config.sharing)
+
+
+def _at(items: Sequence[Item], indices: Iterable[int]) -> list[Item]:
+    return [items[index] for index in indices]

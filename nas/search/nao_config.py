@@ -182,7 +182,7 @@ _ALONE_LAYERS = NaoConfig(
 )
 
 # (space, whether there are shared weights: NAO-WS) -> its settings.
-NAO_DEFAULTS: dict[tuple[Literal["cell", "layers", "recurrent"], bool], NaoConfig] = {
+NAO_DEFAULTS: dict[tuple[str, bool], NaoConfig] = {
     ("cell", True): _SHARED_CELL,
     ("cell", False): _ALONE_CELL,
     ("layers", True): _SHARED_LAYERS,

@@ -12,7 +12,7 @@ from torch import Tensor
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate
 from nas.search.nao_training import predicted_performance
-from nas.search.spaces import Choices, Space, canonical
+from nas.search.space import Choices, Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ def new_architectures(
         known: architectures that don't count as new; two rows that differ in the order of a node's edges are one, where
             the releases compare rows.
     """
-    seen = {canonical(space, row) for row in known}
+    seen = {space.canonical(row) for row in known}
     with torch.no_grad():
         encoded = network.encoder(network.words.tokens(parents))
     before = predicted_performance(network, parents)
@@ -81,19 +81,19 @@ def new_architectures(
         with torch.no_grad():
             promised = network.predict(there).tolist()
         predicted = predicted_performance(network, rows)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             if len(found) == config.new:
                 return found
-            if canonical(space, row) in seen:
+            if space.canonical(row) in seen:
                 continue
-            seen.add(canonical(space, row))
+            seen.add(space.canonical(row))
             move = Move(
                 choices=row,
-                parent=parents[place],
+                parent=parents[index],
                 step_size=step_size,
-                promised=promised[place],
-                predicted=predicted[place],
-                predicted_before=before[place],
+                promised=promised[index],
+                predicted=predicted[index],
+                predicted_before=before[index],
             )
             found.append(move)
     return found

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nas.search.spaces import Choices
+from nas.search.space import Choices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +56,8 @@ def step_figures(pool: Iterable[Member], newborn: Iterable[Choices]) -> dict[str
         groups.setdefault(child.step_size or 0, []).append(gain)
     figures: dict[str, float] = {}
     for step_size, gains in sorted(groups.items()):
-        for place, name in enumerate(("promised", "predicted", "real")):
-            figures[f"step_{step_size}_{name}"] = sum(one[place] for one in gains) / len(gains)
+        for index, name in enumerate(("promised", "predicted", "real")):
+            figures[f"step_{step_size}_{name}"] = sum(one[index] for one in gains) / len(gains)
         figures[f"step_{step_size}_count"] = float(len(gains))
     return figures
 
@@ -68,7 +68,7 @@ def standing(member: Member) -> float:
     return -math.inf if expected is None else expected
 
 
-def known_facts(member: Member) -> dict[str, float]:
+def details_of(member: Member) -> dict[str, float]:
     """What a candidate tells of a member."""
     named = {
         "score": member.score,

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from random import Random
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +17,8 @@ from nas.search.nao_config import NaoConfig
 from nas.search.nao_network import Surrogate, surrogate
 from nas.search.optimizer_states import optimizer_tensors, restore_optimizer
 from nas.search.random_search import draws
-from nas.search.spaces import CellSpace, Choices, Space
+from nas.search.space import Choices, Space
 from training.noise import generator, set_noise
-
-# Choices of a node of a cell: input and operation of either edge.
-_NODE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +40,6 @@ class Quality:
     squared_error: float
     decoded: float
     decoded_whole: float
-
-
-def swapped(space: CellSpace, choices: Choices, source: Random) -> Choices:
-    """The same architecture with the edges of one node, drawn at random, exchanged in each cell.
-
-    `generate_symmetry` of the release; the performance stays what it was.
-    """
-    row = list(choices)
-    for cell in range(2):
-        place = _NODE * (cell * space.nodes + int(source.random() * space.nodes))
-        row[place : place + _NODE] = [*row[place + 2 : place + _NODE], *row[place : place + 2]]
-    return tuple(row)
 
 
 def surrogate_loss(
@@ -143,9 +127,9 @@ def train_surrogate(
     parameters = list(network.parameters())
     step = 0
     for epoch in range(config.epochs):
-        if isinstance(space, CellSpace) and config.fresh_swaps:
+        if space.symmetric and config.fresh_swaps:
             source = draws(seed, "nao fresh swaps", round_number, epoch)
-            tokens = network.words.tokens([swapped(space, row, source) for row in rows])
+            tokens = network.words.tokens([space.swapped(row, source) for row in rows])
         order = torch.randperm(
             len(rows), generator=generator(seed, "nao order", round_number, epoch)
         )
@@ -235,8 +219,8 @@ def _with_swaps(
     seed: int,
     round_number: int,
 ) -> tuple[list[Choices], list[float]]:
-    if not isinstance(space, CellSpace):
+    if not space.symmetric:
         return [*rows], [*performance]
     source = draws(seed, "nao swaps", round_number)
-    copies = [swapped(space, row, source) for _ in range(config.swaps) for row in rows]
+    copies = [space.swapped(row, source) for _ in range(config.swaps) for row in rows]
     return [*rows, *copies], [*performance] * (config.swaps + 1)

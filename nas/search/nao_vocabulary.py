@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nas.search.spaces import CellSpace, Choices, Space
+from nas.search.space import Choices, Space
 
 # What the decoder reads before its first decision, `SOS` of all releases.
 START = 0
@@ -47,18 +47,18 @@ class Vocabulary:
         return rows
 
     def allowed(self) -> Tensor:
-        """Which tokens may stand at each place after the token before it, `[T, V, V]` bool."""
-        places = []
+        """Which tokens may stand at each position after the token before it, `[T, V, V]` bool."""
+        positions = []
         for codes in self.codes:
-            for place in range(len(codes[0])):
+            for part in range(len(codes[0])):
                 after = torch.zeros(self.size, self.size, dtype=torch.bool)
                 for code in codes:
-                    if place:
-                        after[code[place - 1], code[place]] = True
+                    if part:
+                        after[code[part - 1], code[part]] = True
                     else:
                         after[:, code[0]] = True
-                places.append(after)
-        return torch.stack(places)
+                positions.append(after)
+        return torch.stack(positions)
 
 
 def vocabulary(space: Space, *, split: bool = False) -> Vocabulary:
@@ -94,11 +94,11 @@ def _parts(space: Space) -> list[Code]:
     """The numbers of each operation's kind and kernel, kinds before kernels.
 
     Raises:
-        ValueError: the space is none of cells.
+        ValueError: the space's operations have none.
     """
-    if not isinstance(space, CellSpace):
+    if not space.has_kernels:
         raise ValueError("only operations of cells have a kind and a kernel")
-    words = [[*word.split("-"), "1x1"][:2] for word in space.operations]
+    words = [[*word.split("-"), "1x1"][:2] for word in space.operation_words]
     kinds = list(dict.fromkeys(kind for kind, _ in words))
     kernels = list(dict.fromkeys(kernel for _, kernel in words))
     return [(kinds.index(kind), len(kinds) + kernels.index(kernel)) for kind, kernel in words]

@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.search.spaces import Choices, Space, canonical, random_choices
+from nas.search.configs import SearchConfig
+from nas.search.space import Choices, Space, random_choices
+from nas.search.spaces import space_of
 from nas.search.strategy import Candidate, Evaluate, Strategy
 from training.noise import generator
 
@@ -57,13 +59,19 @@ class RandomSearch(Strategy):
         """See `Strategy.tensors`."""
         return {}
 
-    def facts(self) -> dict[str, Any]:
-        """See `Strategy.facts`."""
+    def values(self) -> dict[str, Any]:
+        """See `Strategy.values`."""
         return {"rewards": [[list(choices), score] for choices, score in self._rewards.items()]}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """See `Strategy.restore`."""
-        self._rewards = {tuple(choices): score for choices, score in facts["rewards"]}
+        self._rewards = {tuple(choices): score for choices, score in values["rewards"]}
+
+
+def strategy_of(config: SearchConfig) -> RandomSearch:
+    """Random search, before it has drawn anything."""
+    alone = 0 if config.sharing else config.derive.sampled
+    return RandomSearch(space_of(config), config.seed, alone=alone)
 
 
 def draws(seed: int, purpose: str, *numbers: int) -> Random:
@@ -76,13 +84,13 @@ def different(
     space: Space, count: int, source: Random, known: Iterable[Choices] = ()
 ) -> list[Choices]:
     """Up to so many different architectures at random that are not known, in the order of their drawing."""
-    seen = {canonical(space, choices) for choices in known}
+    seen = {space.canonical(choices) for choices in known}
     found: list[Choices] = []
     for _ in range(_TRIES * count):
         if len(found) == count:
             break
         choices = random_choices(space, source)
-        if canonical(space, choices) not in seen:
-            seen.add(canonical(space, choices))
+        if space.canonical(choices) not in seen:
+            seen.add(space.canonical(choices))
             found.append(choices)
     return found

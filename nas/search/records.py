@@ -22,7 +22,7 @@ from training.plain import to_plain
 from training.storage import damaged, parse_json, to_json
 from training.work_folders import require_there, stored_config, stored_data
 
-SCHEMA = 1
+SCHEMA = 2
 HISTORY = "history.jsonl"
 ARCHITECTURES = "architectures.json"
 # Of the architecture of a rank, as SVG, PNG or PDF.
@@ -50,7 +50,7 @@ class SearchRecord:
         score: with the shared weights, on the whole validation split; None in a search without shared weights.
         standalone: of networks trained from scratch, the mean over seeds; None if there were none.
         standalone_by_seed: that of each seed.
-        facts: what the strategy knew of it, such as NAO's `predicted`; None where that is not finite, as elsewhere.
+        details: what the strategy knew of it, such as NAO's `predicted`; None where that is not finite, as elsewhere.
     """
 
     run: str
@@ -66,7 +66,7 @@ class SearchRecord:
     score: float | None
     standalone: float | None
     standalone_by_seed: tuple[float | None, ...] = ()
-    facts: Mapping[str, float | None] = field(default_factory=dict)
+    details: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +83,7 @@ class SearchHistoryRow:
         entropy: of ENAS's samples, the mean, or None.
         score: the mean over the architectures that were scored to be shown, or None.
         best: the best of these, or None.
-        facts: the strategy's further figures; None where one is not finite, as elsewhere.
+        details: the strategy's further figures; None where one is not finite, as elsewhere.
     """
 
     event: Literal["phase", "rollback"]
@@ -95,7 +95,7 @@ class SearchHistoryRow:
     entropy: float | None = None
     score: float | None = None
     best: float | None = None
-    facts: Mapping[str, float | None] = field(default_factory=dict)
+    details: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ def result_from_json(data: bytes, path: Path) -> SearchResult:
     """Read the text of an `architectures.json` back.
 
     Raises:
-        LotteryError: it is damaged or of a newer schema.
+        LotteryError: it is damaged or of another schema.
     """
     value = parse_json(data, path)
     try:
@@ -151,7 +151,7 @@ def result_from_json(data: bytes, path: Path) -> SearchResult:
 def _record(fields: Mapping[str, Any]) -> SearchRecord:
     rows = {name: tuple(fields[name]) for name in ("choices", "standalone_by_seed")}
     record = SearchRecord(**{**fields, **rows})
-    scores = [record.score, record.standalone, *record.standalone_by_seed, *record.facts.values()]
+    scores = [record.score, record.standalone, *record.standalone_by_seed, *record.details.values()]
     if not all(score is None or math.isfinite(score) for score in scores):
         raise ValueError("a score is not finite")
     return record
@@ -175,7 +175,7 @@ def read_result(run: Path) -> SearchResult:
     return dataclasses.replace(result, records=records)
 
 
-def read_search_facts(run: Path) -> dict[str, Any]:
+def read_search_description(run: Path) -> dict[str, Any]:
     """What a search says of itself: `{"search": ..., "data": ...}` as plain JSON values."""
     return {"search": to_plain(stored_config(run, SEARCH_FOLDER)), "data": stored_data(run)}
 

@@ -9,6 +9,7 @@ from nas.search.alone import KeptScores, genotype_text
 from nas.search.configs import SearchConfig
 from nas.search.deriving import Ending, derived
 from nas.search.evaluate import SharedScorer
+from nas.search.methods import method_of, phases_of
 from nas.search.records import (
     ARCHITECTURES,
     HISTORY,
@@ -19,19 +20,15 @@ from nas.search.records import (
     result_to_json,
 )
 from nas.search.shared_training import SharedTraining, shared_training
-from nas.search.spaces import Choices
-from nas.search.state import SearchState, phases_of, place_of, strategy_of
+from nas.search.space import Choices
+from nas.search.state import CHECKPOINT, PHASE, Checkpoints, SearchState, forget
 from nas.search.watching import SearchWatcher
 from training.errors import LotteryError
 from training.folders import Folder
 from training.lines import to_lines
-from training.pace import Pace
+from training.replay import REPLAY, ReplayPolicy
 from training.stopping import stopped
 from training.tasks.task import Task
-
-# What a rollback goes back to, and what a stopped search goes on from if it is further.
-PHASE = "phase.safetensors"
-CHECKPOINT = "checkpoint.safetensors"
 
 
 def search(
@@ -40,6 +37,7 @@ def search(
     task: Task,
     watcher: SearchWatcher,
     alone_task: Task | None = None,
+    replay: ReplayPolicy = REPLAY,
 ) -> list[SearchRecord]:
     """Search, from where a stopped process left off; the test split is never read.
 
@@ -49,6 +47,8 @@ def search(
         task: of the shared weights, or where there are none of the stand-alone networks.
         watcher: is told how it goes, and may ask to stop.
         alone_task: of the stand-alone networks, where their batches differ, see `nas.search.alone.load_tasks`.
+        replay: when their steps are replayed; no number follows from it. The steps of shared weights, of which each
+            trains another architecture, never are.
 
     Returns:
         What `architectures.json` holds.
@@ -58,15 +58,9 @@ def search(
             a file of the search is damaged.
     """
     if folder.holds(ARCHITECTURES):
-        _forget(folder)
+        forget(folder)
         return list(read_result(folder.root).records)
-    return _Search(config, folder, task, watcher, alone_task or task).run()
-
-
-def _forget(folder: Folder) -> None:
-    """Remove what only an unfinished search needs."""
-    for name in (PHASE, CHECKPOINT):
-        folder.remove(name)
+    return _Search(config, folder, task, watcher, alone_task or task, replay).run()
 
 
 class _Search:
@@ -79,21 +73,22 @@ class _Search:
         task: Task,
         watcher: SearchWatcher,
         alone_task: Task,
+        replay: ReplayPolicy,
     ) -> None:
         self.config = config
         self.folder = folder
         self.task = task
         self.watcher = watcher
         self.alone_task = alone_task
-        self.alone = KeptScores(config, alone_task, folder, watcher)
+        self.alone = KeptScores(config, alone_task, folder, watcher, replay)
         training = shared_training(config, task)
-        self.state = SearchState(strategy_of(config), training)
+        self.state = SearchState(method_of(config).strategy(config), training)
+        self.checkpoints = Checkpoints(folder, self.state)
         self.phases = phases_of(config)
         self.scorer: SharedScorer | None = None
         if training is not None:
             rewards = task.rewards(config.seed, config.reward_constant, config.reward_batch)
             self.scorer = SharedScorer(training, rewards, dropout=config.reward_dropout)
-        self.pace = Pace()
 
     def run(self) -> list[SearchRecord]:
         """All phases, and the end."""
@@ -102,10 +97,10 @@ class _Search:
         while state.epoch < self.phases:
             if state.training is not None:
                 self._train(state.training)
-                self._save(CHECKPOINT)
+                self.checkpoints.save(CHECKPOINT)
             self._learn()
             state.epoch += 1
-            self._save(PHASE)
+            self.checkpoints.save(PHASE)
         records = derived(self._ending())
         result = SearchResult(
             metric=self.task.metric,
@@ -113,7 +108,7 @@ class _Search:
             records=tuple(records),
         )
         self.folder.write(ARCHITECTURES, result_to_json(result))
-        _forget(self.folder)
+        forget(self.folder)
         self.watcher.records(records)
         return records
 
@@ -133,10 +128,10 @@ class _Search:
             elif self.watcher.stop_requested():
                 # What isn't sound is never written: the same command finds it again, and rolls back.
                 if training.is_sound():
-                    self._save(CHECKPOINT)
+                    self.checkpoints.save(CHECKPOINT)
                 raise stopped(f"at step {training.step} of the shared weights", self.folder.root)
-            elif self.pace.is_due() and training.is_sound():
-                self._save(CHECKPOINT)
+            elif self.checkpoints.is_due() and training.is_sound():
+                self.checkpoints.save(CHECKPOINT)
 
     def _roll_back(self, training: SharedTraining) -> None:
         """Go back to the last phase with a lower learning rate."""
@@ -146,13 +141,15 @@ class _Search:
                 f"The loss of the shared weights exploded at step {noticed}, after {state.rollbacks} rollbacks to "
                 "lower learning rates; lower shared.optimizer.learning_rate or shared.optimizer.clip_norm."
             )
-        state.restore(self.folder.read(PHASE), self.folder.path(PHASE))
+        self.checkpoints.roll_back()
         self.watcher.steps(training.step - noticed)
         state.rollbacks = rollbacks
         training.rate *= self.config.rollback_rate
-        facts = {"rate": training.rate}
-        self._tell(SearchHistoryRow(event="rollback", epoch=state.epoch, step=noticed, facts=facts))
-        self._save(PHASE)
+        details = {"rate": training.rate}
+        self._tell(
+            SearchHistoryRow(event="rollback", epoch=state.epoch, step=noticed, details=details)
+        )
+        self.checkpoints.save(PHASE)
 
     def _learn(self) -> None:
         """The strategy's phase, and a few architectures to show."""
@@ -171,7 +168,7 @@ class _Search:
                 **known,
                 score=mean(shown) if shown else None,
                 best=max(shown) if shown else None,
-                facts=figures,
+                details=figures,
             )
         )
 
@@ -215,23 +212,15 @@ class _Search:
     def _write_history(self) -> None:
         self.folder.write(HISTORY, to_lines(self.state.history))
 
-    def _save(self, name: str) -> None:
-        with self.pace.saving():
-            self.folder.write(name, self.state.to_bytes())
-
     def _resume(self) -> None:
         """Take up what is furthest, or begin."""
-        state, folder = self.state, self.folder
-        saved = {name: folder.read(name) for name in (PHASE, CHECKPOINT) if folder.holds(name)}
-        if saved:
-            name = max(saved, key=lambda one: place_of(saved[one], folder.path(one)))
-            state.restore(saved[name], folder.path(name))
+        resumed = self.checkpoints.resume()
         self._write_history()
-        if not saved:
-            self._save(PHASE)
+        if not resumed:
+            self.checkpoints.save(PHASE)
         steps = self.config.shared.steps.iterations if self.config.shared else 0
-        done = state.step if steps else state.epoch
-        self.watcher.begin(folder.root.resolve().name, steps, self.phases, done)
+        done = self.state.step if steps else self.state.epoch
+        self.watcher.begin(self.folder.root.resolve().name, steps, self.phases, done)
 
 
 class _Evaluation:

@@ -19,8 +19,8 @@ from nas.convolutional.initialisation import initialise
 from nas.convolutional.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
 from nas.convolutional.wirings import WIRINGS
 from nas.genotypes.values import CellGraph, ConvCellGenotype
+from nas.search.cell_space import CellSpace
 from nas.search.shared_weights import Columns, Selection, SharedNetwork, prefixed
-from nas.search.spaces import CellSpace
 from training.noise import Dropout
 from training.specs import ImageSpec
 

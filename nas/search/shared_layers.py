@@ -18,8 +18,8 @@ from nas.convolutional.layers import (
 )
 from nas.convolutional.operations import FactorizedReduction, relu_conv_norm
 from nas.genotypes.values import Layer, LayerwiseGenotype
+from nas.search.layer_space import LayerSpace
 from nas.search.shared_weights import Columns, Selection, SharedNetwork
-from nas.search.spaces import LayerSpace
 from training.noise import Dropout
 from training.specs import ImageSpec
 
@@ -105,8 +105,8 @@ class SharedLayers(SharedNetwork):
 
     def select(self, genotype: LayerwiseGenotype) -> Selection:
         """See `SharedNetwork.select`."""
-        places = cast(list[SharedLayer], self.layers)
-        pairs = [*zip(places, genotype.layers, strict=True)]
+        all_layers = cast(list[SharedLayer], self.layers)
+        pairs = [*zip(all_layers, genotype.layers, strict=True)]
         tensors: dict[str, Tensor] = {}
         for index, (shared, layer) in enumerate(pairs):
             tensors |= shared.joined(layer, f"layers.{index}")

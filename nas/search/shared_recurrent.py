@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 import torch
@@ -12,8 +12,8 @@ from nas.genotypes.values import RecurrentGenotype
 from nas.recurrent.cells import RecurrentCore
 from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.searched_language_model import RELEASES, searched_language_model
+from nas.search.recurrent_space import RecurrentSpace
 from nas.search.shared_weights import Selection, SharedNetwork
-from nas.search.spaces import RecurrentSpace
 from training.specs import TextSpec
 
 
@@ -27,16 +27,17 @@ class SharedLanguageModel(SharedNetwork):
     Args:
         spec: of the text.
         space: of the cells.
-        sizes: of the language model, by name.
         initial: embedding and matrices are uniform within this at first; None for what a stand-alone one begins with.
+        sizes: of the language model, by name.
     """
 
     def __init__(
         self,
         spec: TextSpec,
         space: RecurrentSpace,
-        sizes: Mapping[str, Any],
+        *,
         initial: float | None = None,
+        **sizes: Any,
     ) -> None:
         super().__init__()
         self.spec = spec

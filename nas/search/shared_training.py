@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas.search.configs import SearchConfig, space_of
+from nas.search.configs import SearchConfig
 from nas.search.optimizer_states import optimizer_tensors, restore_optimizer, start_momentum
 from nas.search.shared import shared_network
 from nas.search.shared_weights import SharedNetwork
-from nas.search.spaces import Choices, Space
+from nas.search.space import Choices, Space
+from nas.search.spaces import space_of
 from training.configs import TrainingConfig
 from training.convolutions import convolving
 from training.device import backward_precision, matrix_precision
@@ -150,18 +151,18 @@ class SharedTraining:
         return mean
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights, optimizer, carry and losses, by name; with `facts` the whole state."""
+        """Weights, optimizer, carry and losses, by name; with `values` the whole state."""
         tensors = {f"shared/{name}": p.detach() for name, p in self.shared.named_parameters()}
         tensors |= {f"optimizer/{k}": t for k, t in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"carry/{index}": tensor for index, tensor in enumerate(self.carry)}
         return tensors | ({"losses": torch.stack(self.losses)} if self.losses else {})
 
-    def facts(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Step, rate, and how many steps exploded."""
         return {"step": self.step, "rate": self.rate, "unstable": self.unstable}
 
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Take up the state that gave the tensors and facts.
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Take up the state that gave the tensors and values.
 
         Raises:
             KeyError, ValueError, RuntimeError: they are of other shared weights.
@@ -179,7 +180,7 @@ class SharedTraining:
         carried = groups["carry"]
         self.carry = tuple(carried[str(index)].to(device) for index in range(len(carried)))
         self.losses = [loss.to(device) for row in groups["losses"].values() for loss in row]
-        self.step, self.rate, self.unstable = facts["step"], facts["rate"], facts["unstable"]
+        self.step, self.rate, self.unstable = values["step"], values["rate"], values["unstable"]
 
     def _first_carry(self) -> Carry:
         return self.shared.initial_state(self.task.batch_size)

@@ -9,16 +9,18 @@ from typing import Any
 
 from torch import Tensor
 
-from nas.search.configs import SearchConfig, space_of
-from nas.search.enas import Enas
-from nas.search.nao import Nao
-from nas.search.random_search import RandomSearch
 from nas.search.records import SearchHistoryRow
 from nas.search.shared_training import SharedTraining
-from nas.search.spaces import Choices
+from nas.search.space import Choices
 from nas.search.strategy import Strategy
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
+from training.folders import Folder
+from training.pace import Pace
 from training.storage import damaged
+
+# What a rollback goes back to, and what a stopped search goes on from if it is further.
+PHASE = "phase.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
 
 
 class SearchState:
@@ -57,15 +59,15 @@ class SearchState:
         training: dict[str, Any] = {}
         if self.training is not None:
             tensors |= {f"training/{name}": t for name, t in self.training.tensors().items()}
-            training = self.training.facts()
-        facts = {
-            "place": [self.epoch, self.rollbacks, self.step],
+            training = self.training.values()
+        values = {
+            "progress": [self.epoch, self.rollbacks, self.step],
             "history": [asdict(row) for row in self.history],
             "best": self.best,
-            "strategy": self.strategy.facts(),
+            "strategy": self.strategy.values(),
             "training": training,
         }
-        return tensors_to_bytes(tensors, facts)
+        return tensors_to_bytes(tensors, values)
 
     def restore(self, data: bytes, path: Path) -> None:
         """Put this state where the one that was written stood.
@@ -73,51 +75,84 @@ class SearchState:
         Raises:
             LotteryError: the bytes are damaged or of another search; `path` is named.
         """
-        tensors, facts = tensors_from_bytes(data, path)
+        tensors, values = tensors_from_bytes(data, path)
         groups: dict[str, dict[str, Tensor]] = {"strategy": {}, "training": {}}
         try:
             for key, tensor in tensors.items():
                 group, _, name = key.partition("/")
                 groups[group][name] = tensor
-            self.strategy.restore(groups["strategy"], facts["strategy"])
+            self.strategy.restore(groups["strategy"], values["strategy"])
             if self.training is not None:
-                self.training.restore(groups["training"], facts["training"])
-            self._take(facts)
+                self.training.restore(groups["training"], values["training"])
+            self._take(values)
         except (LookupError, TypeError, ValueError, RuntimeError) as error:
             raise damaged(path, f"it is no checkpoint of this search ({error})") from None
 
-    def _take(self, facts: Mapping[str, Any]) -> None:
-        self.epoch, self.rollbacks, _ = facts["place"]
-        self.history = [SearchHistoryRow(**row) for row in facts["history"]]
-        best = facts["best"]
+    def _take(self, values: Mapping[str, Any]) -> None:
+        self.epoch, self.rollbacks, _ = values["progress"]
+        self.history = [SearchHistoryRow(**row) for row in values["history"]]
+        best = values["best"]
         self.best = (best[0], tuple(best[1])) if best else None
 
 
-def place_of(data: bytes, path: Path) -> tuple[int, int, int]:
+class Checkpoints:
+    """The states of a search in its folder, from which it goes on when it is stopped or rolled back.
+
+    Args:
+        folder: of the search, locked.
+        state: that is written and restored.
+    """
+
+    def __init__(self, folder: Folder, state: SearchState) -> None:
+        self.folder = folder
+        self.state = state
+        self._pace = Pace()
+
+    def is_due(self) -> bool:
+        """Whether it is time to save, so that little is lost and little time goes into it."""
+        return self._pace.is_due()
+
+    def save(self, name: str) -> None:
+        """Write the state as `PHASE` or `CHECKPOINT`."""
+        with self._pace.saving():
+            self.folder.write(name, self.state.to_bytes())
+
+    def resume(self) -> bool:
+        """Take up what is furthest; whether there was anything.
+
+        Raises:
+            LotteryError: a file is damaged.
+        """
+        folder = self.folder
+        saved = {name: folder.read(name) for name in (PHASE, CHECKPOINT) if folder.holds(name)}
+        if saved:
+            name = max(saved, key=lambda one: progress_of(saved[one], folder.path(one)))
+            self.state.restore(saved[name], folder.path(name))
+        return bool(saved)
+
+    def roll_back(self) -> None:
+        """Take up the end of the last phase.
+
+        Raises:
+            LotteryError: its file is damaged.
+        """
+        self.state.restore(self.folder.read(PHASE), self.folder.path(PHASE))
+
+
+def forget(folder: Folder) -> None:
+    """Remove what only an unfinished search needs."""
+    for name in (PHASE, CHECKPOINT):
+        folder.remove(name)
+
+
+def progress_of(data: bytes, path: Path) -> tuple[int, int, int]:
     """How far a checkpoint is: phase, rollbacks and step, so that the greater of two is further.
 
     Raises:
         LotteryError: the bytes are damaged; `path` is named.
     """
     try:
-        epoch, rollbacks, step = tensors_from_bytes(data, path)[1]["place"]
+        epoch, rollbacks, step = tensors_from_bytes(data, path)[1]["progress"]
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"it is no checkpoint of a search ({error})") from None
     return epoch, rollbacks, step
-
-
-def strategy_of(config: SearchConfig) -> Strategy:
-    """The strategy that a configuration names, before it has learned anything."""
-    space = space_of(config)
-    if config.method == "enas":
-        return Enas(space, config.controller_in_use, config.seed)
-    if config.method == "nao":
-        return Nao(space, config.nao_in_use, config.seed, sharing=config.sharing)
-    return RandomSearch(space, config.seed, alone=0 if config.sharing else config.derive.sampled)
-
-
-def phases_of(config: SearchConfig) -> int:
-    """How many phases a search has, its steps resolved: with shared weights, until these have taken all their steps."""
-    if config.shared is not None:
-        return -(-config.shared.steps.iterations // config.phase.iterations)
-    return config.nao_in_use.scorings if config.method == "nao" else 1

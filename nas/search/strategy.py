@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nas.search.spaces import Choices
+from nas.search.space import Choices
 
 # Architectures -> the reward of each, higher is better and always finite; 0 for one that diverged. With shared weights
 # each is scored on the next minibatch of the validation split, without them each is trained from scratch.
@@ -23,12 +23,12 @@ class Candidate:
     Attributes:
         choices: the architecture.
         round: of the search in which it first came up; for ENAS and random search the epoch.
-        facts: what the strategy knows of it, such as NAO's `predicted` reward and its `step_size`.
+        details: what the strategy knows of it, such as NAO's `predicted` reward and its `step_size`.
     """
 
     choices: Choices
     round: int
-    facts: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 class Strategy(abc.ABC):
@@ -74,15 +74,15 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """What was learned, by name, for a checkpoint; together with `facts` the whole state."""
+        """What was learned, by name, for a checkpoint; together with `values` the whole state."""
 
     @abc.abstractmethod
-    def facts(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """The rest of the state as JSON values."""
 
     @abc.abstractmethod
-    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Put a new strategy where the one stood that gave `tensors` and `facts`.
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Put a new strategy where the one stood that gave `tensors` and `values`.
 
         Raises:
             KeyError, ValueError, RuntimeError: they are another strategy's.
