@@ -97,7 +97,7 @@ def _tried(session: Session) -> Batching | None:
     except LotteryError:
         # Looped it can be trained, as was tried before.
         return "looped"
-    return faster_batching(session.network, task, config, count)
+    return faster_batching(session.network, task, config, count, session.replay)
 
 
 def _largest_stack(session: Session) -> int:

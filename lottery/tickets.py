@@ -10,11 +10,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from lottery.batching import chunks, new_replicates
+from lottery.batching import new_replicates
 from lottery.experiments import Experiment
 from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.mask_files import pack_masks, unpack_masks
+from lottery.memory import choose_cut, in_chunks
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import mean_gradients
@@ -87,11 +88,15 @@ def pruned_masks(session: Session, level: int) -> dict[ReplicateId, Mask]:
     needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
     masks = _of_tickets(read_masks(before), experiment, before)
     finals = _finals(experiment, before) if "final" in needs else {one: {} for one in masks}
-    found: dict[ReplicateId, Mask] = {}
-    for chunk in chunks(session, len(experiment.tickets)):
+
+    def work(chunk: range, _: object) -> dict[ReplicateId, Mask]:
         ids = experiment.tickets[chunk.start : chunk.stop]
         evidence = _evidence(session, ids, level, masks, finals)
-        found |= zip(ids, _pruned(session, ids, level, evidence), strict=True)
+        return dict(zip(ids, _pruned(session, ids, level, evidence), strict=True))
+
+    found: dict[ReplicateId, Mask] = {}
+    for part in in_chunks(session, choose_cut(session), len(experiment.tickets), work):
+        found |= part
     return found
 
 
