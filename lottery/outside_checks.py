@@ -25,7 +25,7 @@ from training.tasks.parts import cut
 from training.tasks.task import Task
 
 _OURS = (
-    "use torch.nn.Dropout or the modules of training.noise, which draw by seed and step, and "
+    "use torch.nn.Dropout or the modules of training.dropout, which draw by seed and step, and "
     "torch's initial weights"
 )
 

@@ -13,15 +13,9 @@ from torch.func import functional_call, vmap
 from training.batching import Batching
 from training.batching_rules import BatchingRules
 from training.convolutions import convolving
+from training.dropout import drop_paths, noise_sites
 from training.errors import LotteryError
-from training.noise import (
-    drop_paths,
-    keys,
-    noise_sites,
-    seeds_tensor,
-    site_number,
-    torch_seeded,
-)
+from training.noise import keys, seeds_tensor, site_number, torch_seeded
 from training.rows import in_rows, joined, own_tensors, row_of, stacked_results
 
 Function = Callable[..., Any]
