@@ -43,7 +43,8 @@ from nas.search.spaces import (
     random_choices,
 )
 from training.device import keep_freed_memory
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.noise import generator
 from training.specs import ImageSpec, Spec, TextSpec
 from training.storage import write_file
 

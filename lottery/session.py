@@ -18,9 +18,9 @@ from nas.catalog.outside_networks import Factory
 from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
 from training.differentiation import saved_bytes
+from training.network_tensors import copied
 from training.noise import generator
 from training.replay import REPLAY, ReplayPolicy
-from training.replicates import copied
 from training.tasks.task import Task
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from nas.search.nao_network import pooled, surrogate
 from nas.search.spaces import NAO_CELL_OPERATIONS, CellSpace, Space
 from tests.tiny_nao import CELLS, RECURRENT, SPACES, TINY, drawn, tiny
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.noise import generator
 
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 

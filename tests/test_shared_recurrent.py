@@ -15,8 +15,9 @@ from nas.recurrent.searched_language_model import searched_language_model
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.spaces import RecurrentSpace, random_choices
 from tests.shared_checks import assert_as_alone, gradients, live
+from training.dropout import noise_sites
 from training.errors import LotteryError
-from training.noise import generator, noise_sites
+from training.noise import generator
 from training.specs import ImageSpec, TextSpec
 
 SPEC = TextSpec(vocabulary=11)

@@ -16,7 +16,7 @@ from nas.search.spaces import Choices, random_choices
 from tests.tiny_searches import CELL, LAYERS, TEXT, Doctored, task_of
 from training.configs import OptimizerConfig, ScheduleConfig
 from training.convolutions import convolving
-from training.noise import set_noise
+from training.dropout import set_noise
 from training.tasks.task import Task
 
 CONFIGS = [LAYERS, CELL, TEXT]

@@ -14,8 +14,8 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from training.errors import shown
+from training.network_tensors import copy_tensors
 from training.optimizers import load_optimizer_state, optimizer_state
-from training.replicates import copy_tensors
 from training.state import TrainingState, Validation
 from training.storage import damaged
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from nas.search.shared_training import SharedTraining, use_mode
 from nas.search.spaces import Choices
 from training.device import matrix_precision
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.noise import generator
 from training.tasks.task import Network, Rewards
 
 Score = Callable[[Network], float]

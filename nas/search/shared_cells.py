@@ -21,7 +21,7 @@ from nas.convolutional.wirings import WIRINGS
 from nas.genotypes.values import CellGraph, ConvCellGenotype
 from nas.search.shared_weights import Columns, Selection, SharedNetwork, prefixed
 from nas.search.spaces import CellSpace
-from training.noise import Dropout
+from training.dropout import Dropout
 from training.specs import ImageSpec
 
 WIRING = WIRINGS["enas"]

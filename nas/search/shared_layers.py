@@ -20,7 +20,7 @@ from nas.convolutional.operations import FactorizedReduction, relu_conv_norm
 from nas.genotypes.values import Layer, LayerwiseGenotype
 from nas.search.shared_weights import Columns, Selection, SharedNetwork
 from nas.search.spaces import LayerSpace
-from training.noise import Dropout
+from training.dropout import Dropout
 from training.specs import ImageSpec
 
 

@@ -18,9 +18,10 @@ from nas.search.spaces import Choices, Space
 from training.configs import TrainingConfig
 from training.convolutions import convolving
 from training.device import backward_precision, matrix_precision
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.network_tensors import copy_tensors
+from training.noise import generator
 from training.optimizers import make_optimizer, schedule_factor, set_learning_rate
-from training.replicates import copy_tensors
 from training.tasks.task import Carry, Task
 
 

@@ -52,7 +52,7 @@ class SharedNetwork(nn.Module, abc.ABC):
         return functional_call(chosen.network, {**chosen.tensors}, inputs, tie_weights=False)
 
     def drawing(self) -> nn.Module:
-        """What draws, under the names that it has here: for `training.noise.set_noise`, which walks all it is given."""
+        """What draws, under the names that it has here: for `set_noise`, which walks all it is given."""
         return self
 
     def initial_state(self, batch: int) -> tuple[Tensor, ...]:
