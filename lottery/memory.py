@@ -52,21 +52,31 @@ def choose_cut(session: Session, files: LevelFiles | None = None) -> Cut:
     device, noted = session.task.device.type, noted_cut(session.run, files)
     if noted is not None and _still_holds(session, noted):
         return noted
-    size = session.at_once or (measured if device == "cuda" else estimated)(session)
+    size = session.at_once or as_many_as_fit(session)
     return Cut(asked=session.at_once, device=device, size=size, most=size)
 
 
 def _still_holds(session: Session, noted: Cut) -> bool:
-    """Whether replicates are cut as noted: what was measured is, and what was estimated unless for a larger machine."""
+    """Whether replicates are cut as noted: measured is once, and what was estimated holds unless less fits now."""
     device = session.task.device.type
     if (noted.asked, noted.device) != (session.at_once, device):
         return False
-    return device == "cuda" or noted.size <= (session.at_once or estimated(session))
+    return device == "cuda" or noted.size <= (session.at_once or as_many_as_fit(session))
 
 
 def chunks(session: Session, count: int) -> list[range]:
     """Which of so many replicates are together, where not all are."""
     return choose_cut(session).chunks(count)
+
+
+def as_many_as_fit(session: Session) -> int:
+    """How many replicates are together unless a number is asked for; 1 where what is tried for that does not fit."""
+    try:
+        return (measured if session.task.device.type == "cuda" else estimated)(session)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    return 1
 
 
 def estimated(session: Session) -> int:
@@ -81,10 +91,6 @@ def measured(session: Session) -> int:
     try:
         # What a process takes once, such as work space of products, belongs to the first.
         _, one, two = (_peak(session, count) for count in (1, 1, 2))
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
-            raise
-        return 1
     finally:
         release(device)
     free, _ = torch.cuda.mem_get_info(device)

@@ -17,10 +17,12 @@ from lottery import cuts, memory
 from lottery.cli.options import AtOnce
 from lottery.cuts import Cut
 from lottery.execution import noted_cut
-from lottery.memory import Peak, choose_cut, fitting, measured
-from lottery.pruning.config import PruningConfig
+from lottery.memory import Peak, as_many_as_fit, choose_cut, fitting, measured
+from lottery.pruning.evidence import Criterion, Evidence
+from lottery.pruning.masks import Tensors
 from lottery.runs import Run
 from lottery.tickets import pruned_masks
+from tests.test_evidence import registered
 from tests.test_stacks import IMAGES, Told, execution, results
 from tests.tiny_runs import TINY, StopAfter, carry_out, dense_run, session
 from training import pace
@@ -214,9 +216,12 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(
 
 
 def test_pruning_is_halved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = dataclasses.replace(
-        TINY, seeds=(0, 1, 2), pruning=PruningConfig(criterion="snip", rate=0.5)
-    )
+    def scores(evidence: Evidence) -> Tensors:
+        gradients = evidence.gradients(evidence.start, 1)
+        return {name: gradients[name].abs() for name in evidence.mask}
+
+    criterion = Criterion(summary="", scores=scores, needs=("start", "gradients"))
+    experiment = dataclasses.replace(registered(monkeypatch, criterion), seeds=(0, 1, 2))
     one = dataclasses.replace(dense_run(experiment, tmp_path / "tiny"), batching="looped")
     expected = pruned_masks(one, 1)
     told = Told()
@@ -309,7 +314,8 @@ def test_what_fits_is_measured_with_steps_that_are_trained(monkeypatch: pytest.M
 def test_two_that_do_not_fit_are_one(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     Card(monkeypatch, each=100, free=10_000)
     scarce(monkeypatch, most)
-    assert measured(session(IMAGES)) == 1
+    monkeypatch.setattr(memory, "estimated", measured)
+    assert as_many_as_fit(session(IMAGES)) == 1
 
 
 # What a run notes of it
@@ -428,7 +434,7 @@ def test_training_state_is_not_kept_between_chunks(
 
     def counted(replicates: Replicates, *how: Any) -> None:
         gc.collect()
-        alive.append(sum(isinstance(one, TrainingState) for one in gc.get_objects()))
+        alive.append(sum(type(one) is TrainingState for one in gc.get_objects()))
         init(replicates, *how)
 
     monkeypatch.setattr(Replicates, "__init__", counted)

@@ -103,26 +103,43 @@ def drop_paths(network: nn.Module) -> list[DropPath]:
     return [module for module in network.modules() if isinstance(module, DropPath)]
 
 
-def set_noise(network: nn.Module, seed: int, step: int, progress: float = 0.0) -> None:
-    """Give a network that trains alone its draws for one step; a stack of replicates does so itself.
+class Draws:
+    """Gives a network that trains alone its draws, step after step; a stack of replicates does so itself.
+
+    All modules are walked once, and nothing is copied to the device after that.
 
     Args:
-        network: changed in place.
-        seed: its noise seed.
-        step: of training, from 0.
-        progress: the share of training that is done, which scheduled drop-path follows.
+        network: changed in place, on its device.
     """
-    for path in drop_paths(network):
-        path.progress.fill_(progress)
-    sites = noise_sites(network)
-    if not sites:
-        return
-    device = next(iter(sites.values())).key.device
-    numbers = torch.tensor([site_number(name) for name in sites], dtype=torch.int32, device=device)
-    now = torch.tensor(step, dtype=torch.int32, device=device)
-    table = keys(torch.tensor([seed], dtype=torch.int32, device=device), numbers, now)[0]
-    for site, key in zip(sites.values(), table.unbind(0), strict=True):
-        site.key.copy_(key)
+
+    def __init__(self, network: nn.Module) -> None:
+        sites = noise_sites(network)
+        self._paths = drop_paths(network)
+        self._sites = [*sites.values()]
+        device = self._sites[0].key.device if sites else torch.device("cpu")
+        numbers = [site_number(name) for name in sites]
+        self._numbers = torch.tensor(numbers, dtype=torch.int32, device=device)
+        self._seed = torch.zeros(1, dtype=torch.int32, device=device)
+        self._step = torch.zeros((), dtype=torch.int32, device=device)
+
+    def give(self, seed: int, step: int, progress: float = 0.0) -> None:
+        """Give every site its draws for one step.
+
+        Args:
+            seed: the network's noise seed.
+            step: of training, from 0.
+            progress: the share of training that is done, which scheduled drop-path follows.
+        """
+        for path in self._paths:
+            path.progress.fill_(progress)
+        if self._sites:
+            table = keys(self._seed.fill_(seed), self._numbers, self._step.fill_(step))[0]
+            torch._foreach_copy_([site.key for site in self._sites], [*table.unbind(0)])
+
+
+def set_noise(network: nn.Module, seed: int, step: int, progress: float = 0.0) -> None:
+    """Give a network that trains alone its draws for one step, see `Draws`."""
+    Draws(network).give(seed, step, progress)
 
 
 _DROPOUT_SHARING: dict[type[nn.Module], tuple[int, ...]] = {
