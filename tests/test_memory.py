@@ -185,23 +185,22 @@ def test_the_history_while_it_trains_has_every_row_once(
 def test_one_that_does_not_fit_alone_is_5_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(**how: Any) -> str:
+    def refused(root: Path, batching: str, **how: Any) -> str:
         with pytest.raises(LotteryError) as caught:
-            carry_out(dataclasses.replace(IMAGES, **how), tmp_path / "tiny", batching=batching)
+            carry_out(dataclasses.replace(IMAGES, **how), root, batching=batching)
         assert caught.value.exit_code is ExitCode.OUT_OF_MEMORY
         return str(caught.value)
 
     scarce(monkeypatch, 0)
-    batching = "stacked"
-    assert refused() == (
+    assert refused(tmp_path / "tiny", "stacked") == (
         "One replicate of lenet-300-100 alone does not fit into memory (OutOfMemoryError: CUDA out of memory. Tried "
         "to allocate 2.00 MiB); go on with --batching looped, or begin another run (--out) with --set "
         "training.accumulation=5, which takes each batch in 5 parts, or a training.batch_size below 50, or --precision "
         f"bf16; finished levels are kept in {tmp_path / 'tiny'}."
     )
-    batching = "looped"
     least = dataclasses.replace(IMAGES.training, accumulation=50, precision="bf16")
-    assert "; take a smaller network or a larger machine; " in refused(training=least)
+    told = refused(tmp_path / "least", "looped", training=least)
+    assert "; take a smaller network or a larger machine; " in told
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(
