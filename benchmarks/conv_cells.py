@@ -27,8 +27,9 @@ from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
+from training.dropout import set_noise
 from training.loop import begin, train
-from training.noise import generator, set_noise
+from training.noise import generator
 from training.replicates import Replicates
 from training.specs import ImageSpec
 from training.steps import Steps

@@ -39,7 +39,8 @@ from nas.search.recurrent_space import RecurrentSpace
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.space import Choices, Space, random_choices
 from training.device import keep_freed_memory
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.noise import generator
 from training.specs import ImageSpec, Spec, TextSpec
 from training.storage import write_file
 

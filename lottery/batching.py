@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lottery.identity import ReplicateId
 from lottery.pruning.masks import Tensors, stack_tensors
@@ -13,14 +13,13 @@ from lottery.session import Session
 from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
-from training.device import now, physical_memory
+from training.device import now
 from training.differentiation import differentiator
+from training.loop import Hook, begin, train
+from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.tasks.task import Task
 
-# Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
-COPIES_IN_MEMORY = 6
-SHARE_OF_MEMORY = 0.25
 # Replicates that are timed, steps before (the first two are captured), and steps of which the fastest counts.
 TIMED, WARM, STEPS = 4, 3, 3
 # Seconds of one replicate's step from which on timing takes too long, and stacking has nothing more to give.
@@ -45,22 +44,6 @@ def choose_batching(session: Session, count: int) -> Batching:
     return default_batching(session.network, session.task.spec, session.task.device, count)
 
 
-def chunks(session: Session, count: int) -> list[range]:
-    """Which of so many replicates are together, where not all are."""
-    size = session.at_once or fitting(session)
-    return [range(first, min(first + size, count)) for first in range(0, count, size)]
-
-
-def fitting(session: Session) -> int:
-    """How many replicates fit into a quarter of the device's memory, at least 1; what they save to go back counts."""
-    device = session.task.device
-    memory = physical_memory()
-    if device.type == "cuda":
-        memory = torch.cuda.get_device_properties(device).total_memory
-    each = COPIES_IN_MEMORY * 4 * session.parameters + session.saved_bytes
-    return max(1, int(memory * SHARE_OF_MEMORY / each))
-
-
 def new_replicates(
     session: Session, ids: Sequence[ReplicateId], tensors: Iterable[Tensors]
 ) -> Replicates:
@@ -78,7 +61,40 @@ def new_replicates(
     return replicates
 
 
-def faster_batching(network: nn.Module, task: Task, config: TrainingConfig, count: int) -> Batching:
+def train_briefly(
+    session: Session,
+    count: int,
+    batching: Batching,
+    steps: int,
+    masks: Mapping[str, Tensor],
+    hook: Hook,
+) -> None:
+    """Train some replicates a few steps as the experiment trains its own, and throw them away.
+
+    Args:
+        session: whose experiment it is.
+        count: of replicates.
+        batching: of these.
+        steps: how many; those after the second are replayed, if a level's would be.
+        masks: bool `[R, ...]` by parameter name.
+        hook: called after every step.
+    """
+    task, config = session.task, session.experiment.training
+    replicates = Replicates([session.network] * count, [0] * count, batching)
+    calls = config.steps.count(task.steps_per_epoch) * config.accumulation
+    worth = session.replay.enabled and calls >= session.replay.fewest_calls
+    replay = dataclasses.replace(session.replay, enabled=worth, fewest_calls=0)
+    state = begin(replicates, task, config, 0)
+    train(state, task, config, steps, masks, hook, replay=replay)
+
+
+def faster_batching(
+    network: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    count: int,
+    replay: ReplayPolicy = REPLAY,
+) -> Batching:
     """The batching in which some steps take less time, of a network that can be trained in both; looped where equal.
 
     Args:
@@ -86,22 +102,28 @@ def faster_batching(network: nn.Module, task: Task, config: TrainingConfig, coun
         task: that it is trained on.
         config: that it is trained with.
         count: of replicates that are together; of many, few are timed.
+        replay: when steps are replayed.
     """
     count = min(count, TIMED)
-    looped = _seconds(network, task, config, count, "looped")
+    looped = _seconds(network, task, config, replay, count, "looped")
     if looped > SLOW * count:
         return "looped"
-    stacked = _seconds(network, task, config, count, "stacked")
+    stacked = _seconds(network, task, config, replay, count, "stacked")
     return "stacked" if GAIN * stacked < looped else "looped"
 
 
 def _seconds(
-    network: nn.Module, task: Task, config: TrainingConfig, count: int, batching: Batching
+    network: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    replay: ReplayPolicy,
+    count: int,
+    batching: Batching,
 ) -> float:
     """The least time of a batch's gradients, or the first one's where that is too long."""
     replicates = Replicates([network] * count, range(count), batching).train()
     steps = config.steps.count(task.steps_per_epoch)
-    differentiate = differentiator(replicates, task, config, steps)
+    differentiate = differentiator(replicates, task, config, steps, replay)
     batch, carry = task.batches(replicates.noise_seeds), task.first_carry(replicates)
     found = []
     for step in range(WARM + STEPS):

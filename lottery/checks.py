@@ -18,7 +18,7 @@ from lottery.pruning.scopes import SCOPES
 from lottery.session import Session, new_network, with_batching
 from nas.catalog.catalog import is_known
 from training.batching import Batching
-from training.errors import LotteryError, chosen
+from training.errors import LotteryError, chosen, is_out_of_memory
 
 
 def check(session: Session) -> Session:
@@ -91,12 +91,16 @@ def _tried(session: Session) -> Batching | None:
     attempt(choose_batching(session, count))
     if session.batching is not None or is_known(name) or count == 1:
         return session.batching
+    # Looped it can be trained, as was tried before; how many fit together is found out when they are.
     try:
         attempt("stacked")
+        return faster_batching(session.network, task, config, count, session.replay)
     except LotteryError:
-        # Looped it can be trained, as was tried before.
         return "looped"
-    return faster_batching(session.network, task, config, count)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return "looped"
 
 
 def _largest_stack(session: Session) -> int:

@@ -71,7 +71,7 @@ def check_independence(
             raise LotteryError(
                 f"{name} does not repeat: twice with the same weights, seeds and steps, it does not do the "
                 f"same (losses at the first step {losses[0]} and {losses[1]}); use torch.nn.Dropout or "
-                "the modules of training.noise, which draw by seed and step."
+                "the modules of training.dropout, which draw by seed and step."
             )
         raise LotteryError(
             f"{name} does not follow from its parameters, buffers and seed alone: replicates that are trained "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,16 +16,13 @@ from lottery.identity import ReplicateId
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.masks import Mask, Tensors, count, kept, row, stack_tensors
 from lottery.records import GateCount, LayerCount, Record, Value, records_to_json
-from lottery.runs import EXECUTION, LevelFiles, Run, finish_history
+from lottery.runs import LevelFiles, finish_history
 from lottery.session import Session
 from nas.catalog.catalog import entry
 from nas.recurrent.gates import Rows, gate_rows
-from training.batching import Batching
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import LotteryError
-from training.matrix_libraries import library_in_use
 from training.metrics import Metric
-from training.storage import parse_json, to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,45 +85,6 @@ def write_level(stack: Stack, outcomes: Sequence[Outcome], history: Sequence[His
     finish_history(stack.session.run, history)
     folder.write(files.records, records_to_json(records))
     stack.session.watcher.records(records)
-
-
-def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) -> None:
-    """Write down how a chunk of a level's replicates is trained from a step on; a resumed one adds what has changed.
-
-    The watcher is told where it goes on stacked that was looped, or the other way round.
-    """
-    run, name = stack.session.run, stack.files.execution
-    noted = parse_json(run.folder.read(name), run.root / name) if run.folder.holds(name) else []
-    now = {
-        "replicates": [chunk.start, chunk.stop],
-        "batching": batching,
-        "threads": torch.get_num_threads(),
-        "products": library_in_use(),
-    }
-    # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
-    mine = [
-        one for one in noted if one["replicates"] == now["replicates"] and one["from_step"] < step
-    ]
-    if mine and mine[-1]["batching"] != batching:
-        stack.session.watcher.notice(
-            f"Level {stack.files.number} goes on {batching} from step {step}, and was {mine[-1]['batching']} before: "
-            "its numbers may differ in rounding, and by what training makes of that, from those of an uninterrupted "
-            "run."
-        )
-    others = [one for one in noted if not {*range(*one["replicates"])} & {*chunk}]
-    if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
-        mine.append({**now, "from_step": step})
-    run.folder.write(name, to_json([*others, *mine]))
-
-
-def noted_batching(run: Run) -> Batching | None:
-    """How a run's replicates were batched in its last level; None before any were trained."""
-    levels = [Path(name).parts[0] for name in run.folder.names() if name.endswith(f"/{EXECUTION}")]
-    if not levels:
-        return None
-    name = run.level(max(int(level.removeprefix("level-")) for level in levels)).execution
-    noted = parse_json(run.folder.read(name), run.root / name)
-    return noted[-1]["batching"] if noted else None
 
 
 def _record(stack: Stack, outcome: Outcome) -> Record:

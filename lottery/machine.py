@@ -27,7 +27,7 @@ class Machine:
         products: what multiplies matrices of fp32 on a CPU: auto, mkl or onednn.
         data_root: where data files are.
         batching: stacked or looped; None for the measured best.
-        replicates_at_once: trained in one stack; None for as many as fit.
+        replicates_at_once: trained in one stack; None for as many as fit: measured on CUDA, estimated on a CPU.
         store_weights: whose trained weights stay on disk; None for all, unless that is much.
         replay: whether steps are replayed without the program that chose their operations, see `training.replay`.
     """

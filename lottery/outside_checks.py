@@ -20,13 +20,14 @@ from training.configs import TrainingConfig
 from training.device import matrix_precision
 from training.differentiation import differentiator
 from training.errors import LotteryError
+from training.network_tensors import copied
 from training.noise import torch_seeded
-from training.replicates import Replicates, copied
+from training.replicates import Replicates
 from training.tasks.parts import cut
 from training.tasks.task import Task
 
 _OURS = (
-    "use torch.nn.Dropout or the modules of training.noise, which draw by seed and step, and "
+    "use torch.nn.Dropout or the modules of training.dropout, which draw by seed and step, and "
     "torch's initial weights"
 )
 

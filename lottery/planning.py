@@ -6,16 +6,15 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lottery.batching import choose_batching
+from lottery.batching import choose_batching, train_briefly
 from lottery.disk_use import run_bytes, stored_weights
 from lottery.machine import StoreWeights
+from lottery.memory import choose_cut
 from lottery.pruning.prunable import left_whole, prunable_names
 from lottery.pruning.scopes import kept_at
 from lottery.session import Session
 from nas.catalog.outside_networks import code_of
 from training.device import now
-from training.loop import begin, train
-from training.replicates import Replicates
 from training.state import TrainingState
 from training.stopping import stopped_before
 
@@ -95,13 +94,11 @@ def plan(session: Session) -> Plan:
 
 def _seconds_per_replicate_step(session: Session, count: int) -> float:
     """The time of a training step with its share of a validation, per replicate."""
-    count = min(count, session.at_once or count, MOST_TIMED)
+    count = min(count, choose_cut(session).most, MOST_TIMED)
     experiment, task = session.experiment, session.task
     batching = choose_batching(session, count)
     # Looped, they are trained one after the other.
     count = 1 if batching == "looped" else count
-    replicates = Replicates([session.network] * count, [0] * count, batching)
-    state = begin(replicates, task, experiment.training, 0)
     moments: list[float] = []
 
     def note(_: TrainingState) -> None:
@@ -114,7 +111,7 @@ def _seconds_per_replicate_step(session: Session, count: int) -> float:
         "failed while it was timed",
         "mend it; nothing was begun or written",
     ):
-        train(state, task, experiment.training, TIMED_STEPS + 2, {}, note, replay=session.replay)
+        train_briefly(session, count, batching, TIMED_STEPS + 2, {}, note)
     *steps, last = [later - earlier for earlier, later in pairwise(moments)]
     # The loop validates after the last step.
     seen = max(0.0, last - min(steps))

@@ -26,7 +26,7 @@ class Watcher(StopFlag):
         """A level's training begins."""
 
     def steps(self, count: int) -> None:
-        """That many replicate-steps were taken, or skipped because they were finished before."""
+        """That many replicate-steps were taken, or skipped because they were finished before; below 0, were in vain."""
 
     def validated(self, step: int, metric: Sequence[float | None]) -> None:
         """The validation split was scored: one value per replicate."""
@@ -51,3 +51,28 @@ class DemoWatcher:
     def pruning(self) -> AbstractContextManager[Watcher]:
         """Who is told of a run, and what surrounds it."""
         return nullcontext(Watcher())
+
+
+class ChunkSteps:
+    """Tells a watcher of the steps of one chunk of a stack after the other.
+
+    Args:
+        watcher: is told.
+    """
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._told = 0
+
+    def __call__(self, count: int) -> None:
+        """See `Watcher.steps`."""
+        self._told += count
+        self._watcher.steps(count)
+
+    def begin(self) -> None:
+        """Another chunk begins."""
+        self._told = 0
+
+    def take_back(self) -> None:
+        """What was told of the chunk was in vain."""
+        self(-self._told)

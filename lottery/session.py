@@ -18,9 +18,9 @@ from nas.catalog.outside_networks import Factory
 from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
 from training.differentiation import saved_bytes
+from training.network_tensors import copied
 from training.noise import generator
 from training.replay import REPLAY, ReplayPolicy
-from training.replicates import copied
 from training.tasks.task import Task
 
 
@@ -35,7 +35,7 @@ class Session:
         run: where its files go.
         task: with its data on the device.
         batching: stacked, looped, or None for the default, see `lottery.batching`.
-        at_once: how many replicates are trained in one stack; None for as many as fit.
+        at_once: how many replicates are trained in one stack; None for as many as fit, see `lottery.memory`.
         store_weights: whether every level's trained weights stay on disk, or the newest one's; None for all, unless
             that is much.
         replay: when steps are replayed.

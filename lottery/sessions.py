@@ -16,8 +16,8 @@ from pathlib import Path
 from lottery.checks import check, check_names
 from lottery.controls import check_control
 from lottery.cycle import add_control, control_levels, find_tickets
+from lottery.execution import noted_batching
 from lottery.experiments import RUN_FOLDER, Experiment
-from lottery.levels import noted_batching
 from lottery.machine import DEFAULT_MACHINE, Machine
 from lottery.progress import Watcher
 from lottery.records import Record

@@ -6,10 +6,14 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from lottery.batching import chunks, new_replicates
+from lottery.batching import new_replicates
+from lottery.cuts import Cut
+from lottery.execution import divide_checkpoint, note_execution, tell_other_cut
 from lottery.history import HistoryRow
 from lottery.identity import TICKET
-from lottery.levels import Outcome, Stack, note_execution, write_level
+from lottery.levels import Outcome, Stack, write_level
+from lottery.memory import choose_cut, in_chunks
+from lottery.progress import ChunkSteps
 from lottery.pruning.masks import row, stack_tensors
 from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
@@ -31,18 +35,33 @@ from training.tasks.task import Evaluation, Task
 
 def train_stack(stack: Stack) -> None:
     """Train every replicate, from where a stopped process left off, and write the level's files, records last."""
-    begin_history(stack.session.run)
+    session, files = stack.session, stack.files
+    begin_history(session.run)
     outcomes: list[Outcome] = []
     history: list[HistoryRow] = []
-    for chunk in chunks(stack.session, len(stack.replicates)):
-        state = _trained(stack, chunk)
-        outcomes += _outcomes(stack, chunk, state)
-        history += _history(stack, chunk, state.validations)
+    steps = ChunkSteps(session.watcher)
+
+    def work(chunk: range, cut: Cut) -> tuple[list[Outcome], list[HistoryRow]]:
+        steps.begin()
+        state = _trained(stack, chunk, cut, steps)
+        return _outcomes(stack, chunk, state), [*_history(stack, chunk, state.validations)]
+
+    def failed(chunk: range, cut: Cut) -> None:
+        steps.take_back()
+        begin_history(session.run)
+        session.run.folder.append(HISTORY, to_lines(history))
+        divide_checkpoint(files, chunk, cut.chunks(len(stack.replicates)))
+
+    cut = choose_cut(session, files)
+    tell_other_cut(stack, cut)
+    for found, rows in in_chunks(session, cut, len(stack.replicates), work, failed):
+        outcomes += found
+        history += rows
     write_level(stack, outcomes, history)
-    end_level(stack.files)
+    end_level(files)
 
 
-def _trained(stack: Stack, chunk: range) -> TrainingState:
+def _trained(stack: Stack, chunk: range, cut: Cut, steps: ChunkSteps) -> TrainingState:
     """Train one chunk to its last step, or take it from its last checkpoint."""
     session, files = stack.session, stack.files
     experiment, task, run = session.experiment, session.task, session.run
@@ -59,12 +78,12 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
         restore_checkpoint(state, run.folder.read(saved[-1]), run.root / saved[-1])
     last = experiment.training.steps.iterations
     if state.step < last:
-        note_execution(stack, chunk, replicates.batching, state.step)
-    after_step = _AfterStep(stack, chunk, state)
+        note_execution(stack, chunk, cut, replicates.batching, state.step)
+    after_step = _AfterStep(stack, chunk, state, steps)
     schedule = schedule_step(experiment.rewinding, files.number, last)
     with _code_of(stack):
         train(state, task, experiment.training, last, masks, after_step, schedule, session.replay)
-    session.watcher.steps((last - state.step) * len(chunk))
+    steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         after_step.save(state)
     return state
@@ -83,20 +102,21 @@ def _code_of(stack: Stack) -> AbstractContextManager[None]:
 class _AfterStep:
     """What happens after each step of a chunk: history, the rewind step, checkpoints, and stopping when asked to."""
 
-    def __init__(self, stack: Stack, chunk: range, state: TrainingState) -> None:
+    def __init__(self, stack: Stack, chunk: range, state: TrainingState, steps: ChunkSteps) -> None:
         self.stack = stack
+        self.steps = steps
         self.session = stack.session
         self.chunk = chunk
         self.told = len(state.validations)
         self.pace = Pace()
         first = self.session.experiment.first_step(stack.files.number)
-        self.session.watcher.steps((state.step - first) * len(chunk))
+        self.steps((state.step - first) * len(chunk))
         self._append(state.validations)
         self._keep_start(state)
 
     def __call__(self, state: TrainingState) -> None:
         watcher = self.session.watcher
-        watcher.steps(len(self.chunk))
+        self.steps(len(self.chunk))
         self._keep_start(state)
         if len(state.validations) > self.told:
             self.told = len(state.validations)

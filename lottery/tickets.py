@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import torch
 
-from lottery.batching import chunks, new_replicates
+from lottery.batching import new_replicates
 from lottery.experiments import Experiment
 from lottery.identity import ReplicateId
 from lottery.levels import read_masks, read_weights
+from lottery.memory import choose_cut, in_chunks
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import mean_gradients
@@ -88,11 +89,15 @@ def pruned_masks(
     masks = _of_tickets(read_masks(before), experiment, before)
     if "final" not in needs:
         finals = {one: {} for one in masks}
-    found: dict[ReplicateId, Mask] = {}
-    for chunk in chunks(session, len(experiment.tickets)):
+
+    def work(chunk: range, _: object) -> dict[ReplicateId, Mask]:
         ids = experiment.tickets[chunk.start : chunk.stop]
         evidence = _evidence(session, ids, level, masks, finals)
-        found |= zip(ids, _pruned(session, ids, level, evidence), strict=True)
+        return dict(zip(ids, _pruned(session, ids, level, evidence), strict=True))
+
+    found: dict[ReplicateId, Mask] = {}
+    for part in in_chunks(session, choose_cut(session), len(experiment.tickets), work):
+        found |= part
     return found
 
 

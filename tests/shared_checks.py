@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nas.search.shared import SharedNetwork
-from training.noise import noise_sites, set_noise
+from training.dropout import noise_sites, set_noise
 
 SEED, STEP = 7, 3
 

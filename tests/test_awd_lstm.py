@@ -13,7 +13,7 @@ from nas.catalog.building import build
 from nas.recurrent.awd_lstm import awd_lstm, lstm_yu
 from nas.recurrent.cells import LSTMLayer
 from nas.recurrent.language_model import LanguageModel
-from training.noise import Dropout, set_noise
+from training.dropout import Dropout, set_noise
 from training.specs import TextSpec
 
 T, B, V, E, H = 6, 3, 11, 4, 5

@@ -12,8 +12,8 @@ from nas.genotypes import published
 from nas.genotypes.values import CellGraph, ConvCellGenotype
 from tests.tiny_tasks import gradients_by_name
 from training.batching import Batching
+from training.dropout import Dropout, DropPath, set_noise
 from training.errors import LotteryError
-from training.noise import Dropout, DropPath, set_noise
 from training.replicates import Replicates
 from training.specs import ImageSpec
 

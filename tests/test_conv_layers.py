@@ -16,8 +16,8 @@ from nas.genotypes.published import ENAS_MACRO
 from nas.genotypes.values import LAYER_OPERATIONS, Layer, LayerwiseGenotype
 from tests.tiny_tasks import gradients_by_name
 from training.batching import Batching
+from training.dropout import Dropout
 from training.errors import LotteryError
-from training.noise import Dropout
 from training.replicates import Replicates
 from training.specs import ImageSpec
 

@@ -14,7 +14,7 @@ from training.batching import Batching
 from training.capture import Observed
 from training.configs import OptimizerConfig
 from training.differentiation import differentiator, saved_bytes
-from training.noise import Dropout
+from training.dropout import Dropout
 from training.replay import REPLAY
 from training.replicates import Replicates
 from training.tasks.language_modelling import LanguageModelling

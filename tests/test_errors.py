@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from training.errors import ExitCode, LotteryError, in_one_line, unknown
+import pytest
+import torch
+
+from training.errors import ExitCode, LotteryError, in_one_line, is_out_of_memory, unknown
 
 
 def test_exit_codes_are_the_documented_ones() -> None:
@@ -58,3 +61,22 @@ def test_an_exception_of_other_code_in_one_line() -> None:
     assert long.startswith("OSError: aaa")
     assert long.endswith("a...")
     assert len(long) < 500
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 MiB"), True),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            True,
+        ),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_a_lack_of_memory_is_known_by_its_words(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from nas.recurrent.awd_lstm import awd_lstm
 from nas.recurrent.cells import LSTMLayer, RecurrentCore
 from nas.recurrent.language_model import LanguageModel
-from training.noise import Dropout, set_noise
+from training.dropout import Dropout, set_noise
 from training.specs import TextSpec
 
 T, B, V, E, H = 6, 3, 11, 4, 5

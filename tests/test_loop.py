@@ -25,8 +25,9 @@ from tests.tiny_tasks import (
 from tests.toy_task import Toy, Weights
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint
 from training.configs import OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.dropout import Dropout, DropPath
 from training.loop import begin, train
-from training.noise import Dropout, DropPath, generator
+from training.noise import generator
 from training.optimizers import schedule_factor
 from training.replicates import Replicates
 from training.state import TrainingState

@@ -11,7 +11,8 @@ from nas.search.cell_space import NAO_CELL_OPERATIONS, CellSpace
 from nas.search.nao_network import pooled, surrogate
 from nas.search.space import Space
 from tests.tiny_nao import CELLS, RECURRENT, SPACES, TINY, drawn, tiny
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.noise import generator
 
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 

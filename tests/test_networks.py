@@ -14,8 +14,8 @@ from nas.convolutional.cells import Cell, CellNetwork
 from nas.genotypes.random_genotypes import random_cells
 from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.loop import State
+from training.dropout import Dropout, noise_sites
 from training.errors import LotteryError
-from training.noise import Dropout, noise_sites
 from training.specs import ImageSpec, Spec, TextSpec
 
 IMAGES = ImageSpec(channels=3, height=16, width=16, classes=5)

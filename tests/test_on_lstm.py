@@ -15,8 +15,8 @@ from nas.catalog.building import build
 from nas.recurrent.awd_lstm import awd_lstm
 from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.on_lstm import OrderedLSTMLayer, gate_distances, on_lstm
+from training.dropout import set_noise
 from training.errors import LotteryError
-from training.noise import set_noise
 from training.specs import TextSpec
 
 T, B, V, E, H, C = 5, 3, 11, 4, 6, 2

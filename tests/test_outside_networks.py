@@ -21,8 +21,8 @@ from nas.catalog.outside_networks import (
 )
 from nas.catalog.own_code import import_factory
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
+from training.dropout import Dropout
 from training.errors import LotteryError
-from training.noise import Dropout
 from training.specs import ImageSpec, Spec, TextSpec
 
 COLOURED = ImageSpec(channels=3, height=32, width=32, classes=7)

@@ -32,8 +32,8 @@ from tests.own_runs import OWN, carried_out, own_session
 from tests.tiny_runs import STEPS, TINY, TINY_TEXT, TOML, digits, text
 from training.batching import Batching
 from training.checkpoints import tensors_from_bytes
+from training.dropout import Dropout
 from training.errors import LotteryError
-from training.noise import Dropout
 from training.specs import ImageSpec, Spec, TextSpec
 from training.tasks.task import Task
 from training.work_folders import stored_config

@@ -17,6 +17,9 @@ from lottery.runs import Run
 from nas.catalog.building import build
 from tests.tiny_runs import PRUNABLE, STEPS, TINY, StopAfter, carry_out, rewinding_to, session
 from training.errors import ExitCode, LotteryError
+from training.replay import NO_REPLAY, REPLAY, ReplayPolicy
+from training.replicates import Replicates
+from training.steps import Steps
 
 
 def test_levels_networks_and_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +62,28 @@ def test_replicates_at_once_are_timed_together() -> None:
     planned = plan(session(at_once=1))
     assert planned.levels[1].replicates == 6
     assert planned.levels[1].seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("steps", "replay", "called"),
+    # Two of five are captured; 11 would not win back what that costs.
+    [(STEPS, REPLAY, 2), (STEPS, NO_REPLAY, 5), (11, REPLAY, 5)],
+)
+def test_steps_are_timed_as_they_will_be_taken(
+    steps: int, replay: ReplayPolicy, called: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, calls = Replicates.forward, list[bool]()
+
+    def counted(replicates: Replicates, *inputs: Any) -> Any:
+        # What is looked at to see how many fit is one replicate's.
+        if len(replicates) > 1:
+            calls.append(replicates.training)
+        return forward(replicates, *inputs)
+
+    monkeypatch.setattr(Replicates, "forward", counted)
+    training = dataclasses.replace(TINY.training, steps=Steps(iterations=steps))
+    plan(session(dataclasses.replace(TINY, training=training), replay=replay, batching="stacked"))
+    assert sum(calls) == called
 
 
 def test_a_plan_can_be_stopped() -> None:

@@ -14,7 +14,7 @@ from nas.genotypes.values import ACTIVATIONS as ACTIVATION_WORDS
 from nas.genotypes.values import RecurrentGenotype
 from nas.recurrent.cells import LSTMLayer, RecurrentCore, SearchedRecurrentCell
 from nas.recurrent.pointwise import ACTIVATIONS
-from training.noise import set_noise
+from training.dropout import set_noise
 
 T, B, E, H = 5, 3, 4, 6
 

@@ -20,8 +20,8 @@ from nas.recurrent.pointwise import ACTIVATIONS
 from tests.tiny_tasks import text_task
 from training.batching import Batching
 from training.configs import OptimizerConfig, TrainingConfig
+from training.dropout import set_noise
 from training.loop import begin, train
-from training.noise import set_noise
 from training.replicates import Replicates
 from training.steps import Steps
 from training.tasks.language_modelling import LanguageModelling

@@ -23,7 +23,7 @@ from nas.genotypes.published import (
 )
 from nas.genotypes.values import RecurrentGenotype
 from nas.recurrent.cells import SearchedRecurrentCell
-from training.noise import set_noise
+from training.dropout import set_noise
 
 T, B, E, H = 4, 3, 5, 6
 Function = Callable[[float], float]

@@ -22,7 +22,7 @@ from tests.tiny_tasks import (
 )
 from training.batching import Batching, default_batching
 from training.configs import OptimizerConfig
-from training.noise import Dropout, DropPath, drop_paths, set_noise
+from training.dropout import Dropout, DropPath, drop_paths, set_noise
 from training.replicates import Replicates
 from training.specs import ImageSpec, TextSpec
 from training.state import TrainingState

@@ -16,8 +16,9 @@ from nas.search.recurrent_space import RecurrentSpace
 from nas.search.shared import SharedNetwork, shared_network
 from nas.search.space import random_choices
 from tests.shared_checks import assert_as_alone, gradients, live
+from training.dropout import noise_sites
 from training.errors import LotteryError
-from training.noise import generator, noise_sites
+from training.noise import generator
 from training.specs import ImageSpec, TextSpec
 
 SPEC = TextSpec(vocabulary=11)

@@ -140,6 +140,7 @@ def test_each_level_says_how_its_replicates_were_trained_together(
     assert execution(tmp_path / "a") == [
         {
             "replicates": which,
+            "cut": {"asked": 2, "device": "cpu", "size": 2, "most": 2},
             "batching": batching,
             "threads": 7,
             "products": "mkl",

@@ -15,8 +15,8 @@ from nas.recurrent.language_model import LanguageModel, Output
 from tests.tiny_tasks import config, image_task, some_text, stack, trained
 from training.checkpoints import checkpoint_to_bytes
 from training.configs import AveragingConfig, DataConfig, OptimizerConfig
+from training.dropout import Dropout, set_noise
 from training.errors import LotteryError
-from training.noise import Dropout, set_noise
 from training.replicates import Replicates
 from training.tasks.catalog import load_task
 from training.tasks.language_modelling import LanguageModelling

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from tests.own_runs import OWN, Classifier, own_session, refusal
 from tests.tiny_runs import digits, open_run
 from training.batching import Batching
 from training.errors import LotteryError
+from training.replay import NO_REPLAY, REPLAY, ReplayPolicy
+from training.replicates import Replicates
 from training.specs import Spec
 from training.storage import parse_json
 
@@ -109,6 +112,35 @@ def test_steps_are_timed_in_both_and_slow_ones_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("lottery.batching.now", lambda device: float(next(moments)))
     assert faster_batching(network, task, OWN.training, 2) == "looped"
     assert next(moments) == 27
+
+
+@pytest.mark.parametrize(("replay", "called"), [(REPLAY, 2), (NO_REPLAY, 6)])
+def test_steps_are_timed_as_the_session_takes_them(
+    replay: ReplayPolicy, called: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In either batching two are called to be captured, or all six."""
+    forward, calls = Replicates.forward, Counter[str]()
+
+    def counted(replicates: Replicates, *inputs: Any) -> Any:
+        if len(replicates) == 4:
+            calls[replicates.batching] += 1
+        return forward(replicates, *inputs)
+
+    monkeypatch.setattr(Replicates, "forward", counted)
+    check(own_session(Classifier, batching=None, replay=replay))
+    assert calls == {"looped": called, "stacked": called}
+
+
+def test_own_networks_that_do_not_fit_together_are_looped(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: object) -> float:
+        raise error
+
+    monkeypatch.setattr("lottery.batching._seconds", fails)
+    error: Exception = torch.OutOfMemoryError("CUDA out of memory")
+    assert check(own_session(Classifier, batching=None)).batching == "looped"
+    error = RuntimeError("another")
+    with pytest.raises(RuntimeError, match="another"):
+        check(own_session(Classifier, batching=None))
 
 
 class Shaped(Classifier):

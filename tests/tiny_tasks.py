@@ -12,8 +12,9 @@ from training.batching import Batching
 from training.configs import OptimizerConfig, TrainingConfig
 from training.datasets.images import ImageData, LabelledImages
 from training.datasets.text import TextData, text_data
+from training.dropout import Dropout
 from training.loop import Hook, begin, train
-from training.noise import Dropout, generator
+from training.noise import generator
 from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.specs import ImageSpec

@@ -14,12 +14,17 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from training.errors import shown
+from training.network_tensors import copy_tensors
 from training.optimizers import load_optimizer_state, optimizer_state
-from training.replicates import copy_tensors
 from training.state import TrainingState, Validation
 from training.storage import damaged
 
 _STATE = "state"
+# The facts that are lists of one for each replicate.
+_OF_EACH_REPLICATE = (
+    *("best_loss", "best_step", "diverged_at"),
+    *("averaged_since", "logged", "finished_at"),
+)
 # The one name that no tensor of a safetensors file can have.
 RESERVED = "__metadata__"
 
@@ -109,6 +114,31 @@ def restore_checkpoint(state: TrainingState, data: bytes, path: Path) -> None:
         ]
     except (LookupError, TypeError, ValueError, RuntimeError, StopIteration) as error:
         raise damaged(path, f"it is no checkpoint of this network ({error})") from None
+
+
+def rows_of_checkpoint(data: bytes, path: Path, rows: range) -> tuple[int, bytes]:
+    """Some replicates' part of a checkpoint, as if they had been trained without the others; and its step.
+
+    Args:
+        data: what `checkpoint_to_bytes` gave.
+        path: that it was read from.
+        rows: which replicates.
+
+    Raises:
+        LotteryError: the bytes are damaged; `path` is named.
+    """
+    tensors, facts = tensors_from_bytes(data, path)
+    inside = slice(rows.start, rows.stop)
+    # Adam's count of steps is no replicate's own, and of the losses since the last validation each has a column.
+    part = {key: tensor[inside] if tensor.dim() else tensor for key, tensor in tensors.items()}
+    if "recent" in tensors:
+        part["recent"] = tensors["recent"][:, inside]
+    own = {key: value[inside] for key, value in facts.items() if key in _OF_EACH_REPLICATE}
+    own["validations"] = [
+        {**one, "loss": one["loss"][inside], "metric": one["metric"][inside]}
+        for one in facts["validations"]
+    ]
+    return facts["step"], tensors_to_bytes(part, {**facts, **own})
 
 
 def _leaves(value: Any) -> Iterator[Tensor]:

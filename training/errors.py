@@ -13,6 +13,8 @@ T = TypeVar("T")
 _LONGEST_TEXT = 400
 # Likewise of a value that a user gave.
 _LONGEST_VALUE = 100
+# What torch's allocators, CUDA, and the libraries that multiply there say of a lack of memory.
+_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED")
 # Known names that are listed in full, and how many of more.
 _MOST_NAMES, _FEW_NAMES = 20, 5
 
@@ -47,7 +49,7 @@ class LotteryError(Exception):
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of Python or of torch, for which memory has no type of its own, is about memory."""
     if isinstance(error, RuntimeError):
-        return "out of memory" in str(error) or "can't allocate memory" in str(error)
+        return any(words in str(error) for words in _NO_MEMORY)
     return isinstance(error, MemoryError)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +12,11 @@ from torch.func import functional_call, vmap
 from training.batching import Batching
 from training.batching_rules import BatchingRules
 from training.convolutions import convolving
+from training.dropout import drop_paths, noise_sites
 from training.errors import LotteryError
-from training.noise import (
-    drop_paths,
-    keys,
-    noise_sites,
-    seeds_tensor,
-    site_number,
-    torch_seeded,
-)
-from training.rows import in_rows, joined, own_tensors, row_of, stacked_results
+from training.network_tensors import buffer_slots, copied, copy_tensors, own_tensors, owners
+from training.noise import keys, seeds_tensor, site_number, torch_seeded
+from training.rows import in_rows, joined, row_of, stacked_results
 
 Function = Callable[..., Any]
 
@@ -77,7 +71,7 @@ class Replicates(nn.Module):
         self.stacked = joined([own_tensors(network) for network in networks], batching == "looped")
         self._point_to_stacked()
         self._drop_paths = drop_paths(self)
-        self._owners = _owners(self.network)
+        self._owners = owners(self.network)
         self._convolving = convolving(self.network)
         sites = noise_sites(self.network)
         self._noise = [list(noise_sites(network).values()) for network in self.networks]
@@ -229,60 +223,4 @@ class Replicates(nn.Module):
             for name, tensor in named:
                 stacked = self.stacked[name]
                 tensor.data = stacked if self.batching == "stacked" else stacked[r]
-        self._buffer_slots = _slots(self.networks)
-
-
-@torch.no_grad()
-def copy_tensors(to: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None:
-    """Copy tensors by name, in place.
-
-    Raises:
-        ValueError: a name or a shape differs.
-    """
-    if to.keys() != source.keys():
-        raise ValueError(f"names differ: {sorted(to.keys() ^ source.keys())}")
-    for name, tensor in to.items():
-        if tensor.shape != source[name].shape:
-            raise ValueError(f"{name} is {list(source[name].shape)}, not {list(tensor.shape)}")
-        tensor.copy_(source[name])
-
-
-@torch.no_grad()
-def copied(network: nn.Module) -> nn.Module:
-    """A copy of a network, also where a recurrent layer of torch remembers weights that were computed from others."""
-    for module in network.modules():
-        if isinstance(module, nn.RNNBase):
-            # Without a gradient now, as nothing that has one can be copied.
-            module._update_flat_weights()
-    return copy.deepcopy(network)
-
-
-def _owners(network: nn.Module) -> list[tuple[str, nn.Module, str]]:
-    """Where each parameter and buffer stands, tied ones everywhere: name, module, name in the module.
-
-    Found once: walking a network at every step takes a small one's time.
-    """
-    named = [
-        *network.named_parameters(remove_duplicate=False),
-        *network.named_buffers(remove_duplicate=False),
-    ]
-    split = [(name, *name.rpartition(".")) for name, _ in named]
-    return [(name, network.get_submodule(path), own) for name, path, _, own in split]
-
-
-class _Slot(NamedTuple):
-    """A buffer as a module has it: the module, the name there, and what was put there last."""
-
-    module: nn.Module
-    name: str
-    buffer: Tensor
-
-
-def _slots(networks: Iterable[nn.Module]) -> dict[str, list[_Slot]]:
-    """By the name of a buffer in a network, tied ones under each of theirs: its slot in every network."""
-    slots: dict[str, list[_Slot]] = {}
-    for network in networks:
-        for name, buffer in network.named_buffers(remove_duplicate=False):
-            path, _, own = name.rpartition(".")
-            slots.setdefault(name, []).append(_Slot(network.get_submodule(path), own, buffer))
-    return slots
+        self._buffer_slots = buffer_slots(self.networks)

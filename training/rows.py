@@ -6,16 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 # Bytes, torch's own alignment of new tensors on a CPU. Products sum in an order that depends on where they begin.
 ALIGNMENT = 64
-
-
-def own_tensors(network: nn.Module) -> dict[str, Tensor]:
-    """Parameters and buffers by name, detached; tied ones stand once."""
-    named = [*network.named_parameters(), *network.named_buffers()]
-    return {name: tensor.detach() for name, tensor in named}
 
 
 def joined(tables: Sequence[Mapping[str, Tensor]], aligned: bool) -> dict[str, Tensor]:

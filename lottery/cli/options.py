@@ -48,6 +48,21 @@ class WholeNumbers(click.ParamType[tuple[int, ...]]):
             self.fail(f"{value!r} is not a list of whole numbers such as 0,1,2", param, ctx)
 
 
+class AtOnce(click.ParamType[int | None]):
+    """How many at once, or auto, which is None."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        """Read it."""
+        number = int(value) if str(value).isdecimal() else 0
+        if value != "auto" and number < 1:
+            self.fail(f"{value!r} is neither auto nor a whole number from 1 on", param, ctx)
+        return None if value == "auto" else number
+
+
 def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     return lambda command: functools.reduce(
         lambda inner, add: add(inner), reversed(options), command
@@ -109,9 +124,10 @@ machine_options = _together(
     ),
     click.option(
         "--replicates-at-once",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="How many replicates are trained together; the default is as many as fit.",
+        type=AtOnce(),
+        default="auto",
+        show_default=True,
+        help="How many replicates are trained together; auto for as many as fit.",
     ),
     replay_option,
     quiet,

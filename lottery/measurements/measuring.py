@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lottery.batching import chunks
 from lottery.identity import ReplicateId
 from lottery.levels import read_weights
+from lottery.memory import chunks
 from lottery.pruning.masks import Tensors
 from lottery.readings import Reading, read_readings, write_readings
 from lottery.records import Record, read_records

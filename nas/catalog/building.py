@@ -12,8 +12,8 @@ from nas.catalog.catalog import NETWORKS, entry
 from nas.catalog.entry import NetworkEntry, check_size, genotype_of, missing_genotype
 from nas.catalog.outside_networks import Factory, own_network
 from nas.normalised_weights import bear_zeros
+from training.dropout import replace_dropout
 from training.errors import LotteryError
-from training.noise import replace_dropout
 from training.seeded_draws import default_generator_seeded
 from training.specs import Spec
 

@@ -13,9 +13,9 @@ from torch.nn.parameter import is_lazy
 
 from nas.catalog.catalog import TORCHVISION, is_known
 from training.checkpoints import RESERVED
+from training.dropout import DropPath, Noise, our_dropout
 from training.errors import LotteryError, in_one_line, is_out_of_memory, unknown
 from training.named_values import is_own
-from training.noise import DropPath, Noise, our_dropout
 from training.replicates import Replicates
 from training.specs import ImageSpec, Spec
 

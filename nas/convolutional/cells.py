@@ -11,8 +11,8 @@ from nas.convolutional.initialisation import initialise
 from nas.convolutional.operations import FactorizedReduction, rectified_reduction, relu_conv_norm
 from nas.convolutional.wirings import WIRINGS, Wiring
 from nas.genotypes.values import CellGraph, ConvCellGenotype
+from training.dropout import Dropout, DropPath
 from training.errors import LotteryError, chosen
-from training.noise import Dropout, DropPath
 from training.specs import ImageSpec
 
 

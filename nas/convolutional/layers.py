@@ -19,8 +19,8 @@ from nas.convolutional.operations import (
     separable_convolution,
 )
 from nas.genotypes.values import Layer, LayerwiseGenotype
+from training.dropout import Dropout
 from training.errors import chosen
-from training.noise import Dropout
 from training.specs import ImageSpec
 
 # Unlike on the edges of a cell, a separable convolution is applied once (`_conv_branch` in

@@ -18,7 +18,7 @@ from nas.recurrent.fused_lstm import fused_lstm, is_fused
 from nas.recurrent.highway_cell import HighwayCell
 from nas.recurrent.loop import State, unroll
 from nas.recurrent.lstm_cell import LSTMCell
-from training.noise import Dropout
+from training.dropout import Dropout
 
 
 class RecurrentCore(nn.Module, abc.ABC):

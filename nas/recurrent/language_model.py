@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nas.recurrent.cells import RecurrentCore
 from nas.recurrent.loop import State
-from training.noise import Dropout
+from training.dropout import Dropout
 
 
 class Output(NamedTuple):

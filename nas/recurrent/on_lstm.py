@@ -14,8 +14,8 @@ from nas.recurrent.cells import RecurrentCore, for_matmul
 from nas.recurrent.language_model import LanguageModel
 from nas.recurrent.loop import State, unroll, walk
 from nas.recurrent.ordered_cell import OrderedCell
+from training.dropout import Dropout
 from training.errors import LotteryError
-from training.noise import Dropout
 from training.specs import TextSpec
 
 

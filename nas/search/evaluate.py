@@ -11,7 +11,7 @@ from torch import Tensor
 from nas.search.shared_training import SharedTraining, use_mode
 from nas.search.space import Choices
 from training.device import matrix_precision
-from training.noise import generator, set_noise
+from training.noise import generator
 from training.tasks.task import Network, Rewards
 
 Score = Callable[[Network], float]
@@ -42,7 +42,7 @@ class SharedScorer:
             return self.minibatch(choices, order, number)
         source = generator(self.training.seed, "reward noise", order, number)
         seed = int(torch.randint(2**31 - 1, (), generator=source))
-        set_noise(self.training.drawing, seed, 0)
+        self.training.draws.give(seed, 0)
         return self._scored(choices, partial(self._minibatch, order, number), dropout=True)
 
     def minibatch(self, choices: Choices, order: int, number: int) -> float:

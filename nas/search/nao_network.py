@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nas.search.nao_config import NaoConfig
 from nas.search.nao_vocabulary import START, Vocabulary, vocabulary
 from nas.search.space import Choices, Space
-from training.noise import Dropout
+from training.dropout import Dropout
 from training.seeded_draws import default_generator_seeded
 
 State = tuple[Tensor, Tensor]

@@ -18,7 +18,8 @@ from nas.search.nao_network import Surrogate, surrogate
 from nas.search.optimizer_states import optimizer_tensors, restore_optimizer
 from nas.search.random_search import draws
 from nas.search.space import Choices, Space
-from training.noise import generator, set_noise
+from training.dropout import set_noise
+from training.noise import generator
 
 
 @dataclass(frozen=True, kw_only=True)

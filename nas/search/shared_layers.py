@@ -19,8 +19,8 @@ from nas.convolutional.layers import (
 from nas.convolutional.operations import FactorizedReduction, relu_conv_norm
 from nas.genotypes.values import Layer, LayerwiseGenotype
 from nas.search.layer_space import LayerSpace
-from nas.search.shared_weights import Columns, Selection, SharedNetwork
-from training.noise import Dropout
+from nas.search.shared_weights import BlockIndices, Columns, Selection, SharedNetwork
+from training.dropout import Dropout
 from training.specs import ImageSpec
 
 
@@ -57,11 +57,12 @@ class SharedLayer(nn.Module):
             join=self.join,
         )
 
-    def joined(self, layer: Layer, name: str) -> dict[str, Tensor]:
+    def joined(self, layer: Layer, name: str, indices: BlockIndices) -> dict[str, Tensor]:
         """What stands in place of the parameters of the layer `name`."""
         if not self.index:
             return {}
-        columns = Columns(blocks=(*layer.skips, self.index), width=self.channels)
+        blocks = (*layer.skips, self.index)
+        columns = Columns(blocks=blocks, width=self.channels, indices=indices)
         return columns.of(self.join, f"{name}.join", "1.weight")
 
 
@@ -109,7 +110,7 @@ class SharedLayers(SharedNetwork):
         pairs = [*zip(all_layers, genotype.layers, strict=True)]
         tensors: dict[str, Tensor] = {}
         for index, (shared, layer) in enumerate(pairs):
-            tensors |= shared.joined(layer, f"layers.{index}")
+            tensors |= shared.joined(layer, f"layers.{index}", self.block_indices)
         network = AssembledLayerNetwork(
             stem=self.stem,
             layers=[shared.select(layer) for shared, layer in pairs],

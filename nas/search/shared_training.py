@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -19,9 +19,10 @@ from nas.search.spaces import space_of
 from training.configs import TrainingConfig
 from training.convolutions import convolving
 from training.device import backward_precision, matrix_precision
-from training.noise import generator, set_noise
+from training.dropout import Draws
+from training.network_tensors import copy_tensors
+from training.noise import generator
 from training.optimizers import make_optimizer, schedule_factor, set_learning_rate
-from training.replicates import copy_tensors
 from training.tasks.task import Carry, Task
 
 
@@ -34,7 +35,8 @@ class SharedTraining:
     the TensorFlow releases after.
 
     Some recurrent cells amplify their state whatever the weights are. Nothing is learned from a step of which a loss
-    explodes: weights and optimizer stay, the state starts anew, and the step is counted.
+    explodes: weights and optimizer stay, the state starts anew, and the step is counted. That is decided on the device:
+    a step waits for nothing.
 
     Args:
         shared: on the task's device.
@@ -46,8 +48,8 @@ class SharedTraining:
         move_unread: whether momentum and weight decay move what no architecture of a step reads.
 
     Attributes:
-        drawing: what draws noise in it.
-        unstable: how many steps since the last `take_losses` exploded.
+        draws: gives it noise.
+        losses: of each step since the last `take_losses`; NaN where it exploded.
     """
 
     def __init__(
@@ -70,12 +72,10 @@ class SharedTraining:
         self.most_loss = exploded * max(1.0, math.log(task.spec.outputs))
         self.step = 0
         self.rate = 1.0
-        self.unstable = 0
         self.losses: list[Tensor] = []
         self.carry = self._first_carry()
         self._batch = task.batches([seed])
-        # Asked once, since it walks all modules.
-        self.drawing = shared.drawing()
+        self.draws = Draws(shared.drawing())
         self._weights = [*shared.parameters()]
         self._convolving = convolving(shared)
         self.optimizer = make_optimizer(config.optimizer, self._weights)
@@ -92,18 +92,16 @@ class SharedTraining:
         for number, choices in enumerate(architectures):
             self._set_noise(self.step * len(architectures) + number)
             loss, carry = self._loss(choices, batch)
-            if not float(loss.detach()) <= self.most_loss:
-                self.unstable += 1
-                carry = self._first_carry()
-                break
             # One at a time, so that memory does not grow with their number.
             with backward_precision(self.config.precision):
                 (loss / len(architectures)).backward()
             losses.append(loss.detach())
-        else:
-            self._descend()
-            self.losses.append(torch.stack(losses).mean())
-        self.carry = carry
+        together = torch.stack(losses)
+        exploded = ~(together.double() <= self.most_loss).all()
+        self._descend(exploded)
+        self.losses.append(together.mean().masked_fill(exploded, math.nan))
+        anew = self._first_carry()
+        self.carry = tuple(torch.where(exploded, *pair) for pair in zip(anew, carry, strict=True))
         self.step += 1
 
     def _begin_step(self) -> None:
@@ -123,39 +121,53 @@ class SharedTraining:
 
     def _set_noise(self, number: int) -> None:
         progress = min(1.0, (self.step + 1) / self.config.steps.iterations)
-        set_noise(self.drawing, self.seed, number, progress)
+        self.draws.give(self.seed, number, progress)
 
     def _loss(self, choices: Choices, batch: Sequence[Tensor]) -> tuple[Tensor, Carry]:
         path = partial(self.shared, self.space.genotype(choices))
         with matrix_precision(self.config.precision, self.task.device), self._convolving():
             return self.task.loss(path, self.carry, *batch)
 
-    def _descend(self) -> None:
+    def _descend(self, exploded: Tensor) -> None:
         limit = self.config.optimizer.clip_norm
         if limit is not None:
             torch.nn.utils.clip_grad_norm_(self._weights, limit)
+        # Where it is 1, fused optimizers leave everything as it is, as they do for a scaler of gradients.
+        cast(Any, self.optimizer).found_inf = exploded.float()
         self.optimizer.step()
+
+    @property
+    def unstable(self) -> int:
+        """How many steps since the last `take_losses` exploded."""
+        return int(torch.stack(self.losses).isnan().sum()) if self.losses else 0
 
     def is_sound(self) -> bool:
         """Whether the weights are finite, and fewer than half of the steps since the last `take_losses` exploded."""
-        if self.unstable and self.unstable >= len(self.losses):
-            return False
         norms = torch._foreach_norm([p.detach() for p in self._weights])
-        return bool(torch.stack(norms).isfinite().all())
+        sound = torch.stack(norms).isfinite().all()
+        if self.losses:
+            exploded = torch.stack(self.losses).isnan().sum()
+            sound = sound & ((exploded == 0) | (2 * exploded < len(self.losses)))
+        return bool(sound)
 
     def take_losses(self) -> float:
         """The mean loss since this was last called, of the steps that were learned from."""
-        mean = float(torch.stack(self.losses).double().mean())
+        mean = float(self._learned_losses().double().mean())
         self.losses.clear()
-        self.unstable = 0
         return mean
+
+    def _learned_losses(self) -> Tensor:
+        """Of the steps that did not explode, `[N]`."""
+        losses = torch.stack(self.losses) if self.losses else torch.empty(0)
+        return losses[~losses.isnan()]
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights, optimizer, carry and losses, by name; with `values` the whole state."""
         tensors = {f"shared/{name}": p.detach() for name, p in self.shared.named_parameters()}
         tensors |= {f"optimizer/{k}": t for k, t in optimizer_tensors(self.optimizer).items()}
         tensors |= {f"carry/{index}": tensor for index, tensor in enumerate(self.carry)}
-        return tensors | ({"losses": torch.stack(self.losses)} if self.losses else {})
+        losses = self._learned_losses()
+        return tensors | ({"losses": losses} if len(losses) else {})
 
     def values(self) -> dict[str, Any]:
         """Step, rate, and how many steps exploded."""
@@ -179,8 +191,10 @@ class SharedTraining:
         restore_optimizer(self.optimizer, groups["optimizer"])
         carried = groups["carry"]
         self.carry = tuple(carried[str(index)].to(device) for index in range(len(carried)))
-        self.losses = [loss.to(device) for row in groups["losses"].values() for loss in row]
-        self.step, self.rate, self.unstable = values["step"], values["rate"], values["unstable"]
+        learned = [loss.to(device) for row in groups["losses"].values() for loss in row]
+        lost = torch.full((values["unstable"],), math.nan, device=device)
+        self.losses = [*learned, *lost.unbind(0)]
+        self.step, self.rate = values["step"], values["rate"]
 
     def _first_carry(self) -> Carry:
         return self.shared.initial_state(self.task.batch_size)

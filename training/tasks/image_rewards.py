@@ -32,14 +32,14 @@ class ImageRewards(Rewards):
         """See `Rewards.minibatch`."""
         turn, within = divmod(number, self.count)
         index = self._order(order, turn)[within * self.size : (within + 1) * self.size]
-        return self._right(network, index) / len(index)
+        return float(self._right(network, index)) / len(index)
 
     def whole(self, network: Network) -> float:
         """See `Rewards.whole`: in parts that differ by one image at most."""
         # An order, as files may be sorted by class.
         index = self._order(-1, 0)
         parts = index.tensor_split(math.ceil(len(index) / self.size))
-        return sum(self._right(network, part) for part in parts) / len(index)
+        return float(torch.stack([self._right(network, part) for part in parts]).sum()) / len(index)
 
     def _order(self, order: int, turn: int) -> Tensor:
         key = order, turn
@@ -49,10 +49,9 @@ class ImageRewards(Rewards):
             self._drawn = key, drawn.to(self.part.labels.device)
         return self._drawn[1]
 
-    def _right(self, network: Network, index: Tensor) -> float:
+    def _right(self, network: Network, index: Tensor) -> Tensor:
+        """How many are right, on the device; none where an output is not finite."""
         output = network(self.part.images.index_select(0, index))
         logits = output[0] if isinstance(output, tuple) else output
-        if not bool(logits.isfinite().all()):
-            return 0.0
-        right = logits.argmax(-1) == self.part.labels.index_select(0, index)
-        return float(right.sum())
+        right: Tensor = logits.argmax(-1) == self.part.labels.index_select(0, index)
+        return right.sum() * logits.isfinite().all()

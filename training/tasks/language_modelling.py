@@ -15,8 +15,9 @@ from training.datasets.vocabulary import END
 from training.errors import LotteryError
 from training.losses import cross_entropy
 from training.metrics import PERPLEXITY
+from training.network_tensors import copied
 from training.noise import generator, torch_seeded
-from training.replicates import Replicates, copied
+from training.replicates import Replicates
 from training.specs import TextSpec
 from training.tasks.initial_states import initial_state, initial_states, map_state
 from training.tasks.outputs import check_words
