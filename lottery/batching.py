@@ -15,7 +15,7 @@ from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
 from training.device import now, physical_memory
 from training.differentiation import differentiator
-from training.replicates import Replicates
+from training.replicates import Replicates, copied
 from training.tasks.task import Task
 
 # Weights, gradient, two averages of Adam, the best weights and the mask, at four bytes each.
@@ -62,7 +62,10 @@ def fitting(session: Session) -> int:
 
 
 def new_replicates(
-    session: Session, ids: Sequence[ReplicateId], tensors: Iterable[Tensors]
+    session: Session,
+    ids: Sequence[ReplicateId],
+    tensors: Iterable[Tensors],
+    precision: torch.dtype = torch.float32,
 ) -> Replicates:
     """Some of a session's replicates, together on the device.
 
@@ -70,10 +73,12 @@ def new_replicates(
         session: whose they are.
         ids: give the noise seeds.
         tensors: parameters and buffers of each.
+        precision: of parameters and buffers that are no whole numbers.
     """
     batching = choose_batching(session, len(ids))
     noise_seeds = [one.noise_seed for one in ids]
-    replicates = Replicates([session.network] * len(ids), noise_seeds, batching)
+    network = copied(session.network).to(precision)
+    replicates = Replicates([network] * len(ids), noise_seeds, batching)
     replicates.load(stack_tensors(tensors))
     return replicates
 

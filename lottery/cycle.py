@@ -13,6 +13,7 @@ from lottery.identity import TICKET
 from lottery.levels import Replicate, Stack
 from lottery.pruning.masks import Tensors, apply_mask, tensors_of
 from lottery.pruning.prunable import left_whole
+from lottery.pruning.schedules import source_level
 from lottery.pruning.scopes import never_pruned
 from lottery.records import Record, read_records
 from lottery.rivals import Draw, rival
@@ -50,7 +51,7 @@ def find_tickets(session: Session) -> list[Record]:
         tickets = dense_tickets(session) if level == 0 else prune_and_rewind(session, level)
         train(session, files, with_controls(session, level, tickets))
         if level > 0 and _stores_newest(session):
-            drop_weights(run.level(level - 1))
+            _drop_unneeded(session, level)
     return read_records(run.root)
 
 
@@ -92,7 +93,7 @@ def control_levels(session: Session, arm: str) -> list[int]:
         raise LotteryError(
             f"{run.root} has no finished level above 0; finish it first with the command that began it."
         )
-    starts = [run.start(one) for one in experiment.tickets]
+    starts = [run.start(one) for one in experiment.originals]
     for name in (*starts, *(run.level(n).tickets for n in levels)):
         if not run.folder.holds(name):
             raise LotteryError(
@@ -156,6 +157,14 @@ def replicate_steps(session: Session) -> int:
     experiment = session.experiment
     levels = range(experiment.levels + 1)
     return sum(experiment.replicates_at(n) * experiment.level_steps(n) for n in levels)
+
+
+def _drop_unneeded(session: Session, level: int) -> None:
+    """Remove the trained weights of the levels before one, but for those from which later ones are pruned."""
+    pruning, last = session.experiment.pruning, session.experiment.levels
+    needed = {source_level(pruning, later) for later in range(level + 1, last + 1)}
+    for earlier in {*range(level)} - needed:
+        drop_weights(session.run.level(earlier))
 
 
 def _stores_newest(session: Session) -> bool:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 
-from lottery.batching import chunks, new_replicates
+from lottery.batching import chunks
 from lottery.experiments import Experiment
 from lottery.identity import TICKET, ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.criteria import CRITERIA
-from lottery.pruning.evidence import Evidence
-from lottery.pruning.gradients import mean_gradients
-from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
+from lottery.pruning.masks import Mask, Tensors, dense_mask, tensors_of
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.scopes import groups_at
-from lottery.pruning.selection import select
+from lottery.pruning.schedules import source_level
 from lottery.rewinding import rewind
 from lottery.runs import LevelFiles, Run
+from lottery.scoring import gathered, pruned
 from lottery.session import Session, new_network
 from training.checkpoints import tensors_from_bytes, tensors_to_bytes
 from training.errors import chosen
-from training.noise import generator
 from training.storage import damaged
 
 T = TypeVar("T")
@@ -76,81 +73,27 @@ def prune_and_rewind(session: Session, level: int) -> list[Ticket]:
         masks = pruned_masks(session, level)
         # Rewound tickets start from what the run has of the rewind step, whatever the level.
         from_final = experiment.rewinding.weights == "keep"
-        finals = _finals(experiment, run.level(level - 1)) if from_final else {}
+        source = run.level(source_level(experiment.pruning, level))
+        finals = _finals(experiment, source) if from_final else {}
         run.folder.write(files.tickets, _tickets_to_bytes(masks, finals))
     return read_tickets(experiment, run, level)
 
 
 def pruned_masks(session: Session, level: int) -> dict[ReplicateId, Mask]:
-    """The masks of a level above 0, from those of the level before and what criterion, scope and schedule say."""
-    experiment, before = session.experiment, session.run.level(level - 1)
+    """The originals' masks of a level above 0, from the level that the schedule names, by criterion and scope."""
+    experiment, run = session.experiment, session.run
+    before = run.level(source_level(experiment.pruning, level))
     needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
     masks = _of_tickets(read_masks(before), experiment, before)
     finals = _finals(experiment, before) if "final" in needs else {one: {} for one in masks}
     found: dict[ReplicateId, Mask] = {}
-    for chunk in chunks(session, len(experiment.tickets)):
-        ids = experiment.tickets[chunk.start : chunk.stop]
-        evidence = _evidence(session, ids, level, masks, finals)
-        found |= zip(ids, _pruned(session, ids, level, evidence), strict=True)
+    for chunk in chunks(session, len(experiment.originals)):
+        ids = experiment.originals[chunk.start : chunk.stop]
+        starts = [read_start(run, one) for one in ids]
+        own = [finals[one] for one in ids], [masks[one] for one in ids]
+        evidence = gathered(session, ids, level, starts, *own)
+        found |= zip(ids, pruned(session, level, evidence), strict=True)
     return found
-
-
-def _evidence(
-    session: Session,
-    ids: Sequence[ReplicateId],
-    level: int,
-    masks: Mapping[ReplicateId, Mask],
-    finals: Mapping[ReplicateId, Tensors],
-) -> Evidence:
-    """What a criterion may look at, of some replicates."""
-    task, config = session.task, session.experiment.training
-    starts = [read_start(session.run, one) for one in ids]
-
-    def gradients(weights: Mapping[str, torch.Tensor], batches: int) -> Tensors:
-        replicates = new_replicates(session, ids, starts)
-        return mean_gradients(replicates, task, config, weights, batches)
-
-    def stacked(tensors: Sequence[Tensors]) -> Tensors:
-        return {name: t.to(task.device) for name, t in stack_tensors(tensors).items()}
-
-    sources = [generator(one.seed, "criterion", level) for one in ids]
-
-    def uniform(shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.stack([torch.rand(shape, generator=source) for source in sources])
-
-    return Evidence(
-        start=stacked(starts),
-        final=stacked([finals[one] for one in ids]),
-        mask=stacked([masks[one] for one in ids]),
-        uniform=uniform,
-        gradients=gradients,
-    )
-
-
-def _pruned(
-    session: Session, ids: Sequence[ReplicateId], level: int, evidence: Evidence
-) -> list[Mask]:
-    """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
-    config, kinds = session.experiment.pruning, session.forward_pass.kinds
-    criterion = chosen("criterion", config.criterion, CRITERIA)
-    shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
-    masks = [_on_cpu(row(evidence.mask, r)) for r in range(len(ids))]
-    for done in range(1, criterion.rounds + 1):
-        ends = done == criterion.rounds
-        groups = groups_at(
-            shapes, level if ends else level - 1 + done / criterion.rounds, config, kinds
-        )
-        scores = _on_cpu(criterion.scores(evidence))
-        masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
-        if not ends:
-            stacked = stack_tensors(masks)
-            device = session.task.device
-            evidence = replace(evidence, mask={n: m.to(device) for n, m in stacked.items()})
-    return masks
-
-
-def _on_cpu(tensors: Tensors) -> Tensors:
-    return {name: tensor.cpu() for name, tensor in tensors.items()}
 
 
 def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:
@@ -159,19 +102,19 @@ def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:
     Raises:
         LotteryError: a file of the run is damaged.
     """
-    name, ids = run.level(level).tickets, experiment.tickets
+    name = run.level(level).tickets
     path = run.root / name
     masks, finals = _tickets_from_bytes(run.folder.read(name), path)
-    missing = [one for one in ids if one not in masks]
+    missing = [one for one in experiment.originals if one not in masks]
     if missing:
         raise damaged(path, f"it has no ticket of seed {missing[0].seed}")
     return [
         Ticket(
             id=one,
-            mask=masks[one],
-            whole=rewind(read_start(run, one), finals.get(one, {}), experiment.rewinding),
+            mask=masks[one.original],
+            whole=rewind(read_start(run, one), finals.get(one.original, {}), experiment.rewinding),
         )
-        for one in ids
+        for one in experiment.tickets
     ]
 
 
@@ -179,8 +122,8 @@ def _tickets_to_bytes(
     masks: Mapping[ReplicateId, Mask], finals: Mapping[ReplicateId, Tensors]
 ) -> bytes:
     """Masks, one bit a weight, and the trained tensors that tickets start from where they are not rewound."""
-    bits = {f"{_key(one)}/{n}": m for one in masks for n, m in masks[one].items()}
-    tensors = {f"{_key(one)}/{n}": t for one in finals for n, t in finals[one].items()}
+    bits = {f"{one.seed}/{n}": m for one in masks for n, m in masks[one].items()}
+    tensors = {f"{one.seed}/{n}": t for one in finals for n, t in finals[one].items()}
     return tensors_to_bytes({**tensors, MASKS: masks_to_tensor(bits)})
 
 
@@ -210,16 +153,11 @@ def _tickets_from_bytes(
     return _by_ticket(masks), _by_ticket(tensors)
 
 
-def _key(one: ReplicateId) -> str:
-    return f"{one.seed}/{one.copy}"
-
-
 def _by_ticket(tensors: Mapping[str, torch.Tensor]) -> dict[ReplicateId, Tensors]:
     found: dict[ReplicateId, Tensors] = {}
     for key, tensor in tensors.items():
-        seed, copy, name = key.split("/", 2)
-        one = ReplicateId(TICKET, int(seed), int(copy))
-        found.setdefault(one, {})[name] = tensor
+        seed, name = key.split("/", 1)
+        found.setdefault(ReplicateId(TICKET, int(seed)), {})[name] = tensor
     return found
 
 
@@ -231,12 +169,12 @@ def _finals(experiment: Experiment, files: LevelFiles) -> dict[ReplicateId, Tens
 def _of_tickets(
     tensors: Mapping[ReplicateId, T], experiment: Experiment, files: LevelFiles
 ) -> dict[ReplicateId, T]:
-    """The tickets' part of what a level has of each replicate."""
-    missing = [one for one in experiment.tickets if one not in tensors]
+    """The original tickets' part of what a level has of each replicate."""
+    missing = [one for one in experiment.originals if one not in tensors]
     if missing:
         path = files.run.root / files.name
         raise damaged(path, f"it has no ticket of seed {missing[0].seed}")
-    return {one: tensors[one] for one in experiment.tickets}
+    return {one: tensors[one] for one in experiment.originals}
 
 
 def read_start(run: Run, ticket: ReplicateId) -> Tensors:
