@@ -86,7 +86,7 @@ class Experiment:
         name: of the recipe or file.
         source: where its values come from.
         seeds: one ticket each; everything random is a function of the seed.
-        copies: of each seed's ticket, which begin every level alike, with the mask and the weights of copy 0, and differ
+        copies: of each seed's ticket; they begin every level alike, with the mask and the weights of copy 0, and differ
             in noise alone: data order, augmentation, dropout.
         levels: how often is pruned.
         arms: controls that are trained beside the ticket at each level above 0, see `lottery control --help`.

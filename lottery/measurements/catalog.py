@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from lottery.measurements.connectivity import CONNECTIVITY
 from lottery.measurements.measuring import Measurement
 from lottery.measurements.pointer import POINTER
 
 MEASUREMENTS: dict[str, Measurement] = {
     "pointer": POINTER,
+    "connectivity": CONNECTIVITY,
 }

@@ -136,7 +136,7 @@ class ImageClassification(Task):
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
         """Loss, accuracy in percent, and which images are right."""
-        part = {"validation": self.data.validation, "test": self.data.test}[split]
+        part = self.data.splits()[split]
         losses, right = [], []
         pieces = zip(
             part.images.split(_EVALUATION_BATCH), part.labels.split(_EVALUATION_BATCH), strict=True

@@ -126,7 +126,7 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
-        """Score every replicate on "validation" or "test"; the replicates are in evaluation mode."""
+        """Score every replicate on "train", "validation" or "test"; the replicates are in evaluation mode."""
 
     @abc.abstractmethod
     def run_example(self, network: nn.Module) -> int:
