@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-import torch
-
+from lottery.arms import controls, with_controls
 from lottery.controls import check_control
 from lottery.disk_use import drop_weights, stored_weights
 from lottery.identity import TICKET
 from lottery.levels import Replicate, Stack
-from lottery.pruning.masks import Tensors, apply_mask, tensors_of
 from lottery.pruning.prunable import left_whole
 from lottery.pruning.schedules import source_level
-from lottery.pruning.scopes import never_pruned
 from lottery.records import Record, read_records
-from lottery.rivals import Draw, rival
 from lottery.runs import LevelFiles, end_level
-from lottery.session import Session, drawn_network
+from lottery.session import Session
 from lottery.stacks import train_stack
-from lottery.tickets import Ticket, dense_tickets, prune_and_rewind, read_tickets
+from lottery.tickets import dense_tickets, prune_and_rewind, read_tickets
 from training.errors import LotteryError
-from training.noise import generator
 
 
 def find_tickets(session: Session) -> list[Record]:
@@ -106,35 +100,6 @@ def control_levels(session: Session, arm: str) -> list[int]:
 def train(session: Session, files: LevelFiles, replicates: Sequence[Replicate]) -> None:
     """Train the replicates of a level side by side, and write what came of them."""
     train_stack(Stack(session=session, files=files, replicates=tuple(replicates)))
-
-
-def with_controls(session: Session, level: int, tickets: Sequence[Ticket]) -> list[Replicate]:
-    """The replicates of a level: its tickets, and above level 0 the experiment's controls."""
-    found = [
-        Replicate(id=ticket.id, mask=ticket.mask, start=apply_mask(ticket.mask, ticket.whole))
-        for ticket in tickets
-    ]
-    for arm in session.experiment.arms if level > 0 else ():
-        found += controls(session, level, tickets, arm)
-    return found
-
-
-def controls(session: Session, level: int, tickets: Sequence[Ticket], arm: str) -> list[Replicate]:
-    """A control's replicates, each made from a ticket."""
-
-    def network(source: torch.Generator) -> Tensors:
-        return tensors_of(drawn_network(session, source))
-
-    # One ticket's parameters are as another's.
-    shapes = {name: tuple(mask.shape) for name, mask in tickets[0].mask.items()}
-    whole = never_pruned(shapes, session.experiment.pruning, session.forward_pass.kinds)
-    found = []
-    for ticket in tickets:
-        source = generator(ticket.id.seed, f"control {arm}", level)
-        draw = Draw(generator=source, network=network, never_pruned=whole)
-        mask, start = rival(arm, ticket.mask, ticket.whole, draw)
-        found.append(Replicate(id=replace(ticket.id, arm=arm), mask=mask, start=start))
-    return found
 
 
 def _is_told_done(session: Session, files: LevelFiles) -> bool:

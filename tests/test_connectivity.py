@@ -96,7 +96,7 @@ def test_the_ends_of_a_line_are_the_networks_and_its_middle_their_mean(finished:
         assert at_end is not None
         assert value(readings, one, "error", 0.0) == pytest.approx(100 - at_end, abs=1e-9)
         errors, barriers = [], []
-        for two in records:
+        for two, partner in records.items():
             if two.original != one.original or two == one:
                 continue
             middle = {
@@ -106,7 +106,7 @@ def test_the_ends_of_a_line_are_the_networks_and_its_middle_their_mean(finished:
             alone = Replicates([session(THREE).network], [0], "looped").eval()
             alone.load({name: tensor[None] for name, tensor in middle.items()})
             error = 100 - float(task.evaluate(alone, "test").metric[0])
-            other = {(v.at, v.split, v.metric): v.value for v in records[two].values}
+            other = {(v.at, v.split, v.metric): v.value for v in partner.values}
             there = other["end", "test", "accuracy"]
             assert there is not None
             ends = 100 - at_end, 100 - there

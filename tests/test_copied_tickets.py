@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from lottery.cycle import add_control, controls
+from lottery.arms import controls
+from lottery.cycle import add_control
 from lottery.experiments import Experiment
 from lottery.history import read_history
 from lottery.identity import TICKET, ReplicateId
