@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import torch
 
@@ -20,6 +21,7 @@ from lottery.pruning.selection import select
 from lottery.session import Session
 from training.errors import LotteryError, chosen
 from training.noise import generator
+from training.replicates import Replicates
 
 
 def gathered(
@@ -50,8 +52,12 @@ def gathered(
     def curvature(weights: Mapping[str, torch.Tensor]) -> Tensors:
         return hessian_gradients(new_replicates(session, ids, starts), task, weights, batches)
 
+    @cache
+    def double() -> Replicates:
+        return new_replicates(session, ids, starts, torch.float64)
+
     def flow(weights: Mapping[str, torch.Tensor]) -> Tensors:
-        return flow_gradients(new_replicates(session, ids, starts, torch.float64), task, weights)
+        return flow_gradients(double(), task, weights)
 
     def stacked(tensors: Sequence[Tensors]) -> Tensors:
         return {name: t.to(task.device) for name, t in stack_tensors(tensors).items()}

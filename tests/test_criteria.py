@@ -38,8 +38,7 @@ def evidence(*seeds: int) -> Evidence:
     def derivative(values: Sequence[float]) -> Derivative:
         def taken(weights: Mapping[str, Tensor]) -> Tensors:
             # Of the network as it is pruned, with all that is not pruned in it.
-            assert weights.keys() == {"w", "bias"}
-            assert weights["w"].ne(0).equal(mask)
+            assert weights["w"].ne(0).equal(mask) and bool(weights["bias"].all())
             return {**stacked(values), "bias": torch.zeros(2, 1)}
 
         return taken

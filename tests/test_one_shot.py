@@ -54,7 +54,7 @@ def test_the_dense_weights_stay_until_no_level_needs_them(run: Run) -> None:
 
 def test_stopped_and_resumed_it_is_the_same(run: Run, tmp_path: Path) -> None:
     stops = carry_out_in_pieces(ONE_SHOT, tmp_path / "run", every=23)
-    assert stops > 3
+    assert stops == 3
     again, whole = files(tmp_path / "run"), files(run.root)
     # What is not kept of the finished one is here.
     assert whole.keys() <= again.keys()

@@ -133,7 +133,7 @@ def test_a_smart_ratio_refuses_what_linear_layers_do_not_leave_room_for(rate: fl
 def test_rates_of_their_own_are_for_layerwise_pruning(scope: str, name: str) -> None:
     config: dict[str, Any] = {name: 0.1}
     experiment = dataclasses.replace(TINY, pruning=PruningConfig(scope=scope, **config))
-    with pytest.raises(LotteryError, match=f"{name} = 0.1; .*unless scope is layerwise"):
+    with pytest.raises(LotteryError, match=f"{name} = 0.1 is .*unless scope is layerwise"):
         check_pruning(experiment)
 
 
