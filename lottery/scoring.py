@@ -50,7 +50,8 @@ def gathered(
         return mean_gradients(replicates, task, experiment.training, weights, batches)
 
     def curvature(weights: Mapping[str, torch.Tensor]) -> Tensors:
-        return hessian_gradients(new_replicates(session, ids, starts), task, weights, batches)
+        replicates = new_replicates(session, ids, starts)
+        return hessian_gradients(replicates, task, weights, batches, masks[0])
 
     @cache
     def double() -> Replicates:

@@ -27,7 +27,8 @@ class Evidence:
         uniform: (shape of a parameter) -> draws between 0 and 1, `[R, ...]`, each replicate's from its own seed.
         gradients: of the training loss, in training mode, the mean over the first batches of each replicate's order; of
             all weights of the network, the pruned ones among them.
-        curvature: the product of the Hessian of that loss, with softened logits, and its gradient.
+        curvature: the product of the Hessian of that loss, with softened logits, and its gradient, both of what may be
+            pruned alone.
         flow: the gradient of the sum of outputs, for an input of ones, of the network with absolute weights.
     """
 

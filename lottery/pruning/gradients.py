@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,25 +34,39 @@ def mean_gradients(
         batches: how many.
     """
     replicates.load(weights)
-    found = _mean_gradients(replicates, task, task.loss, config.precision, batches)
-    return _by_name(replicates, found)
+    trained = _trained(replicates)
+    leaves = _flat(trained)
+    found = _mean_gradients(replicates, task, task.loss, leaves, config.precision, batches)
+    return _by_name(replicates, trained, found)
 
 
 def hessian_gradients(
-    replicates: Replicates, task: Task, weights: Mapping[str, Tensor], batches: int
+    replicates: Replicates,
+    task: Task,
+    weights: Mapping[str, Tensor],
+    batches: int,
+    names: Collection[str],
 ) -> Tensors:
     """The Hessian of the loss with softened logits times its gradient, `[R, ...]` by parameter, in fp32.
 
-    Both are means over the same first batches; for the arguments see `mean_gradients`.
+    Both are means over the same first batches.
+
+    Args:
+        replicates: as in `mean_gradients`.
+        task: whose loss it is.
+        weights: `[R, ...]`, parameters and buffers.
+        batches: how many.
+        names: of the parameters that both are taken of, such as all that may be pruned.
 
     Raises:
         LotteryError: the task has no such loss.
     """
     replicates.load(weights)
-    softened, leaves = task.softened(TEMPERATURE), _leaves(replicates)
+    softened, trained = task.softened(TEMPERATURE), _trained(replicates, names)
+    leaves = _flat(trained)
     # Of one batch alone the gradient is at hand when it is differentiated.
     whole = batches > 1
-    mean = _mean_gradients(replicates, task, softened, "fp32", batches) if whole else None
+    mean = _mean_gradients(replicates, task, softened, leaves, "fp32", batches) if whole else None
     total = [torch.zeros_like(leaf) for leaf in leaves]
     for loss in _losses(replicates, task, softened, "fp32", batches):
         with backward_precision("fp32"):
@@ -63,7 +77,7 @@ def hessian_gradients(
             slope = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True))
             found = torch.autograd.grad(slope, leaves, allow_unused=True)
         torch._foreach_add_(total, _filled(found, leaves))
-    return _by_name(replicates, [tensor / batches for tensor in total])
+    return _by_name(replicates, trained, [tensor / batches for tensor in total])
 
 
 def flow_gradients(replicates: Replicates, task: Task, weights: Mapping[str, Tensor]) -> Tensors:
@@ -80,15 +94,20 @@ def flow_gradients(replicates: Replicates, task: Task, weights: Mapping[str, Ten
     """
     replicates.load({name: tensor.abs() for name, tensor in weights.items()})
     replicates.eval()
-    leaves = _leaves(replicates)
+    trained = _trained(replicates)
+    leaves = _flat(trained)
     found = torch.autograd.grad(replicates(task.flow).sum(), leaves, allow_unused=True)
-    return _by_name(replicates, _filled(found, leaves))
+    return _by_name(replicates, trained, _filled(found, leaves))
 
 
 def _mean_gradients(
-    replicates: Replicates, task: Task, loss: Loss, precision: str, batches: int
+    replicates: Replicates,
+    task: Task,
+    loss: Loss,
+    leaves: Sequence[nn.Parameter],
+    precision: str,
+    batches: int,
 ) -> list[Tensor]:
-    leaves = _leaves(replicates)
     total = [torch.zeros_like(leaf) for leaf in leaves]
     for summed in _losses(replicates, task, loss, precision, batches):
         with backward_precision(precision):
@@ -112,13 +131,19 @@ def _losses(
         yield losses.sum()
 
 
-def _leaves(replicates: Replicates) -> list[nn.Parameter]:
-    trained = _trained(replicates).values()
-    return [leaf for leaves in trained for leaf in leaves]
+def _trained(
+    replicates: Replicates, names: Collection[str] | None = None
+) -> dict[str, list[nn.Parameter]]:
+    """What is trained of each parameter, of some of them."""
+    return {
+        name: own
+        for name, own in replicates.leaves().items()
+        if own[0].requires_grad and (names is None or name in names)
+    }
 
 
-def _trained(replicates: Replicates) -> dict[str, list[nn.Parameter]]:
-    return {name: own for name, own in replicates.leaves().items() if own[0].requires_grad}
+def _flat(trained: Mapping[str, Sequence[nn.Parameter]]) -> list[nn.Parameter]:
+    return [leaf for leaves in trained.values() for leaf in leaves]
 
 
 def _filled(found: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> list[Tensor]:
@@ -129,10 +154,14 @@ def _filled(found: Sequence[Tensor | None], leaves: Sequence[Tensor]) -> list[Te
     ]
 
 
-def _by_name(replicates: Replicates, of_leaves: Sequence[Tensor]) -> Tensors:
+def _by_name(
+    replicates: Replicates,
+    trained: Mapping[str, Sequence[nn.Parameter]],
+    of_leaves: Sequence[Tensor],
+) -> Tensors:
     """What belongs to each leaf, `[R, ...]` by parameter."""
     rest = iter(of_leaves)
     return {
         name: torch.stack([next(rest) for _ in own]).view(replicates.stacked[name].shape)
-        for name, own in _trained(replicates).items()
+        for name, own in trained.items()
     }

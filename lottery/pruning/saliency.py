@@ -38,7 +38,8 @@ def gradient(evidence: Evidence) -> Tensors:
 def grasp(evidence: Evidence) -> Tensors:
     """W (H g) at the start: Wang, Zhang & Grosse 2020 (arXiv 2002.07376), equation 8 with the sign turned.
 
-    They prune the highest -w (H g), whose removal hurts the flow of gradients least; here the lowest go first.
+    They prune the highest -w (H g), whose removal hurts the flow of gradients least; here the lowest go first. Hessian
+    and gradient are of the weights that may be pruned, as in their release (pruner/GraSP.py).
     """
     found = evidence.curvature(_kept(evidence, evidence.start))
     return {name: evidence.start[name] * found[name] for name in evidence.mask}
