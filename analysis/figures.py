@@ -106,4 +106,11 @@ FIGURES: dict[str, FigureKind[Study]] = {
         module="analysis.reading_plots",
         function="readings_drawing",
     ),
+    "readings-along-x": FigureKind(
+        summary="what `lottery measure` read along curves, such as between two networks",
+        caption="Readings along curves, such as the error on the line between two trained networks: mean of the "
+        "seeds, 95 % interval (band), for the first, a middle and the last level.",
+        module="analysis.reading_plots",
+        function="curves_drawing",
+    ),
 }

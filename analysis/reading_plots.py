@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -12,9 +13,10 @@ from analysis.figures import Drawing
 from analysis.readings import SERIES, readings_of_seeds, summarise_readings
 from analysis.tables import Study
 from analysis.theme import arm_styles, handle, legend, lost_note, panel_title, panels, paper
+from analysis.wording import percent
 from training.errors import LotteryError
 
-WEIGHTS = {"best": "early-stop weights", "end": "last weights"}
+WEIGHTS = {"start": "before training", "best": "early-stop weights", "end": "last weights"}
 
 
 def drawn_readings(readings: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +67,69 @@ def readings_vs_density(readings: pd.DataFrame, *, interval: str = "t") -> Figur
     return figure
 
 
+def drawn_curves(readings: pd.DataFrame) -> pd.DataFrame:
+    """The rows that `readings_along_x` draws: one per seed and point; none where none has a value.
+
+    Args:
+        readings: as `Study.readings`.
+    """
+    rows = readings_of_seeds(readings)
+    rows = rows[rows["x"].notna()]
+    return rows if rows["value"].notna().any() else rows.iloc[:0]
+
+
+def readings_along_x(readings: pd.DataFrame, *, interval: str = "t") -> Figure:
+    """What was measured along curves: a panel per run, measurement, arm and metric, one line per level.
+
+    Lines are means of the seeds, bands 95 % intervals; the first, a middle and the last level are drawn.
+
+    Args:
+        readings: as `Study.readings`.
+        interval: a name in `summaries.INTERVALS`.
+
+    Raises:
+        LotteryError: there is nothing to draw, or there is no such interval.
+    """
+    rows = drawn_curves(readings)
+    if rows.empty:
+        raise LotteryError(
+            "No curve was measured on these runs; measure one with `lottery measure`, such as connectivity, or draw "
+            "another figure, such as metric-vs-density."
+        )
+    groups = [group for _, group in rows.groupby([*SERIES, "arm"], sort=False)]
+    with paper():
+        figure, axes = panels(len(groups))
+        for ax, group in zip(axes, groups, strict=True):
+            means = summarise_readings(group, interval)
+            levels = sorted(means["level"].unique())
+            levels = sorted({levels[0], levels[len(levels) // 2], levels[-1]})
+            colours = sns.color_palette("viridis", len(levels))
+            for level, colour in zip(levels, colours, strict=True):
+                line = means[means["level"] == level].sort_values("x")
+                label = f"{percent(line['density'].iloc[0])} of the weights"
+                ax.plot(line["x"], line["mean"], color=colour, label=label)
+                ax.fill_between(
+                    line["x"], line["low"], line["high"], color=colour, alpha=0.15, linewidth=0
+                )
+            first = group.iloc[0]
+            value_axis(ax, means["mean"].dropna(), str(first["metric"]), may_be_log=False)
+            ax.set_xlabel("way from one network to the other")
+            lost = lost_note(int(means["diverged"].sum()), len(group))
+            ax.set_title(panel_title(f"{first['run']}, {first['arm']}", _what(first), lost))
+            ax.legend(fontsize="small")
+    return figure
+
+
 def _what(first: pd.Series) -> str:
     """The lines of a title that say what was measured, how, and on which weights."""
     told = (first["measurement"], first["other"], WEIGHTS[first["at"]], first["settings"])
     return panel_title(", ".join(filter(None, map(str, told))))
+
+
+def curves_drawing(study: Study) -> Drawing:
+    """The figure `readings-along-x`."""
+    rows = study.readings
+    return Drawing(data=drawn_curves(rows), draw=lambda: readings_along_x(rows))
 
 
 def readings_drawing(study: Study) -> Drawing:

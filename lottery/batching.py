@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from lottery.identity import ReplicateId
@@ -16,6 +17,7 @@ from training.configs import TrainingConfig
 from training.device import now
 from training.differentiation import differentiator
 from training.loop import Hook, begin, train
+from training.network_tensors import copied
 from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.tasks.task import Task
@@ -45,7 +47,10 @@ def choose_batching(session: Session, count: int) -> Batching:
 
 
 def new_replicates(
-    session: Session, ids: Sequence[ReplicateId], tensors: Iterable[Tensors]
+    session: Session,
+    ids: Sequence[ReplicateId],
+    tensors: Iterable[Tensors],
+    precision: torch.dtype = torch.float32,
 ) -> Replicates:
     """Some of a session's replicates, together on the device.
 
@@ -53,10 +58,12 @@ def new_replicates(
         session: whose they are.
         ids: give the noise seeds.
         tensors: parameters and buffers of each.
+        precision: of parameters and buffers that are no whole numbers.
     """
     batching = choose_batching(session, len(ids))
     noise_seeds = [one.noise_seed for one in ids]
-    replicates = Replicates([session.network] * len(ids), noise_seeds, batching)
+    network = copied(session.network).to(precision)
+    replicates = Replicates([network] * len(ids), noise_seeds, batching)
     replicates.load(stack_tensors(tensors))
     return replicates
 

@@ -15,6 +15,7 @@ from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import SCHEDULES
 from lottery.pruning.scopes import SCOPES
+from lottery.scoring import check_scores
 from lottery.session import Session, new_network, with_batching
 from nas.catalog.catalog import is_known
 from training.batching import Batching
@@ -42,6 +43,7 @@ def check(session: Session) -> Session:
         session = with_batching(session, _tried(session))
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, session.forward_pass.kinds, names)
+    check_scores(session)
     return session
 
 

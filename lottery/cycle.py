@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-import torch
-
+from lottery.arms import controls, with_controls
 from lottery.controls import check_control
 from lottery.disk_use import drop_weights, stored_weights
 from lottery.identity import TICKET
 from lottery.levels import Replicate, Stack
-from lottery.pruning.masks import Tensors, apply_mask, tensors_of
 from lottery.pruning.prunable import left_whole
-from lottery.pruning.scopes import never_pruned
+from lottery.pruning.schedules import source_level
 from lottery.records import Record, read_records
-from lottery.rivals import Draw, rival
 from lottery.runs import LevelFiles, end_level
-from lottery.session import Session, drawn_network
+from lottery.session import Session
 from lottery.stacks import train_stack
-from lottery.ticket_files import Ticket, read_tickets
+from lottery.ticket_files import read_tickets
 from lottery.tickets import dense_tickets, prune_and_rewind
 from training.errors import LotteryError
-from training.noise import generator
 
 
 def find_tickets(session: Session) -> list[Record]:
@@ -51,7 +46,7 @@ def find_tickets(session: Session) -> list[Record]:
         tickets = dense_tickets(session) if level == 0 else prune_and_rewind(session, level)
         train(session, files, with_controls(session, level, tickets))
         if level > 0 and _stores_newest(session):
-            drop_weights(run.level(level - 1))
+            _drop_unneeded(session, level)
     return read_records(run.root)
 
 
@@ -93,7 +88,7 @@ def control_levels(session: Session, arm: str) -> list[int]:
         raise LotteryError(
             f"{run.root} has no finished level above 0; finish it first with the command that began it."
         )
-    starts = [run.start(one) for one in experiment.tickets]
+    starts = [run.start(one) for one in experiment.originals]
     for name in (*starts, *(run.level(n).tickets for n in levels)):
         if not run.folder.holds(name):
             raise LotteryError(
@@ -106,35 +101,6 @@ def control_levels(session: Session, arm: str) -> list[int]:
 def train(session: Session, files: LevelFiles, replicates: Sequence[Replicate]) -> None:
     """Train the replicates of a level side by side, and write what came of them."""
     train_stack(Stack(session=session, files=files, replicates=tuple(replicates)))
-
-
-def with_controls(session: Session, level: int, tickets: Sequence[Ticket]) -> list[Replicate]:
-    """The replicates of a level: its tickets, and above level 0 the experiment's controls."""
-    found = [
-        Replicate(id=ticket.id, mask=ticket.mask, start=apply_mask(ticket.mask, ticket.whole))
-        for ticket in tickets
-    ]
-    for arm in session.experiment.arms if level > 0 else ():
-        found += controls(session, level, tickets, arm)
-    return found
-
-
-def controls(session: Session, level: int, tickets: Sequence[Ticket], arm: str) -> list[Replicate]:
-    """A control's replicates, each made from a ticket."""
-
-    def network(source: torch.Generator) -> Tensors:
-        return tensors_of(drawn_network(session, source))
-
-    # One ticket's parameters are as another's.
-    shapes = {name: tuple(mask.shape) for name, mask in tickets[0].mask.items()}
-    whole = never_pruned(shapes, session.experiment.pruning, session.forward_pass.kinds)
-    found = []
-    for ticket in tickets:
-        source = generator(ticket.id.seed, f"control {arm}", level)
-        draw = Draw(generator=source, network=network, never_pruned=whole)
-        mask, start = rival(arm, ticket.mask, ticket.whole, draw)
-        found.append(Replicate(id=replace(ticket.id, arm=arm), mask=mask, start=start))
-    return found
 
 
 def _is_told_done(session: Session, files: LevelFiles) -> bool:
@@ -157,6 +123,14 @@ def replicate_steps(session: Session) -> int:
     experiment = session.experiment
     levels = range(experiment.levels + 1)
     return sum(experiment.replicates_at(n) * experiment.level_steps(n) for n in levels)
+
+
+def _drop_unneeded(session: Session, level: int) -> None:
+    """Remove the trained weights of the levels before one, but for those from which later ones are pruned."""
+    pruning, last = session.experiment.pruning, session.experiment.levels
+    needed = {source_level(pruning, later) for later in range(level + 1, last + 1)}
+    for earlier in {*range(level)} - needed:
+        drop_weights(session.run.level(earlier))
 
 
 def _stores_newest(session: Session) -> bool:

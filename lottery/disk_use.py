@@ -26,7 +26,7 @@ def run_bytes(experiment: Experiment, network: nn.Module, store: StoreWeights) -
     each = sum(tensor.nbytes for tensor in tensors.values())
     names = prunable_names(network, experiment.pruning.embeddings)
     mask = -(-sum(tensors[name].numel() for name in names) // 8)
-    tickets = len(experiment.tickets)
+    tickets = len(experiment.originals)
     levels = [experiment.replicates_at(level) for level in range(experiment.levels + 1)]
     trained = sum(levels if store == "all" else levels[-1:])
     starts = tickets * (1 + _rewound_momenta(experiment))

@@ -85,7 +85,8 @@ class Experiment:
         name: of the recipe or file.
         source: where its values come from.
         seeds: one ticket each; everything random is a function of the seed.
-        copies: tickets of each seed that begin alike and differ in noise alone: data order, augmentation, dropout.
+        copies: of each seed's ticket; they begin every level alike, with the mask and the weights of copy 0, and differ
+            in noise alone: data order, augmentation, dropout.
         levels: how often is pruned.
         arms: controls that are trained beside the ticket at each level above 0, see `lottery control --help`.
         margin: how much worse than dense still counts as matching, in the metric's own terms; None for its default.
@@ -127,6 +128,11 @@ class Experiment:
         return tuple(
             ReplicateId(TICKET, seed, copy) for seed in self.seeds for copy in range(self.copies)
         )
+
+    @property
+    def originals(self) -> tuple[ReplicateId, ...]:
+        """Those tickets from which masks are made: copy 0 of each seed."""
+        return tuple(one for one in self.tickets if one == one.original)
 
     def first_step(self, level: int) -> int:
         """The step that a level's training begins at: the dense network's at 0, the others' at the rewind step."""

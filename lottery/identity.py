@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ TICKET = "ticket"
 @dataclass(frozen=True, order=True)
 class ReplicateId:
     """Which replicate of a level: copies of a seed differ in noise alone (data order, augmentation, dropout).
+
+    They begin every level alike: with the mask and the weights of copy 0.
 
     >>> str(ReplicateId("ticket", 3)), str(ReplicateId("ticket", 3, copy=1))
     ('ticket, seed 3', 'ticket, seed 3, copy 1')
@@ -24,6 +27,11 @@ class ReplicateId:
     arm: str
     seed: int
     copy: int = 0
+
+    @property
+    def original(self) -> ReplicateId:
+        """Copy 0, from which the others have their mask and weights."""
+        return dataclasses.replace(self, copy=0)
 
     @property
     def noise_seed(self) -> int:

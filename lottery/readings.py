@@ -36,7 +36,7 @@ class Reading:
         seed: of the replicate.
         copy: of the replicate.
         other: what else tells the readings of a measurement apart, such as a split or a layer; "" where nothing does.
-        at: "best" (the weights of least validation loss) or "end" (those of the last step).
+        at: "start" (the weights before training), "best" (those of least validation loss) or "end" (of the last step).
         metric: what was read.
         x: where on a curve it was read, such as the coefficient of an interpolation; None of what is no curve.
         value: the number, in the metric's unit; None where it is not finite.
@@ -121,7 +121,11 @@ def _reading(values: Mapping[str, Any]) -> Reading:
     texts = (reading.arm, reading.other, reading.metric)
     if not all(type(one) is int for one in whole) or reading.level < 0 or reading.copy < 0:
         raise ValueError(f"level, seed and copy are {', '.join(map(str, whole))}")
-    if not all(isinstance(text, str) for text in texts) or reading.at not in ("best", "end"):
+    if not all(isinstance(text, str) for text in texts) or reading.at not in (
+        "start",
+        "best",
+        "end",
+    ):
         raise ValueError(f"a text is none, or at is {reading.at!r}")
     if not all(one is None or _is_finite(one) for one in (reading.x, reading.value)):
         raise ValueError(f"a number is {reading.x!r} or {reading.value!r}")

@@ -39,12 +39,12 @@ class Run:
         return self.root.resolve().name
 
     def start(self, ticket: ReplicateId) -> str:
-        """The file of a ticket's tensors at the rewind step."""
-        return f"start/{_named(ticket)}.safetensors"
+        """The file of a ticket's tensors at the rewind step, the same for all its copies."""
+        return f"start/seed-{ticket.seed}.safetensors"
 
     def start_optimizer(self, ticket: ReplicateId) -> str:
         """The file of what a ticket's optimizer remembers at the rewind step, where that is rewound too."""
-        return f"start/{_named(ticket)}-optimizer.safetensors"
+        return f"start/seed-{ticket.seed}-optimizer.safetensors"
 
     def level(self, number: int, added_arm: str = "") -> LevelFiles:
         """The files of a level, or of an arm that was added to it later."""
@@ -56,10 +56,6 @@ class Run:
         inside = [n.removeprefix(start) for n in self.folder.names() if n.startswith(start)]
         arms = sorted(n.removesuffix(RECORDS).rstrip("/") for n in inside if n.endswith(RECORDS))
         return [files for arm in arms if (files := self.level(number, arm)).is_done()]
-
-
-def _named(ticket: ReplicateId) -> str:
-    return f"seed-{ticket.seed}" + (f"-copy-{ticket.copy}" if ticket.copy else "")
 
 
 @dataclass(frozen=True, kw_only=True)

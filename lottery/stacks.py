@@ -142,7 +142,7 @@ class _AfterStep:
         write_progress(run, level=files.number, step=state.step, replicates=list(self.chunk))
 
     def _keep_start(self, state: TrainingState) -> None:
-        """At the rewind step of the dense training, write each ticket's tensors, never averaged ones."""
+        """At the rewind step of the dense training, write each original's tensors, never averaged ones."""
         rewinding = self.session.experiment.rewinding
         if self.stack.files.number > 0 or state.step != rewinding.step.iterations:
             return
@@ -152,6 +152,8 @@ class _AfterStep:
         momenta = optimizer_state(state.optimizer, state.replicates) if rewound else {}
         for r, index in enumerate(self.chunk):
             ticket = self.stack.replicates[index].id
+            if ticket != ticket.original:
+                continue
             run.folder.write(run.start(ticket), tensors_to_bytes(row(tensors, r)))
             if rewound:
                 name = run.start_optimizer(ticket)

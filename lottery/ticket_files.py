@@ -43,19 +43,19 @@ def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:
     Raises:
         LotteryError: a file of the run is damaged.
     """
-    name, ids = run.level(level).tickets, experiment.tickets
+    name = run.level(level).tickets
     path = run.root / name
     masks, finals = _tickets_from_bytes(run.folder.read(name), path)
-    missing = [one for one in ids if one not in masks]
+    missing = [one for one in experiment.originals if one not in masks]
     if missing:
         raise damaged(path, f"it has no ticket of seed {missing[0].seed}")
     return [
         Ticket(
             id=one,
-            mask=masks[one],
-            whole=rewind(read_start(run, one), finals.get(one, {}), experiment.rewinding),
+            mask=masks[one.original],
+            whole=rewind(read_start(run, one), finals.get(one.original, {}), experiment.rewinding),
         )
-        for one in ids
+        for one in experiment.tickets
     ]
 
 
@@ -63,8 +63,8 @@ def tickets_to_bytes(
     masks: Mapping[ReplicateId, Mask], finals: Mapping[ReplicateId, Tensors]
 ) -> bytes:
     """Masks, one bit a weight, and the trained tensors that tickets start from where they are not rewound."""
-    bits = {f"{_key(one)}/{n}": m for one in masks for n, m in masks[one].items()}
-    tensors = {f"{_key(one)}/{n}": t for one in finals for n, t in finals[one].items()}
+    bits = {f"{one.seed}/{n}": m for one in masks for n, m in masks[one].items()}
+    tensors = {f"{one.seed}/{n}": t for one in finals for n, t in finals[one].items()}
     return tensors_to_bytes({**tensors, MASKS: masks_to_tensor(bits)})
 
 
@@ -94,16 +94,11 @@ def _tickets_from_bytes(
     return _by_ticket(masks), _by_ticket(tensors)
 
 
-def _key(one: ReplicateId) -> str:
-    return f"{one.seed}/{one.copy}"
-
-
 def _by_ticket(tensors: Mapping[str, torch.Tensor]) -> dict[ReplicateId, Tensors]:
     found: dict[ReplicateId, Tensors] = {}
     for key, tensor in tensors.items():
-        seed, copy, name = key.split("/", 2)
-        one = ReplicateId(TICKET, int(seed), int(copy))
-        found.setdefault(one, {})[name] = tensor
+        seed, name = key.split("/", 1)
+        found.setdefault(ReplicateId(TICKET, int(seed)), {})[name] = tensor
     return found
 
 

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "lottery/measurements": (
         *("lottery.measurements", "lottery.session", "lottery.batching", "lottery.pruning.masks"),
         *("lottery.runs", "lottery.levels", "lottery.records", "lottery.readings"),
+        *("lottery.memory", "lottery.arms", "lottery.tickets", "lottery.ticket_files"),
         *("lottery.identity", "nas", "training"),
     ),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),

@@ -3,50 +3,118 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import pytest
 import torch
+from torch import Tensor
 
 from lottery.checks import check_pruning
 from lottery.pruning.criteria import CRITERIA
-from lottery.pruning.evidence import Evidence
+from lottery.pruning.evidence import Derivative, Evidence
 from lottery.pruning.masks import Tensors
 from tests.tiny_runs import TINY
 from training.errors import LotteryError
 from training.toml_text import override
 
+START, FINAL = [1.0, -3.0, 0.5, -0.25], [-2.0, -1.0, 0.5, 0.75]
+# What the derivatives of a network are taken to be.
+GRADIENT, CURVATURE, FLOW = [0.5, -1.0, 2.0, 4.0], [1.0, -2.0, 3.0, -4.0], [1.0, 1.0, 4.0, 2.0]
 
-def no_gradients(weights: object, batches: int) -> Tensors:
-    raise AssertionError("no criterion but those that need gradients asks for any")
+
+def stacked(values: Sequence[float]) -> Tensors:
+    """Of two replicates, the second with three times the first's."""
+    return {
+        "w": torch.tensor(values) * torch.tensor([[1.0], [3.0]]),
+        "bias": torch.full((2, 1), 9.0),
+    }
 
 
 def evidence(*seeds: int) -> Evidence:
-    """Of two replicates, the second with three times the first's weights."""
-    start, final = torch.tensor([1.0, -3.0, 0.5]), torch.tensor([-2.0, 1.0, 0.5])
-    bias = torch.tensor([[9.0], [9.0]])
+    """Of two replicates, the first of which has lost its third weight."""
+    mask = torch.tensor([[True, True, False, True], [True, True, True, True]])
     sources = [torch.Generator().manual_seed(seed) for seed in seeds or (0, 1)]
+
+    def derivative(values: Sequence[float]) -> Derivative:
+        def taken(weights: Mapping[str, Tensor]) -> Tensors:
+            # Of the network as it is pruned, with all that is not pruned in it.
+            assert weights["w"].ne(0).equal(mask) and bool(weights["bias"].all())
+            return {**stacked(values), "bias": torch.zeros(2, 1)}
+
+        return taken
+
     return Evidence(
-        start={"w": torch.stack([start, 3 * start]), "bias": bias},
-        final={"w": torch.stack([final, 3 * final]), "bias": bias},
-        mask={"w": torch.tensor([[True, True, False], [True, True, True]])},
+        start=stacked(START),
+        final=stacked(FINAL),
+        mask={"w": mask},
         uniform=lambda shape: torch.stack([torch.rand(shape, generator=g) for g in sources]),
-        gradients=no_gradients,
+        gradients=derivative(GRADIENT),
+        curvature=derivative(CURVATURE),
+        flow=derivative(FLOW),
     )
 
 
 @pytest.mark.parametrize(
     ("name", "scores"),
     [
-        ("magnitude", [2.0, 1.0, 0.5]),
-        ("magnitude-increase", [1.0, -2.0, 0.0]),
-        ("movement", [3.0, 4.0, 0.0]),
-        ("large-initial", [1.0, 3.0, 0.5]),
+        ("magnitude", [2.0, 1.0, 0.5, 0.75]),
+        ("magnitude-same-sign", [0.0, 1.0, 0.5, 0.0]),
+        ("magnitude-other-sign", [2.0, 0.0, 0.0, 0.75]),
+        ("magnitude-increase", [1.0, -2.0, 0.0, 0.5]),
+        ("magnitude-increase-same-sign", [0.0, -2.0, 0.0, 0.0]),
+        ("magnitude-increase-other-sign", [1.0, 0.0, 0.0, 0.5]),
+        ("movement", [3.0, 2.0, 0.0, 1.0]),
+        ("large-initial", [1.0, 3.0, 0.5, 0.25]),
+        ("small-final", [-2.0, -1.0, -0.5, -0.75]),
+        ("small-initial", [-1.0, -3.0, -0.5, -0.25]),
     ],
 )
 def test_worked_examples(name: str, scores: list[float]) -> None:
     found = CRITERIA[name].scores(evidence())
     assert list(found) == ["w"]
     assert found["w"].tolist() == [scores, [3 * score for score in scores]]
+
+
+@pytest.mark.parametrize(
+    ("name", "scores"),
+    [
+        # Both derivative and weight of the second replicate are three times the first's.
+        ("snip", [0.5, 3.0, 1.0, 1.0]),
+        ("grasp", [1.0, 6.0, 1.5, 1.0]),
+        ("synflow", [1.0, 3.0, 2.0, 0.5]),
+        ("gradient-times-weight", [1.0, 1.0, 1.0, 3.0]),
+    ],
+)
+def test_worked_examples_of_derivatives(name: str, scores: list[float]) -> None:
+    found = CRITERIA[name].scores(evidence())
+    assert list(found) == ["w"]
+    assert found["w"].tolist() == [scores, [9 * score for score in scores]]
+
+
+def test_a_gradient_by_itself() -> None:
+    found = CRITERIA["gradient"].scores(evidence())["w"]
+    assert found.tolist() == [[0.5, 1.0, 2.0, 4.0], [1.5, 3.0, 6.0, 12.0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "ranks"),
+    [
+        # Of the first: |start| 1, 3, 0.25 and |final| 2, 1, 0.75, the pruned one before all.
+        ("large-initial-large-final", [[2, 2, 0, 1], [2, 2, 0, 0]]),
+        ("small-initial-small-final", [[1, 1, 0, 3], [0, 0, 2, 2]]),
+    ],
+)
+def test_the_lesser_of_two_ranks(name: str, ranks: list[list[int]]) -> None:
+    assert CRITERIA[name].scores(evidence())["w"].tolist() == ranks
+
+
+def test_weights_of_a_sign_come_first_and_are_drawn_among_themselves() -> None:
+    """The second and third kept theirs."""
+    for name, signs in (("same-sign", [0, 1, 1, 0]), ("other-sign", [1, 0, 0, 1])):
+        scores = CRITERIA[name].scores(evidence(0, 5))["w"]
+        assert scores.floor().tolist() == [signs, signs]
+        other = CRITERIA[name].scores(evidence(1, 5))["w"]
+        assert not torch.equal(scores[0], other[0]) and torch.equal(scores[1], other[1])
 
 
 def test_random_scores_repeat_and_differ_between_generators() -> None:
@@ -78,17 +146,24 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
 def test_a_criterion_looks_at_what_it_says_that_it_needs(name: str) -> None:
     """What else there is may be missing, and what it needs may not."""
     found, whole = CRITERIA[name], evidence()
+
+    def missing(weights: object) -> Tensors:
+        raise KeyError("missing")
+
     without = {
         "start": dataclasses.replace(whole, start={}),
         "final": dataclasses.replace(whole, final={}),
+        "gradients": dataclasses.replace(whole, gradients=missing),
+        "curvature": dataclasses.replace(whole, curvature=missing),
+        "flow": dataclasses.replace(whole, flow=missing),
     }
+    assert {*found.needs} <= without.keys()
     for need, rest in without.items():
         if need in found.needs:
             with pytest.raises(KeyError):
                 found.scores(rest)
         else:
             found.scores(rest)
-    assert "gradients" not in found.needs
 
 
 def test_each_is_said_in_one_line() -> None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from lottery.arms import controls, with_controls
 from lottery.checks import check
-from lottery.cycle import add_control, controls, with_controls
+from lottery.cycle import add_control
 from lottery.experiments import Experiment, NetworkConfig
 from lottery.history import read_history
 from lottery.identity import TICKET, ReplicateId

@@ -101,38 +101,37 @@ def test_the_largest_initial_weights_stay_at_every_level(tmp_path: Path) -> None
     assert sizes[chosen].min() >= sizes[~chosen].max()
 
 
+@pytest.mark.parametrize("batches", [1, 2])
 @pytest.mark.parametrize("at_once", [None, 1])
 def test_evidence_gives_gradients_of_each_tickets_first_batches(
-    at_once: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at_once: int | None, batches: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: dict[int, list[Tensors]] = {1: [], 2: []}
+    found: list[Tensors] = []
 
     def scores(evidence: Evidence) -> Tensors:
-        for batches, gradients in found.items():
-            gradients.append(evidence.gradients(evidence.start, batches))
-        return {name: gradients[-1][name].abs() for name in evidence.mask}
+        found.append(evidence.gradients(evidence.start))
+        return {name: found[-1][name].abs() for name in evidence.mask}
 
     criterion = Criterion(summary="", scores=scores, needs=("start", "gradients"))
     experiment = registered(monkeypatch, criterion)
+    pruning = dataclasses.replace(experiment.pruning, batches=batches)
+    experiment = dataclasses.replace(experiment, pruning=pruning)
     one = dense_run(experiment, tmp_path / "tiny")
     masks = pruned_masks(dataclasses.replace(one, at_once=at_once), 1, trained_weights(one, 0))
     starts = [read_start(one.run, ticket) for ticket in experiment.tickets]
-    for batches, gradients in found.items():
-        rows = [
-            {name: gradient[r] for name, gradient in part.items()}
-            for part in gradients
-            for r in range(len(next(iter(part.values()))))
-        ]
-        assert len(rows) == 2
-        for ticket, start, row in zip(experiment.tickets, starts, rows, strict=True):
-            replicates = Replicates([one.network], [ticket.noise_seed], "looped")
-            weights = {name: tensor[None] for name, tensor in start.items()}
-            alone = mean_gradients(replicates, digits(), experiment.training, weights, batches)
-            assert row.keys() == alone.keys()
-            for name, gradient in row.items():
-                torch.testing.assert_close(gradient, alone[name][0], rtol=1e-4, atol=1e-6)
-    # Ranked by those over two batches.
-    for ticket, row in zip(experiment.tickets, rows, strict=True):
+    rows = [
+        {name: gradient[r] for name, gradient in part.items()}
+        for part in found
+        for r in range(len(next(iter(part.values()))))
+    ]
+    for ticket, start, row in zip(experiment.tickets, starts, rows, strict=True):
+        replicates = Replicates([one.network], [ticket.noise_seed], "looped")
+        weights = {name: tensor[None] for name, tensor in start.items()}
+        alone = mean_gradients(replicates, digits(), experiment.training, weights, batches)
+        assert row.keys() == alone.keys()
+        for name, gradient in row.items():
+            torch.testing.assert_close(gradient, alone[name][0], rtol=1e-4, atol=1e-6)
+        # It is what they are ranked by.
         mask = masks[ticket]
         sizes = torch.cat([row[name].abs().flatten() for name in mask])
         chosen = torch.cat([m.flatten() for m in mask.values()])

@@ -21,7 +21,7 @@ from lottery.memory import Peak, as_many_as_fit, choose_cut, fitting, measured
 from lottery.pruning.evidence import Criterion, Evidence
 from lottery.pruning.masks import Tensors
 from lottery.runs import Run
-from lottery.tickets import pruned_masks
+from lottery.tickets import pruned_masks, trained_weights
 from tests.test_evidence import registered
 from tests.test_stacks import IMAGES, Told, execution, results
 from tests.tiny_runs import TINY, StopAfter, carry_out, dense_run, session
@@ -222,10 +222,10 @@ def test_pruning_is_halved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     criterion = Criterion(summary="", scores=scores, needs=("start", "gradients"))
     experiment = dataclasses.replace(registered(monkeypatch, criterion), seeds=(0, 1, 2))
     one = dataclasses.replace(dense_run(experiment, tmp_path / "tiny"), batching="looped")
-    expected = pruned_masks(one, 1)
+    expected = pruned_masks(one, 1, trained_weights(one, 0))
     told = Told()
     lost = scarce(monkeypatch, 2)
-    found = pruned_masks(dataclasses.replace(one, watcher=told), 1)
+    found = pruned_masks(dataclasses.replace(one, watcher=told), 1, trained_weights(one, 0))
     assert lost == [3]
     assert len(told.notices) == 1
     assert list(found) == list(expected)

@@ -26,9 +26,10 @@ def test_the_names_of_the_files() -> None:
     run = Run(Path("results/runs/a"))
     assert run.name == "a"
     assert run.start(ReplicateId(TICKET, -3)) == "start/seed--3.safetensors"
-    assert run.start(ReplicateId(TICKET, 3, 2)) == "start/seed-3-copy-2.safetensors"
+    # Copies begin alike.
+    assert run.start(ReplicateId(TICKET, 3, 2)) == "start/seed-3.safetensors"
     optimizer = run.start_optimizer(ReplicateId(TICKET, 3, 2))
-    assert optimizer == "start/seed-3-copy-2-optimizer.safetensors"
+    assert optimizer == "start/seed-3-optimizer.safetensors"
     level, added = run.level(2), run.level(12, "dense")
     assert (level.run, level.number, level.name) == (run, 2, "level-02")
     assert (added.number, added.name) == (12, "level-12/dense")

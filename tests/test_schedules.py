@@ -9,7 +9,7 @@ import pytest
 
 from lottery.checks import check_pruning
 from lottery.pruning.config import PruningConfig
-from lottery.pruning.schedules import SCHEDULES, density_at
+from lottery.pruning.schedules import SCHEDULES, density_at, source_level
 from tests.tiny_runs import TINY
 from training.errors import LotteryError
 from training.toml_text import override
@@ -39,12 +39,15 @@ def test_the_listed_one_keeps_what_is_listed() -> None:
     assert density_at(LISTED, 3)(0.0) == 1
 
 
-def test_one_shot_is_a_list_of_one() -> None:
-    once = dataclasses.replace(
-        TINY, levels=1, pruning=PruningConfig(schedule="listed", densities=(0.01,))
-    )
-    check_pruning(once)
-    assert density_at(once.pruning, 1)(0.2) == 0.01
+def test_one_shot_goes_from_the_dense_network_to_any_density() -> None:
+    config = PruningConfig(schedule="one-shot", rate=0.2)
+    assert [density_at(config, n)(0.2) for n in (0, 1, 3)] == pytest.approx([1, 0.8, 0.512])
+    listed = dataclasses.replace(config, densities=(0.5, 0.125))
+    assert [density_at(listed, n)(0.2) for n in (0, 1, 2)] == [1, 0.5, 0.125]
+    assert [source_level(config, level) for level in (1, 2, 9)] == [0, 0, 0]
+    for name in ("geometric", "listed"):
+        one = PruningConfig(schedule=name)
+        assert [source_level(one, level) for level in (1, 2, 9)] == [0, 1, 8]
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:
@@ -85,8 +88,13 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
             "all.",
         ),
         (
+            {"schedule": "one-shot", "densities": (0.5,)},
+            "pruning.densities = [0.5] is out of range; it must be one for each of 2 levels.",
+        ),
+        (
             {"densities": (0.5, 0.25)},
-            "pruning.densities = [0.5, 0.25] is out of range; it must be left out unless schedule is listed.",
+            "pruning.densities = [0.5, 0.25] is out of range; it must be left out unless schedule is listed or "
+            "one-shot.",
         ),
     ],
 )

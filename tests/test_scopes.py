@@ -6,6 +6,8 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lottery.checks import check_pruning
 from lottery.pruning.config import PruningConfig
@@ -65,7 +67,77 @@ def test_an_output_layer_that_is_a_convolution_has_the_outputs_rate() -> None:
     assert [group.keep for group in groups_at(SHAPES, 1, plain, both)] == [10, 18, 5]
 
 
-@pytest.mark.parametrize("scope", sorted(SCOPES))
+def test_uniformly_all_but_the_first_have_one_density() -> None:
+    config = PruningConfig(scope="uniform", rate=0.5)
+    assert groups_at(SHAPES, 1, config, KINDS) == [
+        Group(names=("conv",), keep=20, is_pruned=False),
+        Group(names=("hidden",), keep=18, is_pruned=True),
+        Group(names=("output",), keep=5, is_pruned=True),
+    ]
+    assert [group.keep for group in groups_at(SHAPES, 2, config, KINDS)] == [20, 9, 2]
+
+
+def test_small_layers_keep_more_by_erdos_renyi() -> None:
+    """Sums over products of dimensions are 9/20, 12/36 and 7/10: 9, 12 and 7 weights of every 28."""
+    config = PruningConfig(scope="erk", rate=0.75)
+    # At a quarter 16.5 of 66 stay: 16.5 x 9/28 = 5.3, 7.07 and 4.1.
+    assert [group.keep for group in groups_at(SHAPES, 1, config, KINDS)] == [5, 7, 4]
+    # At a half the output would keep 8.25 of 10; at 0.8 it would keep 13.2, so it stays whole and 42.8 are left for
+    # the others, 9/21 and 12/21 of them: 18.34 and 24.46.
+    half, most = (dataclasses.replace(config, rate=rate) for rate in (0.5, 0.2))
+    assert [group.keep for group in groups_at(SHAPES, 1, half, KINDS)] == [11, 14, 8]
+    assert [group.keep for group in groups_at(SHAPES, 1, most, KINDS)] == [18, 24, 10]
+    assert [group.keep for group in groups_at(SHAPES, 0, most, KINDS)] == [20, 36, 10]
+
+
+@given(st.integers(0, 60), st.sampled_from(["uniform", "erk"]))
+def test_a_layer_never_keeps_more_at_a_later_level(level: int, scope: str) -> None:
+    config = PruningConfig(scope=scope, rate=0.1)
+    before, after = (groups_at(SHAPES, level + more, config, KINDS) for more in (0, 1))
+    assert all(a.keep >= b.keep for a, b in zip(before, after, strict=True))
+    assert sum(group.keep for group in after) <= 66
+
+
+# Two kernels and a linear layer: 20, 36 and 10 weights.
+DEEP = LayerKinds(output=frozenset({"output"}), convolutions=frozenset({"conv", "hidden"}))
+
+
+def test_the_smart_ratio_falls_with_depth() -> None:
+    """Ratios 3^2 + 3 = 12 and 2^2 + 2 = 6 of the first and second of three layers; the linear one keeps 30 %."""
+    config = PruningConfig(scope="smart-ratio", rate=0.75)
+    # 16.5 - 3 = 13.5 = k (12 x 20 + 6 x 36), so k = 0.02961: shares 0.355 and 0.178.
+    assert [group.keep for group in groups_at(SHAPES, 1, config, DEEP)] == [7, 6, 3]
+    # At a half 30 = k 456: 0.789 and 0.395; at 0.7 43.2 = k 456: the first would keep 1.137 of its weights and gives
+    # the 2.7 that are too many to the second: 36 x 0.568 + 2.7 = 23.2.
+    half, most = (dataclasses.replace(config, rate=rate) for rate in (0.5, 0.3))
+    assert [group.keep for group in groups_at(SHAPES, 1, half, DEEP)] == [16, 14, 3]
+    assert [group.keep for group in groups_at(SHAPES, 1, most, DEEP)] == [20, 23, 3]
+
+
+def test_the_deep_smart_ratio_falls_faster() -> None:
+    """12 and 6 / 4: 13.5 = k (240 + 54), so 0.551 and 0.0689."""
+    config = PruningConfig(scope="smart-ratio-deep", rate=0.75)
+    assert [group.keep for group in groups_at(SHAPES, 1, config, DEEP)] == [11, 2, 3]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.96])
+def test_a_smart_ratio_refuses_what_linear_layers_do_not_leave_room_for(rate: float) -> None:
+    """3 of 66 weights are the linear layer's, and 59 are all."""
+    config = PruningConfig(scope="smart-ratio", rate=rate)
+    with pytest.raises(LotteryError, match=r"above 0\.04545 and at most 0\.8939; choose"):
+        groups_at(SHAPES, 1, config, DEEP)
+
+
+@pytest.mark.parametrize("scope", ["uniform", "erk", "smart-ratio", "smart-ratio-deep"])
+@pytest.mark.parametrize("name", ["output_rate", "convolution_rate"])
+def test_rates_of_their_own_are_for_layerwise_pruning(scope: str, name: str) -> None:
+    config: dict[str, Any] = {name: 0.1}
+    experiment = dataclasses.replace(TINY, pruning=PruningConfig(scope=scope, **config))
+    with pytest.raises(LotteryError, match=f"{name} = 0.1 is .*unless scope is layerwise"):
+        check_pruning(experiment)
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
 def test_listed_densities_hold_for_what_is_pruned(scope: str) -> None:
     listed = PruningConfig(scope=scope, schedule="listed", densities=(0.5, 0.25), output_rate=0.0)
     first, second = (groups_at(SHAPES, level, listed, KINDS) for level in (1, 2))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from lottery.measurements.connectivity import CONNECTIVITY
 from lottery.measurements.measuring import Measurement
 from lottery.measurements.pointer import POINTER
+from lottery.measurements.supermask import SUPERMASK
 
 MEASUREMENTS: dict[str, Measurement] = {
     "pointer": POINTER,
+    "connectivity": CONNECTIVITY,
+    "supermask": SUPERMASK,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from lottery.readings import Reading, read_readings, write_readings
 from lottery.records import Record, read_records
 from lottery.runs import Run
 from lottery.session import Session
-from training.errors import LotteryError
+from training.errors import ExitCode, LotteryError
 from training.plain import to_plain
 
 
@@ -43,7 +43,7 @@ class Measurement:
         words: what each setting is, by its name, in a few words.
         check: refuses a session or settings that it can't be made with.
         steps: of the progress display, for one network of a level.
-        measure: its readings of some networks of a level; it tells the session's watcher of its steps.
+        measure: its readings of the networks of a level; it tells of its steps, see `tell`.
     """
 
     summary: str
@@ -88,7 +88,7 @@ def measure_levels(
         wanted = {record.replicate for record in here}
         if not wanted or wanted - {reading.replicate for reading in readings}:
             trained = trained_level(session, level, here)
-            readings = _measured(session, measurement, settings, trained)
+            readings = measurement.measure(session, trained, settings)
             write_readings(run.folder, name, level, to_plain(settings), readings)
         else:
             session.watcher.steps(steps * len(here))
@@ -96,15 +96,26 @@ def measure_levels(
     return found
 
 
-def _measured(
-    session: Session, measurement: Measurement, settings: Any, trained: TrainedLevel
-) -> list[Reading]:
-    """The readings of a level, of as many networks at once as fit."""
-    ids, found = [*trained.tensors], list[Reading]()
+def in_parts(session: Session, trained: TrainedLevel) -> Iterator[TrainedLevel]:
+    """The networks of a level, as many at once as fit."""
+    ids = [*trained.tensors]
     for chunk in chunks(session, len(ids)):
         part = {one: trained.tensors[one] for one in ids[chunk.start : chunk.stop]}
-        found += measurement.measure(session, replace(trained, tensors=part), settings)
-    return found
+        yield replace(trained, tensors=part)
+
+
+def tell(session: Session, steps: int) -> None:
+    """Tell the watcher of so many steps.
+
+    Raises:
+        LotteryError: it asks to stop.
+    """
+    session.watcher.steps(steps)
+    if session.watcher.stop_requested():
+        raise LotteryError(
+            "Stopped; finished levels are written, and the same command goes on from there.",
+            ExitCode.RESUMABLE,
+        )
 
 
 def trained_level(session: Session, level: int, records: Sequence[Record]) -> TrainedLevel:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from lottery.batching import new_replicates
 from lottery.measurements.continuous_cache import Cache, cached_losses
-from lottery.measurements.measuring import Measurement, TrainedLevel
+from lottery.measurements.measuring import Measurement, TrainedLevel, in_parts, tell
 from lottery.readings import Reading
 from lottery.session import Session
 from training.datasets.text import MOST_NATS, TextData
-from training.errors import ExitCode, LotteryError
+from training.errors import LotteryError
 from training.specs import TextSpec
 
 
@@ -57,10 +56,20 @@ def measure(session: Session, trained: TrainedLevel, settings: PointerSettings) 
     Raises:
         LotteryError: stopped on request, or the network gives no states that a cache could remember.
     """
+    found = list[Reading]()
+    for part in in_parts(session, trained):
+        found += _of_some(session, part, settings)
+    return found
+
+
+def _of_some(session: Session, trained: TrainedLevel, settings: PointerSettings) -> list[Reading]:
     text, ids = _text(session), [*trained.tensors]
     replicates = new_replicates(session, ids, trained.tensors.values()).eval()
     precision = session.experiment.training.precision
-    told = _teller(session, len(ids))
+
+    def told(tokens: int) -> None:
+        tell(session, tokens * len(ids))
+
     losses = cached_losses(replicates, text, settings.split, settings, precision, told)
     per_word = text.tokens_per_word(settings.split)
     plain, pointer = (
@@ -81,20 +90,6 @@ def measure(session: Session, trained: TrainedLevel, settings: PointerSettings) 
         for metric, values in (("plain perplexity", plain), ("pointer perplexity", pointer))
         for r, one in enumerate(ids)
     ]
-
-
-def _teller(session: Session, count: int) -> Callable[[int], None]:
-    """Tells the watcher of each block of the text, and stops after one where that was asked for."""
-
-    def told(tokens: int) -> None:
-        session.watcher.steps(tokens * count)
-        if session.watcher.stop_requested():
-            raise LotteryError(
-                "Stopped; finished levels are written, and the same command goes on from there.",
-                ExitCode.RESUMABLE,
-            )
-
-    return told
 
 
 def steps(session: Session, settings: PointerSettings) -> int:

@@ -22,6 +22,7 @@ class PruningConfig:
         convolution_rate: the same for convolutions of any kind; layerwise only; None for `rate`.
         densities: of the levels from 1 on, where the schedule is listed.
         embeddings: whether embeddings are pruned.
+        batches: of training data, on which gradients are taken where the criterion looks at any.
     """
 
     criterion: str = "magnitude"
@@ -32,11 +33,13 @@ class PruningConfig:
     convolution_rate: float | None = None
     densities: tuple[float, ...] = ()
     embeddings: bool = False
+    batches: int = 1
 
     def __post_init__(self) -> None:
         for name in ("rate", "output_rate", "convolution_rate"):
             rate = getattr(self, name)
             require(rate is None or 0 <= rate < 1, name, rate, "from 0 to below 1")
+        require(self.batches >= 1, "batches", self.batches, "1 or more")
         falling = all(before >= after for before, after in pairwise((1.0, *self.densities)))
         require(
             falling and all(density > 0 for density in self.densities),

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from lottery.pruning.masks import Tensors
 
-Need = Literal["start", "final", "gradients"]
+Need = Literal["start", "final", "gradients", "curvature", "flow"]
+# From weights and buffers `[R, ...]`, pruned ones 0, to one tensor for each parameter, the pruned ones' too.
+Derivative = Callable[["Mapping[str, Tensor]"], "Tensors"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +25,20 @@ class Evidence:
         final: trained tensors, of the whole network; none where the criterion needs none.
         mask: what is kept so far.
         uniform: (shape of a parameter) -> draws between 0 and 1, `[R, ...]`, each replicate's from its own seed.
-        gradients: (weights `[R, ...]`, over how many of each replicate's first batches) -> the mean gradient of the
-            training loss there, in training mode; of all weights of the network, the pruned ones among them.
+        gradients: of the training loss, in training mode, the mean over the first batches of each replicate's order; of
+            all weights of the network, the pruned ones among them.
+        curvature: the product of the Hessian of that loss, with softened logits, and its gradient, both of what may be
+            pruned alone.
+        flow: the gradient of the sum of outputs, for an input of ones, of the network with absolute weights.
     """
 
     start: Tensors
     final: Tensors
     mask: Tensors
     uniform: Callable[[tuple[int, ...]], Tensor]
-    gradients: Callable[[Mapping[str, Tensor], int], Tensors]
+    gradients: Derivative
+    curvature: Derivative
+    flow: Derivative
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ def _geometric(config: PruningConfig, level: float, rate: float) -> float:
 
 
 def _check_geometric(config: PruningConfig, levels: int) -> None:
-    densities = list(config.densities)
-    require(not densities, "pruning.densities", densities, "left out unless schedule is listed")
+    densities, what = list(config.densities), "left out unless schedule is listed or one-shot"
+    require(not densities, "pruning.densities", densities, what)
 
 
 def _listed(config: PruningConfig, level: float, rate: float) -> float:
@@ -44,16 +44,42 @@ def _check_listed(config: PruningConfig, levels: int) -> None:
         )
 
 
+def _one_shot(config: PruningConfig, level: float, rate: float) -> float:
+    """The listed density, or else as many rates at once as there are levels."""
+    return (_listed if config.densities else _geometric)(config, level, rate)
+
+
+def _check_one_shot(config: PruningConfig, levels: int) -> None:
+    if config.densities:
+        _check_listed(config, levels)
+
+
+def _before(level: int) -> int:
+    return level - 1
+
+
+def _dense(level: int) -> int:
+    return 0
+
+
 SCHEDULES: dict[str, Schedule] = {
     "geometric": Schedule(
         summary="the same share of what is left goes at each level: pruning.rate",
+        source=_before,
         density=_geometric,
         check=_check_geometric,
     ),
     "listed": Schedule(
         summary="the densities of pruning.densities, one for each level",
+        source=_before,
         density=_listed,
         check=_check_listed,
+    ),
+    "one-shot": Schedule(
+        summary="each level straight from the dense network, to pruning.densities or else by as many pruning.rate",
+        source=_dense,
+        density=_one_shot,
+        check=_check_one_shot,
     ),
 }
 
@@ -66,3 +92,12 @@ def density_at(config: PruningConfig, level: float) -> Callable[[float], float]:
     """
     schedule = chosen("schedule", config.schedule, SCHEDULES)
     return lambda rate: schedule.density(config, level, rate)
+
+
+def source_level(config: PruningConfig, level: int) -> int:
+    """The level whose networks are pruned to reach another one.
+
+    Raises:
+        LotteryError: there is no such schedule.
+    """
+    return chosen("schedule", config.schedule, SCHEDULES).source(level)

@@ -5,6 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from lottery.pruning.allocations import (
+    check_one_rate,
+    erdos_renyi_kernel,
+    smart_ratio,
+    smart_ratio_deep,
+    uniform,
+)
 from lottery.pruning.config import PruningConfig
 from lottery.pruning.groups import Density, Group, LayerKinds, Scope, Shapes
 from lottery.pruning.schedules import density_at
@@ -94,5 +101,25 @@ SCOPES: dict[str, Scope] = {
         summary="each parameter by itself, convolutions and output layer at rates of their own",
         groups=_each_alone,
         check=_accept,
+    ),
+    "uniform": Scope(
+        summary="each parameter by itself, all at one density but for the first, which stays whole",
+        groups=uniform,
+        check=check_one_rate,
+    ),
+    "erk": Scope(
+        summary="each parameter by itself, at Erdos-Renyi densities: the fewer weights a unit has, the more stay",
+        groups=erdos_renyi_kernel,
+        check=check_one_rate,
+    ),
+    "smart-ratio": Scope(
+        summary="each parameter by itself, convolutions at shares that fall with depth, linear layers at 30 %",
+        groups=smart_ratio,
+        check=check_one_rate,
+    ),
+    "smart-ratio-deep": Scope(
+        summary="as smart-ratio, with shares that fall faster, as for VGG",
+        groups=smart_ratio_deep,
+        check=check_one_rate,
     ),
 }

@@ -20,7 +20,7 @@ from training.specs import ImageSpec
 from training.tasks.image_rewards import ImageRewards
 from training.tasks.outputs import classifiers
 from training.tasks.settings import AUXILIARY_WEIGHT
-from training.tasks.task import Batch, Carry, Evaluation, Network, Rewards, Task
+from training.tasks.task import Batch, Carry, Evaluation, Loss, Network, Rewards, Task
 
 _EVALUATION_BATCH = 2000
 NO_AUGMENTATION = Augmentation()
@@ -109,6 +109,25 @@ class ImageClassification(Task):
             loss = loss + self.auxiliary_weight * cross_entropy(others, labels).mean()
         return loss, carry
 
+    def softened(self, temperature: float) -> Loss:
+        """See `Task.softened`; auxiliary classifiers are softened too."""
+
+        def loss(network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
+            def soft(images: Tensor) -> tuple[Tensor, ...]:
+                logits = classifiers(network(images), images, self.spec.classes, training=True)
+                return tuple(own / temperature for own in logits)
+
+            return self.loss(soft, carry, *batch)
+
+        return loss
+
+    def flow(self, network: Network) -> Tensor:
+        """See `Task.flow`: of one image of ones."""
+        shape = (1, self.spec.channels, self.spec.height, self.spec.width)
+        ones = torch.ones(shape, dtype=torch.float64, device=self.device)
+        (logits,) = classifiers(network(ones), ones, self.spec.classes, training=False)
+        return logits.sum()
+
     def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Tensor]:
         """Per image: its cross-entropy, and whether the largest logit is its label's."""
         images, labels = batch
@@ -118,7 +137,7 @@ class ImageClassification(Task):
     @torch.no_grad()
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
         """Loss, accuracy in percent, and which images are right."""
-        part = {"validation": self.data.validation, "test": self.data.test}[split]
+        part = self.data.splits()[split]
         losses, right = [], []
         pieces = zip(
             part.images.split(_EVALUATION_BATCH), part.labels.split(_EVALUATION_BATCH), strict=True

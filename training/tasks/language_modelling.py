@@ -152,7 +152,7 @@ class LanguageModelling(Task):
         the first of all. Perplexity is exp(sum of losses / words), where ends of line are words too: of a text of
         characters its exponent is the loss per character times the characters per word.
         """
-        stream = {"validation": self.data.validation, "test": self.data.test}[split]
+        stream = self.data.splits()[split]
         end = stream.new_tensor([self.data.words.index(END)])
         columns = min(self.evaluation_columns, len(stream))
         rows = -(-len(stream) // columns)

@@ -19,6 +19,8 @@ from training.specs import Spec
 Network = Callable[..., Any]
 Batch = tuple[Tensor, ...]
 Carry = tuple[Any, ...]
+# (network, what is carried, *batch) -> the loss of one network, and what it carries on.
+Loss = Callable[..., tuple[Tensor, Carry]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,13 +104,29 @@ class Task(abc.ABC):
     def loss(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Carry]:
         """One network's loss on its batch, and what it carries to the next step, detached."""
 
+    def softened(self, temperature: float) -> Loss:
+        """The loss of a network whose logits are divided by a temperature; it can be differentiated twice.
+
+        Raises:
+            LotteryError: there is no such loss for such data.
+        """
+        raise LotteryError(f"Nothing says what softened outputs are for {self.spec.kind}.")
+
+    def flow(self, network: Network) -> Tensor:
+        """The sum of a network's outputs for one example of ones, in double precision.
+
+        Raises:
+            LotteryError: examples are no numbers.
+        """
+        raise LotteryError(f"There is no input of ones for {self.spec.kind}.")
+
     @abc.abstractmethod
     def score(self, network: Network, carry: Carry, *batch: Tensor) -> tuple[Tensor, Any]:
         """One network's loss per example or token of a batch, in evaluation mode, and what else evaluation needs."""
 
     @abc.abstractmethod
     def evaluate(self, replicates: Replicates, split: str) -> Evaluation:
-        """Score every replicate on "validation" or "test"; the replicates are in evaluation mode."""
+        """Score every replicate on "train", "validation" or "test"; the replicates are in evaluation mode."""
 
     @abc.abstractmethod
     def run_example(self, network: nn.Module) -> int:

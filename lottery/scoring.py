@@ -1,0 +1,139 @@
+"""What a criterion is shown of a level's networks, and what selection makes of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+import torch
+
+from lottery.batching import new_replicates
+from lottery.identity import TICKET, ReplicateId
+from lottery.pruning.criteria import CRITERIA
+from lottery.pruning.evidence import Evidence
+from lottery.pruning.gradients import flow_gradients, hessian_gradients, mean_gradients
+from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
+from lottery.pruning.prunable import prunable_names
+from lottery.pruning.schedules import source_level
+from lottery.pruning.scopes import groups_at
+from lottery.pruning.selection import select
+from lottery.session import Session
+from training.errors import LotteryError, chosen
+from training.noise import generator
+from training.replicates import Replicates
+
+
+def gathered(
+    session: Session,
+    ids: Sequence[ReplicateId],
+    level: int,
+    starts: Sequence[Tensors],
+    finals: Sequence[Tensors],
+    masks: Sequence[Mask],
+) -> Evidence:
+    """What a criterion may look at, of some replicates.
+
+    Args:
+        session: whose they are.
+        ids: which.
+        level: that they are pruned for.
+        starts: of each, the tensors at the rewind step.
+        finals: of each, the trained tensors; empty where the criterion needs none.
+        masks: of each, what is kept so far.
+    """
+    task, experiment = session.task, session.experiment
+    batches = experiment.pruning.batches
+
+    def gradients(weights: Mapping[str, torch.Tensor]) -> Tensors:
+        replicates = new_replicates(session, ids, starts)
+        return mean_gradients(replicates, task, experiment.training, weights, batches)
+
+    def curvature(weights: Mapping[str, torch.Tensor]) -> Tensors:
+        replicates = new_replicates(session, ids, starts)
+        return hessian_gradients(replicates, task, weights, batches, masks[0])
+
+    @cache
+    def double() -> Replicates:
+        return new_replicates(session, ids, starts, torch.float64)
+
+    def flow(weights: Mapping[str, torch.Tensor]) -> Tensors:
+        return flow_gradients(double(), task, weights)
+
+    def stacked(tensors: Sequence[Tensors]) -> Tensors:
+        return {name: t.to(task.device) for name, t in stack_tensors(tensors).items()}
+
+    sources = [generator(one.seed, "criterion", level) for one in ids]
+
+    def uniform(shape: tuple[int, ...]) -> torch.Tensor:
+        drawn = torch.stack([torch.rand(shape, generator=source) for source in sources])
+        return drawn.to(task.device)
+
+    return Evidence(
+        start=stacked(starts),
+        final=stacked(finals),
+        mask=stacked(masks),
+        uniform=uniform,
+        gradients=gradients,
+        curvature=curvature,
+        flow=flow,
+    )
+
+
+def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
+    """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
+    config, kinds = session.experiment.pruning, session.forward_pass.kinds
+    criterion = chosen("criterion", config.criterion, CRITERIA)
+    shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
+    count = len(next(iter(evidence.mask.values())))
+    masks = [_on_cpu(row(evidence.mask, r)) for r in range(count)]
+    for step in steps(session, level):
+        groups = groups_at(shapes, step, config, kinds)
+        scores = _on_cpu(criterion.scores(evidence))
+        masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
+        stacked = stack_tensors(masks)
+        evidence = replace(
+            evidence, mask={name: mask.to(session.task.device) for name, mask in stacked.items()}
+        )
+    return masks
+
+
+def steps(session: Session, level: int) -> list[float]:
+    """The levels at which a criterion's rounds end, those on the way lying between whole ones."""
+    config = session.experiment.pruning
+    rounds = chosen("criterion", config.criterion, CRITERIA).rounds
+    first = source_level(config, level)
+    between = [first + (level - first) * done / rounds for done in range(1, rounds)]
+    return [*between, level]
+
+
+def check_scores(session: Session) -> None:
+    """Refuse a criterion that can't score the network, and densities that the scope can't keep.
+
+    Raises:
+        LotteryError: one of these.
+    """
+    experiment, network = session.experiment, session.network
+    config, kinds = experiment.pruning, session.forward_pass.kinds
+    tensors = tensors_of(network)
+    weights = {name: tensors[name] for name in prunable_names(network, config.embeddings)}
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    for level in range(1, experiment.levels + 1):
+        for step in steps(session, level):
+            groups_at(shapes, step, config, kinds)
+    criterion = chosen("criterion", config.criterion, CRITERIA)
+    if not {"curvature", "flow"} & {*criterion.needs}:
+        return
+    one, mask = ReplicateId(TICKET, experiment.seeds[0]), dense_mask(weights)
+    try:
+        criterion.scores(gathered(session, [one], 1, [tensors], [tensors], [mask]))
+    except (LotteryError, RuntimeError, TypeError, NotImplementedError) as error:
+        why = str(error).splitlines()[0]
+        raise LotteryError(
+            f"pruning.criterion = {config.criterion} can't score {experiment.network.name} on this data: {why} "
+            "Choose another, such as magnitude or snip."
+        ) from error
+
+
+def _on_cpu(tensors: Tensors) -> Tensors:
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
