@@ -12,7 +12,7 @@ from lottery.pruning.masks import Tensors, apply_mask, tensors_of
 from lottery.pruning.scopes import never_pruned
 from lottery.rivals import Draw, rival
 from lottery.session import Session, drawn_network
-from lottery.tickets import Ticket
+from lottery.ticket_files import Ticket
 from training.noise import generator
 
 

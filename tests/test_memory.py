@@ -216,7 +216,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(
 
 def test_pruning_is_halved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def scores(evidence: Evidence) -> Tensors:
-        gradients = evidence.gradients(evidence.start, 1)
+        gradients = evidence.gradients(evidence.start)
         return {name: gradients[name].abs() for name in evidence.mask}
 
     criterion = Criterion(summary="", scores=scores, needs=("start", "gradients"))

@@ -14,7 +14,8 @@ from lottery.recipes.catalog import RECIPES
 from lottery.recipes.recipe_text import experiment_text, search_text
 from lottery.recipes.search_catalog import SEARCHES
 from nas.catalog.catalog import entry
-from nas.search.configs import SearchConfig, network_of
+from nas.search.configs import SearchConfig
+from nas.search.spaces import network_of
 from tests.commands import done
 from training.plain import to_plain
 from training.toml_text import from_toml

@@ -215,7 +215,7 @@ def test_neither_weights_nor_optimizer_nor_state_remember_what_exploded(
     # And what is restored goes on as what went on.
     other = begun_as_it_is(config)
     other.most_loss = usual
-    other.restore({k: t.clone() for k, t in after.items()}, training.facts())
+    other.restore({k: t.clone() for k, t in after.items()}, training.values())
     training.most_loss = usual
     for one in (training, other):
         one.take_step(drawn(training, 2))

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from nas.search.configs import SearchConfig
 from nas.search.evaluate import SharedScorer
 from nas.search.shared_training import SharedTraining, shared_training
-from nas.search.spaces import Choices, random_choices
+from nas.search.space import Choices, random_choices
 from tests.tiny_searches import CELL, LAYERS, TEXT, task_of
 from training.dropout import Draws, Dropout, DropPath
 

@@ -39,24 +39,21 @@ def demo(in_full: bool, out: Path | None, **options: Any) -> None:
     Example: lottery demo
     """
     from analysis.report import render_report
+    from analysis.search_drawings import draw_best
     from analysis.search_report import render_search_report
     from analysis.search_tables import read_searches
     from analysis.search_verdicts import search_answers
     from analysis.tables import read_study
     from analysis.text_tables import results_table
     from analysis.verdicts import answer_questions
-    from lottery.cli.search_showing import draw_best
     from lottery.cli.showing import print_text_table, say_answer
     from lottery.demo import carry_out_demo
-    from nas.search.records import read_result
-    from training.folders import locked
     from training.storage import write_file
 
     root = out or RUNS / ("demo-thorough" if in_full else "demo")
     watcher = TerminalDemo(options["quiet"])
     found, runs = carry_out_demo(root, machine_of(options), watcher, in_full=in_full)
-    with locked(found):
-        draw_best(found, read_result(found).records)
+    draw_best(found)
     study = read_study(runs)
     pages = {"report.html": render_report(runs, "Lottery-ticket demo")}
     pages["search.html"] = render_search_report([found], "The demo's search")

@@ -74,7 +74,8 @@ def hessian_gradients(
                 torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True), leaves
             )
             direction = mean or [gradient.detach() for gradient in gradients]
-            slope = sum((g * d).sum() for g, d in zip(gradients, direction, strict=True))
+            parts = zip(gradients, direction, strict=True)
+            slope = torch.stack([(gradient * along).sum() for gradient, along in parts]).sum()
             found = torch.autograd.grad(slope, leaves, allow_unused=True)
         torch._foreach_add_(total, _filled(found, leaves))
     return _by_name(replicates, trained, [tensor / batches for tensor in total])

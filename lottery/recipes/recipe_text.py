@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lottery.experiments import Experiment
 from nas.catalog.catalog import entry
-from nas.search.configs import SearchConfig, network_of
+from nas.search.configs import SearchConfig
+from nas.search.spaces import network_of
 from training.plain import to_plain
 from training.toml_text import to_toml
 

@@ -54,4 +54,5 @@ class ImageRewards(Rewards):
         output = network(self.part.images.index_select(0, index))
         logits = output[0] if isinstance(output, tuple) else output
         right: Tensor = logits.argmax(-1) == self.part.labels.index_select(0, index)
-        return right.sum() * logits.isfinite().all()
+        count: Tensor = right.sum() * logits.isfinite().all()
+        return count
