@@ -128,14 +128,13 @@ def test_what_was_measured_before_is_counted_and_shown_by_show(tmp_path: Path, r
 
     assert "Measured before" not in measured(40)
     other = measured(41, "--levels", "1")
-    assert "window 41 1 " in other
-    assert "window 40" not in other
+    # A wide table is folded, so that the window stands by itself.
+    assert "41" in other.split()
+    assert "40" not in other.split()
     told = "Measured before, with other settings or of other levels: {}; lottery show"
     assert told.format(2) in other
     assert told.format(2) in measured(40, "--levels", "0")
-    shown = " ".join(done("show", other_run).split())
-    assert "window 40" in shown
-    assert "window 41" in shown
+    assert {"40", "41"} <= {*done("show", other_run).split()}
 
 
 def test_it_is_carried_out_from_python(run: Path) -> None:
