@@ -15,7 +15,7 @@ from nas.convolutional.cells import CellNetwork
 from nas.genotypes.values import CellGraph, ConvCellGenotype
 from nas.search.cell_space import NAO_CELL_OPERATIONS, CellSpace
 from nas.search.shared import SharedNetwork, shared_network
-from nas.search.shared_weights import BlockIndices, Columns
+from nas.search.shared_weights import Columns
 from nas.search.space import random_choices
 from tests.shared_checks import assert_as_alone, gradients, live, path_of
 from training.noise import generator
@@ -158,8 +158,7 @@ def test_which_weights_have_gradients_written_out() -> None:
 def test_a_block_of_columns_belongs_to_one_state() -> None:
     linear = nn.Linear(8, 1, bias=False)
     linear.weight.data = torch.arange(8.0)[None]
-    columns = Columns(blocks=(0, 2), width=2, indices=BlockIndices())
-    found = columns.of(linear, "classifier", "weight")
+    found = Columns(blocks=(0, 2), width=2).of(linear, "classifier", "weight")
     assert found["classifier.weight"].tolist() == [[0.0, 1.0, 4.0, 5.0]]
 
 

@@ -158,7 +158,7 @@ class SharedCells(SharedNetwork):
         strides = cell_strides(normal_cells, reductions)
         states = space.nodes + 2
         self.stem = cell_stem(spec, channels)
-        self.stem_columns = Columns(blocks=(0,), width=3 * channels, indices=self.block_indices)
+        self.stem_columns = Columns(blocks=(0,), width=3 * channels)
         self.cells = nn.ModuleList()
         widths = [3 * channels] * 2
         for stride, last_stride in zip(strides, [1, *strides], strict=False):
@@ -191,9 +191,7 @@ class SharedCells(SharedNetwork):
             cell, own = shared.select(graph, outputs[-2], outputs[-1])
             cells.append(cell)
             tensors |= prefixed(f"cells.{index}", own)
-            outputs.append(
-                Columns(blocks=graph.output, width=shared.channels, indices=self.block_indices)
-            )
+            outputs.append(Columns(blocks=graph.output, width=shared.channels))
         tensors |= outputs[-1].of(self.classifier, "classifier", "weight")
         if self.auxiliary is not None:
             behind = outputs[self.auxiliary_cell + 2]

@@ -19,7 +19,7 @@ from nas.convolutional.layers import (
 from nas.convolutional.operations import FactorizedReduction, relu_conv_norm
 from nas.genotypes.values import Layer, LayerwiseGenotype
 from nas.search.layer_space import LayerSpace
-from nas.search.shared_weights import BlockIndices, Columns, Selection, SharedNetwork
+from nas.search.shared_weights import Columns, Selection, SharedNetwork
 from training.dropout import Dropout
 from training.specs import ImageSpec
 
@@ -57,12 +57,11 @@ class SharedLayer(nn.Module):
             join=self.join,
         )
 
-    def joined(self, layer: Layer, name: str, indices: BlockIndices) -> dict[str, Tensor]:
+    def joined(self, layer: Layer, name: str) -> dict[str, Tensor]:
         """What stands in place of the parameters of the layer `name`."""
         if not self.index:
             return {}
-        blocks = (*layer.skips, self.index)
-        columns = Columns(blocks=blocks, width=self.channels, indices=indices)
+        columns = Columns(blocks=(*layer.skips, self.index), width=self.channels)
         return columns.of(self.join, f"{name}.join", "1.weight")
 
 
@@ -110,7 +109,7 @@ class SharedLayers(SharedNetwork):
         pairs = [*zip(all_layers, genotype.layers, strict=True)]
         tensors: dict[str, Tensor] = {}
         for index, (shared, layer) in enumerate(pairs):
-            tensors |= shared.joined(layer, f"layers.{index}", self.block_indices)
+            tensors |= shared.joined(layer, f"layers.{index}")
         network = AssembledLayerNetwork(
             stem=self.stem,
             layers=[shared.select(layer) for shared, layer in pairs],

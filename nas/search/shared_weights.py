@@ -39,15 +39,8 @@ class SharedNetwork(nn.Module, abc.ABC):
     that for recurrent cells (ptb_ops.py) do so by moving averages over all that was trained; a recurrent cell has no
     batch norm here. A stand-alone network, which has running statistics, gives the same while it trains.
 
-    Nothing is kept of an architecture between two calls but where in memory it reads.
-
-    Attributes:
-        block_indices: of the blocks that architectures read.
+    Nothing is kept of an architecture between two calls.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.block_indices = BlockIndices()
 
     @abc.abstractmethod
     def select(self, genotype: Any) -> Selection:
@@ -67,20 +60,6 @@ class SharedNetwork(nn.Module, abc.ABC):
         return ()
 
 
-class BlockIndices:
-    """The indices of blocks as tensors, each made once: to copy one to a device takes longer than to use it."""
-
-    def __init__(self) -> None:
-        self._made: dict[tuple[tuple[int, ...], torch.device], Tensor] = {}
-
-    def of(self, blocks: tuple[int, ...], device: torch.device) -> Tensor:
-        """The indices, `[len(blocks)]`."""
-        key = blocks, device
-        if key not in self._made:
-            self._made[key] = torch.tensor(blocks, device=device)
-        return self._made[key]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Columns:
     """The channels that are read of a concatenation of blocks, not all of which an architecture has.
@@ -88,12 +67,10 @@ class Columns:
     Attributes:
         blocks: those that it has, ascending.
         width: of a block, in channels.
-        indices: of the network that they are read in.
     """
 
     blocks: tuple[int, ...]
     width: int
-    indices: BlockIndices
 
     @property
     def count(self) -> int:
@@ -114,8 +91,10 @@ class Columns:
         return {f"{name}.{own}": self._gathered(module.get_parameter(own)) for own in weights}
 
     def _gathered(self, weight: Tensor) -> Tensor:
-        blocks = self.indices.of(self.blocks, weight.device)
         by_block: Tensor = weight.unflatten(1, (-1, self.width))
+        # Made where they are used: to copy numbers to a device waits for it.
+        every = torch.arange(by_block.shape[1], device=weight.device).unbind()
+        blocks = torch.stack([every[block] for block in self.blocks])
         return by_block.index_select(1, blocks).flatten(1, 2)
 
 

@@ -52,7 +52,6 @@ class ImageRewards(Rewards):
     def _right(self, network: Network, index: Tensor) -> Tensor:
         """How many are right, on the device; none where an output is not finite."""
         output = network(self.part.images.index_select(0, index))
-        logits = output[0] if isinstance(output, tuple) else output
-        right: Tensor = logits.argmax(-1) == self.part.labels.index_select(0, index)
-        count: Tensor = right.sum() * logits.isfinite().all()
-        return count
+        logits: Tensor = output[0] if isinstance(output, tuple) else output
+        right = logits.argmax(-1) == self.part.labels.index_select(0, index)
+        return right.sum() * logits.isfinite().all()
