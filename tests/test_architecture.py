@@ -33,6 +33,8 @@ MAY_IMPORT = {
         *("lottery.recipes", "lottery.experiments", "lottery.pruning.config"),
         *("nas.catalog.catalog", "nas.catalog.sizes", "nas.search.configs", "nas.search.records"),
         *("nas.search.controller_config", "nas.search.derive_config", "nas.search.nao_config"),
+        *("nas.search.methods", "nas.search.enas_method", "nas.search.nao_method"),
+        "nas.search.spaces",
         *("training.configs", "training.steps", "training.tasks.settings", "training.errors"),
         *("training.plain", "training.toml_text", "training.work_folders"),
     ),

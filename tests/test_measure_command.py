@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from lottery.experiments import RUN_FOLDER
-from lottery.measurements.carrying_out import carry_out_measurement
 from lottery.measurements.catalog import MEASUREMENTS
 from lottery.measurements.pointer import PointerSettings
+from lottery.run_measurements import carry_out_measurement
 from tests.commands import done, lottery, refused
 from training.errors import ExitCode, LotteryError
 from training.work_folders import stored_config

@@ -65,8 +65,8 @@ def measure(
       lottery measure pointer results/runs/demo/demo-text-lstm --levels 0
       lottery measure pointer RUN --set window=3785 --set share=0.1279 --set flatness=0.662
     """
-    from lottery.measurements.carrying_out import carry_out_measurement
     from lottery.measurements.catalog import MEASUREMENTS
+    from lottery.run_measurements import carry_out_measurement
 
     if name is None:
         _list(as_json)
