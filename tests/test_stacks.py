@@ -143,6 +143,7 @@ def test_each_level_says_how_its_replicates_were_trained_together(
             "batching": batching,
             "threads": 7,
             "products": "mkl",
+            "graph": "not captured",
             "from_step": 0,
         }
         for which, batching in how
