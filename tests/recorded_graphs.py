@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -26,9 +28,13 @@ class RecordedGraphs:
 
     def capture(self, function: Callable[[], None]) -> Callable[[], None]:
         """See `GraphBackend`."""
-        with _Undone() as undone:
-            _, captured = capture(function, ())
-        undone.undo()
+        undone = _Undone()
+        try:
+            # An optimizer's note for profilers, which changes nothing, is no operation of torch's.
+            with patch.object(torch.autograd.profiler, "record_function", nullcontext), undone:
+                _, captured = capture(function, ())
+        finally:
+            undone.undo()
         if captured.obstacle:
             raise RuntimeError(captured.obstacle)
         replay = _replay(captured)
@@ -36,7 +42,7 @@ class RecordedGraphs:
 
 
 class _Undone(Observed):
-    """Keeps what stood in memory that operations write."""
+    """Keeps what stood in memory before operations came to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,20 +55,13 @@ class _Undone(Observed):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Carry an operation out."""
-        given = dict(zip([a.name for a in func._schema.arguments], args, strict=False))
-        given |= kwargs or {}
-        for argument in func._schema.arguments:
-            if argument.alias_info is not None and argument.alias_info.is_write:
-                for tensor in tree_leaves(given.get(argument.name)):
-                    self.keep(tensor)
+        """Carry an operation out, once what its arguments hold is kept: batch norm doesn't say what it writes."""
+        for value in tree_leaves((args, kwargs)):
+            if isinstance(value, Tensor) and value.layout is torch.strided:
+                storage = value.untyped_storage()
+                if storage.data_ptr() not in self.before:
+                    self.before[storage.data_ptr()] = storage, storage.clone()
         return func(*args, **(kwargs or {}))
-
-    def keep(self, tensor: Tensor | None) -> None:
-        """Keep what stands there, the first time."""
-        if tensor is not None:
-            storage = tensor.untyped_storage()
-            self.before.setdefault(storage.data_ptr(), (storage, storage.clone()))
 
     def undo(self) -> None:
         """Put it back."""

@@ -77,7 +77,7 @@ def test_graphs_equal_steps_that_are_called(
     if name in PLAYED:
         assert (Counted.captured, Counted.played) == PLAYED[name]
     else:
-        assert Counted.captured >= 3
+        assert Counted.captured >= 2
         assert Counted.played >= 10
 
 

@@ -187,10 +187,10 @@ def _form(tensor: Tensor) -> _Form:
 
 
 def _empty(form: _Form) -> Tensor:
-    """A tensor of a form, with memory of its own; what is expanded stands there once."""
+    """Zeros of a form, with memory of their own; what is expanded stands there once."""
     sizes = [1 if step == 0 else size for size, step in zip(form.shape, form.stride, strict=True)]
     once = torch.empty_strided(sizes, form.stride, dtype=form.dtype, device=form.device)
-    return once.expand(form.shape)
+    return once.zero_().expand(form.shape)
 
 
 def _once(tensor: Tensor) -> Tensor:
