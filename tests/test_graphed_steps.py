@@ -81,7 +81,8 @@ def test_graphs_equal_steps_that_are_called(
         assert Counted.played >= 10
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3, 6, 9, 11])
+# While steps are recorded, at a validation, and as graphs between two.
+@pytest.mark.parametrize("stop", [1, 5, 9])
 @pytest.mark.parametrize("name", list(CASES)[:4])
 def test_stopped_and_resumed_equals_uninterrupted(name: str, stop: int) -> None:
     seeds, graph = (0, 1, 2), recorded()
@@ -92,7 +93,7 @@ def test_stopped_and_resumed_equals_uninterrupted(name: str, stop: int) -> None:
     assert written(CASES[name], seeds, "stacked", data=before[-1])[-1] == after[-1]
 
 
-@pytest.mark.parametrize("stop", [15, 34, 44])
+@pytest.mark.parametrize("stop", [15, 44])
 def test_means_are_resumed_too(stop: int) -> None:
     name = "AWD-LSTM with NT-ASGD and varied windows"
     seeds, graph = (0, 1, 2), recorded()
@@ -118,8 +119,15 @@ def test_the_case_of_nt_asgd_averages_and_fine_tunes() -> None:
     assert len({*lengths}) >= 4
 
 
-@pytest.mark.parametrize("batching", ["stacked", "looped"])
-@pytest.mark.parametrize("name", [*list(CASES)[:2], *list(CASES)[3:4], *list(CASES)[5:6]])
+@pytest.mark.parametrize(
+    ("name", "batching"),
+    [
+        ("LeNet with Adam and clipping", "stacked"),
+        ("ResNet with momentum and augmentation", "looped"),
+        ("AWD-LSTM with Adam", "stacked"),
+        ("AWD-LSTM with NT-ASGD and varied windows", "stacked"),
+    ],
+)
 def test_a_replicate_that_diverges_leaves_the_others_alone(name: str, batching: Batching) -> None:
     found = written(CASES[name], (0, 1, 2), batching, recorded(), spoiled=1)
     assert found == plain(name, batching, 3, spoiled=1)
@@ -219,9 +227,8 @@ class Counting(nn.Module):
 def test_what_follows_from_something_else_becomes_no_graph(counted: GraphPolicy) -> None:
     found = []
     for graph in (counted, NO_GRAPH):
-        replicates, task = Replicates([Counting()], [0], "looped"), image_task()
         torch.manual_seed(0)
-        nn.init.normal_(replicates.networks[0].layer.weight)  # type: ignore[arg-type]
+        replicates, task = Replicates([Counting()], [0], "looped"), image_task()
         state = begin(replicates, task, how(14, 7, ADAM), 0)
         train(state, task, how(14, 7, ADAM), 14, {}, no_hook, graph=graph)
         found.append(replicates.tensors()["layer.weight"].clone())
