@@ -46,7 +46,7 @@ class _Place(NamedTuple):
     """Where a static tensor stands in a step, and its form."""
 
     name: str
-    index: int
+    number: int
     form: _Form
 
 

@@ -218,7 +218,7 @@ def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
         torch._foreach_mul_([grad for grad, _ in pairs], [mask for _, mask in pairs])
 
 
-def gradient_norms(grads: Sequence[Sequence[Tensor]]) -> Tensor:
+def gradient_norms(grads: Sequence[list[Tensor]]) -> Tensor:
     """The norm of each replicate's whole gradient, `[R]`.
 
     All parameters of all replicates are taken together, which on CUDA launches little; each is summed by itself, and
@@ -233,7 +233,7 @@ def gradient_norms(grads: Sequence[Sequence[Tensor]]) -> Tensor:
     return norms
 
 
-def clip_per_replicate(grads: Sequence[Sequence[Tensor]], limit: float) -> None:
+def clip_per_replicate(grads: Sequence[list[Tensor]], limit: float) -> None:
     """Scale each replicate's gradient, in place, so that its norm is at most `limit`.
 
     A gradient that is not finite is left for the loop to find.
