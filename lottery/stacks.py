@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 from lottery.batching import new_replicates
 from lottery.cuts import Cut
-from lottery.execution import divide_checkpoint, note_execution, tell_other_cut
+from lottery.execution import divide_checkpoint, note_execution, note_graph, tell_other_cut
 from lottery.history import HistoryRow
 from lottery.identity import TICKET
 from lottery.levels import Outcome, Stack, write_level
@@ -81,8 +82,10 @@ def _trained(stack: Stack, chunk: range, cut: Cut, steps: ChunkSteps) -> Trainin
         note_execution(stack, chunk, cut, replicates.batching, state.step)
     after_step = _AfterStep(stack, chunk, state, steps)
     schedule = schedule_step(experiment.rewinding, files.number, last)
+    graph = dataclasses.replace(session.graph, told=partial(note_graph, stack))
+    config, replay = experiment.training, session.replay
     with _code_of(stack):
-        train(state, task, experiment.training, last, masks, after_step, schedule, session.replay)
+        train(state, task, config, last, masks, after_step, schedule, replay, graph)
     steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         after_step.save(state)
