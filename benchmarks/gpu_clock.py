@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from statistics import median
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from training.device import now
@@ -53,6 +52,7 @@ class Clock:
         self._seconds = seconds
         self._taken = 0
         self._length = 0
+        self._began = 0.0
         self._ends: list[float] = []
         self._profile: profile | None = None
         self.launched = None
@@ -100,7 +100,7 @@ class Clock:
         if self._profile is not None:
             self._profile.stop()
             events = self._profile.events() or ()
-            kernels = sum(event.device_type == DeviceType.CUDA for event in events)
+            kernels = sum(event.device_type.name == "CUDA" for event in events)
             launches = sum(event.name.startswith(LAUNCHES) for event in events)
             self.launched = Launched(launches, kernels)
         raise EnoughError

@@ -6,8 +6,8 @@ import argparse
 import dataclasses
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -59,7 +59,7 @@ class Counting(Observed):
 
 def count_step(case: Case, count: int, batching: Batching) -> Counting:
     """The operations of the third step."""
-    counting, taken = Counting(), 0
+    counting, entered, taken = Counting(), ExitStack(), 0
     # Whether a mask keeps everything is read off its values, which are not there.
     whole = dataclasses.replace(case, masked=False)
 
@@ -67,9 +67,9 @@ def count_step(case: Case, count: int, batching: Batching) -> Counting:
         nonlocal taken
         taken += 1
         if taken == 2:
-            counting.__enter__()
+            entered.enter_context(counting)
         elif taken == 3:
-            counting.__exit__(None, None, None)
+            entered.close()
             raise EnoughError
 
     with without_autocast():
@@ -77,9 +77,14 @@ def count_step(case: Case, count: int, batching: Batching) -> Counting:
     return counting
 
 
-def without_autocast() -> AbstractContextManager[object]:
-    """Forward passes in fp32 without the context for precisions, as autocast knows no device that has no memory."""
-    return mock.patch("training.differentiation.matrix_precision", lambda *_: nullcontext())
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Everything in fp32 without asking for a precision, as autocast knows no device that has no memory."""
+    with (
+        mock.patch("training.differentiation.matrix_precision", lambda *_: nullcontext()),
+        mock.patch("torch.is_autocast_enabled", lambda *_: False),
+    ):
+        yield
 
 
 def row(name: str, case: Case, count: int, batching: Batching) -> dict[str, Any]:

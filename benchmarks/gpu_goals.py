@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,21 +25,21 @@ def best(
     return max(found, default=None)
 
 
-def _rate(rows: list[Row], network: str, count: int, precision: str) -> float | None:
+def _rate(rows: Sequence[Row], network: str, count: int, precision: str) -> float | None:
     return best(rows, network, count, precision)
 
 
-def _over_one(rows: list[Row], network: str, count: int, precision: str) -> float | None:
+def _over_one(rows: Sequence[Row], network: str, count: int, precision: str) -> float | None:
     one = best(rows, network, 1, precision)
     return _over(best(rows, network, count, precision), one)
 
 
-def _over_plain(rows: list[Row], network: str, count: int, precision: str) -> float | None:
+def _over_plain(rows: Sequence[Row], network: str, count: int, precision: str) -> float | None:
     plain = best(rows, network, 1, precision, plain=True)
     return _over(best(rows, network, count, precision), plain)
 
 
-def _over_plain_fp32(rows: list[Row], network: str, count: int, precision: str) -> float | None:
+def _over_plain_fp32(rows: Sequence[Row], network: str, count: int, precision: str) -> float | None:
     plain = best(rows, network, 1, "fp32", plain=True)
     return _over(best(rows, network, count, precision), plain)
 
@@ -64,9 +64,9 @@ class Goal:
     network: str
     count: int
     least: float
-    value: Callable[[list[Row], str, int, str], float | None]
+    value: Callable[[Sequence[Row], str, int, str], float | None]
 
-    def measured(self, rows: list[Row], precision: str) -> float | None:
+    def measured(self, rows: Sequence[Row], precision: str) -> float | None:
         """The value in a precision."""
         return self.value(rows, self.network, self.count, precision)
 

@@ -27,7 +27,9 @@ class Case:
         tiny: sizes for a rehearsal.
         spec: of the data.
         batch: images, or columns of text.
+        images: to train on; an epoch is longer than what is timed.
         window: words of a column.
+        windows: of text.
         optimizer: as the recipe's.
         counts: of replicates.
         masked: whether half of every matrix and kernel is pruned.
@@ -40,7 +42,9 @@ class Case:
     tiny: Mapping[str, SizeValue]
     spec: Spec
     batch: int
+    images: int = 20_000
     window: int = 0
+    windows: int = 300
     optimizer: OptimizerConfig
     counts: tuple[int, ...]
     masked: bool = False
@@ -60,6 +64,7 @@ CASES: dict[str, Case] = {
         tiny={"widths": (8, 6)},
         spec=MNIST,
         batch=60,
+        images=55_000,
         optimizer=ADAM,
         counts=(1, 16, 128),
         masked=True,
@@ -151,7 +156,12 @@ CASES: dict[str, Case] = {
     ),
 }
 # The plain language model of a rehearsal: widths of the embedding and each layer.
-TINY_WIDTHS = {"awd-lstm": (6, 8, 6), "on-lstm": (6, 8, 6), "enas-rnn": (6, 6), "nao-rnn": (6, 6)}
+TINY_WIDTHS = {
+    "awd-lstm": (6, 8, 6),
+    "on-lstm": (10, 20, 10),
+    "enas-rnn": (6, 6),
+    "nao-rnn": (6, 6),
+}
 
 
 def rehearsed(case: Case) -> Case:
@@ -161,6 +171,8 @@ def rehearsed(case: Case) -> Case:
         sizes={**case.sizes, **case.tiny},
         spec=FEW_WORDS if case.window else case.spec,
         batch=2,
+        images=40,
+        windows=20,
         window=3 if case.window else 0,
         counts=(1, 2),
         widths=TINY_WIDTHS.get(case.network, ()),

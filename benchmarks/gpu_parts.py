@@ -193,8 +193,8 @@ def take_steps(clock: Clock, case: Case, way: Mapping[str, Any], device: torch.d
     if way["mode"] == "plain":
         plain_steps(clock, case, way["precision"], device)
     else:
-        names = ("replicates", "batching", "precision", "mode")
-        train_by(clock, case, *(way[part] for part in names), device)
+        count, batching, precision = way["replicates"], way["batching"], way["precision"]
+        train_by(clock, case, count, batching, precision, way["mode"], device)
 
 
 def tests(rows: Rows, setting: Setting) -> None:

@@ -65,10 +65,10 @@ def run_parts(
             else:
                 _run(part, record, seconds, Path(folder), lambda: note(records))
             note(records)
-            if part.needed and record["state"] != "done":
-                break
             if record["state"] == "stopped":
                 raise KeyboardInterrupt
+            if part.needed and record["state"] != "done":
+                break
     return records
 
 

@@ -27,25 +27,22 @@ from training.steps import Steps
 from training.tasks.task import Task
 
 # How steps are taken -> what `train` is told. The last is the fastest.
-MODES: Mapping[str, Mapping[str, Any]] = {
+MODES: dict[str, dict[str, Any]] = {
     "called": {"replay": NO_REPLAY},
     "replayed": {"replay": REPLAY},
 }
 # So many steps that no look at the validation split, and no end, comes while it is timed.
 ENDLESS = 10**9
-# Images to train on, and windows of text: epochs are longer than what is timed.
-IMAGES, WINDOWS = 20_000, 300
 
 
 def _image_task(case: Case, device: torch.device) -> Task:
     spec: Any = case.spec
-    count = 55_000 if case.network == "lenet-300-100" else IMAGES
-    return random_image_task(spec, case.batch, count, device=device)
+    return random_image_task(spec, case.batch, case.images, device=device)
 
 
 def _text_task(case: Case, device: torch.device) -> Task:
     spec: Any = case.spec
-    return random_text_task(spec, case.batch, case.window, WINDOWS, device)
+    return random_text_task(spec, case.batch, case.window, case.windows, device)
 
 
 TASKS: Mapping[str, Callable[[Case, torch.device], Task]] = {

@@ -115,11 +115,10 @@ def carry_out(
     study: Study, outcome: Outcome, seconds: float, run: Path, data: Path, device: str
 ) -> None:
     """Begin a run or go on with it, and stop it after so many seconds."""
-    words = [*study.words(), "--device", device, "--quiet", "--out", str(run.resolve())]
+    words = [*study.words(), "--device", device, "--quiet", "--out", str(run)]
     began = time.monotonic()
     process = subprocess.Popen(
         [*LOTTERY, *words],
-        cwd=ROOT,
         # By this and not by an option, so that the folder is not part of what is recorded.
         env={**os.environ, "PYTHONPATH": str(ROOT), "LOTTERY_DATA": str(data)},
         stdin=subprocess.DEVNULL,

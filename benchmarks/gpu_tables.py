@@ -44,7 +44,7 @@ def _cell(value: object) -> str:
 
 def _head(found: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
     rows = parts["versions"]["rows"] if "versions" in parts else []
-    machine = next((row for row in rows if row.get("what") == "machine"), {})
+    machine: Row = next((row for row in rows if row.get("what") == "machine"), {})
     versions = {row["import"]: row["version"] for row in rows if "version" in row}
     missing = [row["import"] for row in rows if "import" in row and "error" in row]
     said = ", ".join(f"{n} {v}" for n, v in versions.items() if v != "imported")
@@ -89,7 +89,7 @@ def _ceilings(rows: Sequence[Row]) -> str:
     return markdown(("at most", "size", "rate", ""), found)
 
 
-def _goals(steps: list[Row]) -> str:
+def _goals(steps: Sequence[Row]) -> str:
     rows = []
     for goal in GOALS:
         values = [goal.measured(steps, precision) for precision in PRECISIONS]
