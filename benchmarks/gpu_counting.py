@@ -17,6 +17,7 @@ from gpu_clock import EnoughError
 from gpu_networks import CASES, Case, rehearsed
 from gpu_steps import train_by
 from gpu_tables import markdown
+from torch.optim import SGD
 
 from training.batching import Batching
 from training.capture import Observed
@@ -72,15 +73,23 @@ def count_step(case: Case, count: int, batching: Batching) -> Counting:
             entered.close()
             raise EnoughError
 
-    with without_autocast():
+    with without_values():
         train_by(hook, whole, count, batching, "fp32", "called", META)
     return counting
 
 
+class Unmoved(SGD):
+    """Moves nothing: fused optimizers know no device that has no memory."""
+
+    def step(self, closure: Any = None) -> None:
+        """Do nothing."""
+
+
 @contextmanager
-def without_autocast() -> Iterator[None]:
-    """Everything in fp32 without asking for a precision, as autocast knows no device that has no memory."""
+def without_values() -> Iterator[None]:
+    """Everything in fp32 without asking for a precision, as autocast knows no such device either, and no optimizer."""
     with (
+        mock.patch("training.loop.make_optimizer", lambda _, parameters: Unmoved(parameters, 0.1)),
         mock.patch("training.differentiation.matrix_precision", lambda *_: nullcontext()),
         mock.patch("torch.is_autocast_enabled", lambda *_: False),
     ):
@@ -151,7 +160,7 @@ def page(rows: Sequence[Mapping[str, Any]]) -> str:
 
 Nothing here was measured on a card. `python benchmarks/gpu_launches.py` counted it, with torch {torch.__version__},
 on the `meta` device, which computes nothing and takes the ways of any device that is not a CPU: the third step, fp32,
-called, with clipping and the optimizer, and without masks, which add one operation over all gradients.
+called, with clipping, without masks and the optimizer, which add one operation each over all parameters.
 
 An operation that is no view starts about one kernel, and a host takes {EACH:g} microseconds or more for each: a step
 that starts them one by one takes at least as long as the sixth column says, however fast the card is. As one CUDA graph

@@ -174,6 +174,6 @@ def rehearsed(case: Case) -> Case:
         images=40,
         windows=20,
         window=3 if case.window else 0,
-        counts=(1, 2),
+        counts=(2,),
         widths=TINY_WIDTHS.get(case.network, ()),
     )

@@ -221,7 +221,7 @@ def main() -> None:
     setting = Setting(
         device=choose_device("cpu" if tiny else "auto"),
         rehearsed=tiny,
-        seconds=0.05 if tiny else 0.8,
+        seconds=0.01 if tiny else 0.8,
         item_limit=60.0 if tiny else 25.0,
     )
     # The project's own steps say what they want; torch's default would round a plain one's convolutions.

@@ -21,8 +21,10 @@ def tables(found: Mapping[str, Any]) -> str:
         sections.append(_tests(parts["tests"]["rows"]))
     if "ceilings" in parts:
         sections.append(_ceilings(parts["ceilings"]["rows"]))
+    if steps and not found["rehearsed"]:
+        sections.append(_goals(steps))
     if steps:
-        sections += [_goals(steps), _steps(steps)]
+        sections.append(_steps(steps))
     return "\n".join(sections)
 
 
