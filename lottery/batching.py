@@ -14,7 +14,7 @@ from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
 from training.device import now, physical_memory
-from training.differentiation import differentiator
+from training.differentiation import Differentiator
 from training.replicates import Replicates
 from training.tasks.task import Task
 
@@ -101,7 +101,7 @@ def _seconds(
     """The least time of a batch's gradients, or the first one's where that is too long."""
     replicates = Replicates([network] * count, range(count), batching).train()
     steps = config.steps.count(task.steps_per_epoch)
-    differentiate = differentiator(replicates, task, config, steps)
+    differentiate = Differentiator(replicates, task, config, steps)
     batch, carry = task.batches(replicates.noise_seeds), task.first_carry(replicates)
     found = []
     for step in range(WARM + STEPS):

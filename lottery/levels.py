@@ -28,6 +28,9 @@ from training.matrix_libraries import library_in_use
 from training.metrics import Metric
 from training.storage import parse_json, to_json
 
+# What a level's execution says of graphs.
+CAPTURED, NOT_CAPTURED = "captured", "not captured"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Replicate:
@@ -103,6 +106,7 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
         "batching": batching,
         "threads": torch.get_num_threads(),
         "products": library_in_use(),
+        "graph": NOT_CAPTURED,
     }
     # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
     mine = [
@@ -118,6 +122,24 @@ def note_execution(stack: Stack, chunk: range, batching: Batching, step: int) ->
     if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
         mine.append({**now, "from_step": step})
     run.folder.write(name, to_json([*others, *mine]))
+
+
+def note_graph(stack: Stack, why: str) -> None:
+    """Write down whether the steps of the chunk that `note_execution` wrote down last are launched as graphs.
+
+    Args:
+        stack: that is trained.
+        why: a capture failed, of which the watcher is told; "" where none did.
+    """
+    run, name = stack.session.run, stack.files.execution
+    noted = parse_json(run.folder.read(name), run.root / name)
+    noted[-1]["graph"] = f"{NOT_CAPTURED}: {why}" if why else CAPTURED
+    run.folder.write(name, to_json(noted))
+    if why:
+        stack.session.watcher.notice(
+            f"Level {stack.files.number} is trained without graphs of the device, by replayed steps, as a capture "
+            f"failed: {why}. No number differs."
+        )
 
 
 def noted_batching(run: Run) -> Batching | None:

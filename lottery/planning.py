@@ -109,12 +109,13 @@ def _seconds_per_replicate_step(session: Session, count: int) -> float:
         if session.watcher.stop_requested():
             raise stopped_before()
 
+    config, replay, graph = experiment.training, session.replay, session.graph
     with code_of(
         experiment.network.name,
         "failed while it was timed",
         "mend it; nothing was begun or written",
     ):
-        train(state, task, experiment.training, TIMED_STEPS + 2, {}, note, replay=session.replay)
+        train(state, task, config, TIMED_STEPS + 2, {}, note, replay=replay, graph=graph)
     *steps, last = [later - earlier for earlier, later in pairwise(moments)]
     # The loop validates after the last step.
     seen = max(0.0, last - min(steps))

@@ -29,6 +29,7 @@ from nas.search.configs import SEARCH_FOLDER
 from training.device import check_precision, choose_device, environment
 from training.environments import library_before, note_environment
 from training.folders import locked
+from training.graphs import GRAPH, NO_GRAPH
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
 from training.replay import NO_REPLAY, REPLAY
 from training.stopping import stopped_before
@@ -136,6 +137,7 @@ def prepared(
         at_once=machine.replicates_at_once,
         store_weights=machine.store_weights,
         replay=REPLAY if machine.replay else NO_REPLAY,
+        graph=GRAPH if machine.graph else NO_GRAPH,
         watcher=watcher,
         factory=factory,
     )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 from lottery.batching import chunks, new_replicates
 from lottery.history import HistoryRow
 from lottery.identity import TICKET
-from lottery.levels import Outcome, Stack, note_execution, write_level
+from lottery.levels import Outcome, Stack, note_execution, note_graph, write_level
 from lottery.pruning.masks import row, stack_tensors
 from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
@@ -62,8 +63,10 @@ def _trained(stack: Stack, chunk: range) -> TrainingState:
         note_execution(stack, chunk, replicates.batching, state.step)
     after_step = _AfterStep(stack, chunk, state)
     schedule = schedule_step(experiment.rewinding, files.number, last)
+    graph = dataclasses.replace(session.graph, told=partial(note_graph, stack))
+    config, replay = experiment.training, session.replay
     with _code_of(stack):
-        train(state, task, experiment.training, last, masks, after_step, schedule, session.replay)
+        train(state, task, config, last, masks, after_step, schedule, replay, graph)
     session.watcher.steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         after_step.save(state)

@@ -246,6 +246,12 @@ def packing() -> bool:
     return packed.is_mkldnn and not torch.eye(2).is_mkldnn and type(packed) is Tensor
 
 
+def ends_allocation() -> bool:
+    """Where torch is built with CUDA."""
+    found = {"_cuda_endAllocateToPool", "_cuda_releasePool"} & {*dir(torch._C)}
+    return torch.version.cuda is None or len(found) == 2
+
+
 def flat_weights() -> bool:
     core = nn.GRU(2, 2)
     core._update_flat_weights()
@@ -347,6 +353,10 @@ BEHAVIOURS: Mapping[str, tuple[str, Callable[[], bool]]] = {
         a_rule_replaces_forward,
     ),
     "torch._foreach_ functions": ("training/optimizers.py", operations_of_lists),
+    "torch ends the allocation of a capture that failed": (
+        "training/graphs.py",
+        lambda: callable(torch._C._cuda_endAllocateToPool) and callable(torch._C._cuda_releasePool),
+    ),
     "recurrent layers repeat their weights in _flat_weights": (
         "training/attributes.py",
         flat_weights,

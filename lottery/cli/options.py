@@ -94,6 +94,11 @@ machine_options = _together(
         default=True,
         help="Whether steps repeat the operations of the first ones without your network's code; no number differs.",
     ),
+    click.option(
+        "--graph/--no-graph",
+        default=True,
+        help="Whether such steps are launched as one graph each on CUDA; no number differs.",
+    ),
     quiet,
 )
 
