@@ -169,7 +169,7 @@ def throughput(name: str, rows: Rows, setting: Setting) -> None:
         with rows.item(key, setting.item_limit) as found:
             began = time.perf_counter()
             clock = Clock(setting.device, setting.seconds)
-            take_steps(clock, case, way, setting.device)
+            remark = take_steps(clock, case, way, setting.device)
             whole, typical = clock.milliseconds()
             found |= {
                 "milliseconds": round(whole, 4),
@@ -177,6 +177,8 @@ def throughput(name: str, rows: Rows, setting: Setting) -> None:
                 "replicate_steps_per_second": round(1e3 * way["replicates"] / whole, 2),
                 "peak_memory_mb": clock.peak_memory(),
             }
+            if remark:
+                found["remark"] = f"replayed: {remark}"
             if clock.launched is not None:
                 found |= {
                     "launches": clock.launched.launches,
@@ -188,13 +190,13 @@ def throughput(name: str, rows: Rows, setting: Setting) -> None:
             torch.cuda.empty_cache()
 
 
-def take_steps(clock: Clock, case: Case, way: Mapping[str, Any], device: torch.device) -> None:
-    """Train in one of the ways until the clock has had enough."""
+def take_steps(clock: Clock, case: Case, way: Mapping[str, Any], device: torch.device) -> str:
+    """Train in one of the ways until the clock has had enough; why there were no graphs, where a capture failed."""
     if way["mode"] == "plain":
         plain_steps(clock, case, way["precision"], device)
-    else:
-        count, batching, precision = way["replicates"], way["batching"], way["precision"]
-        train_by(clock, case, count, batching, precision, way["mode"], device)
+        return ""
+    count, batching, precision = way["replicates"], way["batching"], way["precision"]
+    return train_by(clock, case, count, batching, precision, way["mode"], device)
 
 
 def tests(rows: Rows, setting: Setting) -> None:

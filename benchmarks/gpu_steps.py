@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from nas.catalog.building import build
 from training.batching import Batching
 from training.configs import TrainingConfig
+from training.graphs import GRAPH, NO_GRAPH
 from training.loop import begin, train
 from training.noise import generator
 from training.optimizers import make_optimizer
@@ -28,8 +30,9 @@ from training.tasks.task import Task
 
 # How steps are taken -> what `train` is told. The last is the fastest.
 MODES: dict[str, dict[str, Any]] = {
-    "called": {"replay": NO_REPLAY},
-    "replayed": {"replay": REPLAY},
+    "called": {"replay": NO_REPLAY, "graph": NO_GRAPH},
+    "replayed": {"replay": REPLAY, "graph": NO_GRAPH},
+    "graph": {"replay": REPLAY, "graph": GRAPH},
 }
 # So many steps that no look at the validation split, and no end, comes while it is timed.
 ENDLESS = 10**9
@@ -85,8 +88,12 @@ def train_by(
     precision: str,
     mode: str,
     device: torch.device,
-) -> None:
-    """This project's loop, until the clock, which is called after every step, has had enough."""
+) -> str:
+    """This project's loop, until the clock, which is called after every step, has had enough.
+
+    Returns:
+        Why there were no graphs, where a capture failed, else nothing.
+    """
     task, config = task_of(case, device), config_of(case, precision)
     network = network_of(case, device)
     replicates = Replicates([network] * count, range(count), batching)
@@ -96,8 +103,12 @@ def train_by(
         pruned = {n: t * masks[n] if n in masks else t for n, t in replicates.tensors().items()}
         replicates.load(pruned)
     state = begin(replicates, task, config, 0)
+    told: list[str] = []
+    way = MODES[mode]
+    graph = dataclasses.replace(way["graph"], told=told.append)
     with suppress(EnoughError):
-        train(state, task, config, ENDLESS, masks, clock, **MODES[mode])
+        train(state, task, config, ENDLESS, masks, clock, replay=way["replay"], graph=graph)
+    return "".join(told)
 
 
 def plain_steps(clock: Clock, case: Case, precision: str, device: torch.device) -> None:

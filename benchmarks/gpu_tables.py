@@ -118,7 +118,7 @@ def _steps(steps: Sequence[Row]) -> str:
                 *(row.get(name) for name in found),
                 row.get("peak_memory_mb"),
                 times,
-                row.get("error", ""),
+                row.get("error", row.get("remark", "")),
             )
         )
     return markdown(head, rows)

@@ -179,7 +179,7 @@ def test_a_signal_leaves_what_was_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--only", "lennet"), "There is no part 'lennet'; did you mean lenet?"),
+        (("--only", "lennet"), "There is no part 'lennet'; did you mean lenet"),
         (("--budget", "0"), "--budget 0 is no number of seconds"),
         (("--table", "missing.json"), "missing.json does not exist."),
         (("--table", str(ROOT / "README.md")), "README.md is damaged: it is not valid JSON"),
