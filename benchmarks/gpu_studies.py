@@ -102,7 +102,10 @@ REHEARSED = (
         name="awd-lstm",
         command="retrain",
         recipe="awd-lstm-ptb-small",
-        changes=(*SHORT, "data.name=pydoc", "data.options.train=2000", "network.size.hidden=8"),
+        changes=(
+            *(*SHORT, "rewinding.step=5it", "data.name=pydoc"),
+            *("data.options.train=2000", "network.size.hidden=8"),
+        ),
         options=("--seeds", "0"),
         limit=60,
         figures=("learning-curves",),

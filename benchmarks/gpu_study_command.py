@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def begun(study: Study, folder: Path | None) -> Outcome:
     )
     return {
         "study": study.name,
-        "command": f"lottery {' '.join(study.words())}",
+        "command": f"lottery {shlex.join(study.words())}",
         "state": "not begun" if folder else "left out",
         "why": "" if folder else place,
         "seconds": 0.0,
