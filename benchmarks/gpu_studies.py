@@ -104,7 +104,11 @@ REHEARSED = (
         recipe="awd-lstm-ptb-small",
         changes=(
             *(*SHORT, "rewinding.step=5it", "data.name=pydoc"),
-            *("data.options.train=2000", "network.size.hidden=8"),
+            *(
+                "data.options.train=2000",
+                "network.size.hidden=8",
+                "training.averaging.finetune=0it",
+            ),
         ),
         options=("--seeds", "0"),
         limit=60,
