@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ QUIET = ("empty", "new_empty", "_unsafe_view", "_local_scalar_dense", "lift_fres
 COUNTS: Mapping[str, tuple[int, ...]] = {"lenet": (1, 16, 128), "awd-lstm": (1, 5)}
 FEW: tuple[int, ...] = (1, 4)
 MOST_LOOPED = 16
+BATCHINGS: tuple[Batching, ...] = ("stacked", "looped")
 
 
 class Counting(Observed):
@@ -137,17 +139,16 @@ def main(description: str | None) -> None:
     arguments = parser.parse_args()
     try:
         cases = {name: chosen("network", name, CASES) for name in arguments.only.split(",")}
-        rows = []
+        rows: list[dict[str, Any]] = []
         for name, full in cases.items():
             case = rehearsed(full) if arguments.tiny else full
-            for count in COUNTS.get(name, FEW):
-                for batching in ("stacked", "looped"):
-                    if batching == "stacked" or count <= MOST_LOOPED:
-                        rows.append(row(name, case, count, batching))
-                        sys.stderr.write(f"{name}, R = {count}, {batching}\n")
-        found = {"torch": torch.__version__, "microseconds_each": EACH, "rows": rows}
-        write_file(arguments.out / "launches.json", to_json(found))
-        write_file(arguments.out / "launches.md", page(rows).encode())
+            for count, batching in itertools.product(COUNTS.get(name, FEW), BATCHINGS):
+                if batching == "stacked" or count <= MOST_LOOPED:
+                    rows.append(row(name, case, count, batching))
+                    sys.stderr.write(f"{name}, R = {count}, {batching}\n")
+                    found = {"torch": torch.__version__, "microseconds_each": EACH, "rows": rows}
+                    write_file(arguments.out / "launches.json", to_json(found))
+                    write_file(arguments.out / "launches.md", page(rows).encode())
     except LotteryError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(int(error.exit_code))
