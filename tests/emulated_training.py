@@ -185,8 +185,7 @@ class Training:
     def run(self, hook: Any = lambda state: None) -> bytes:
         """Train to the last step; the state there."""
         policy = ReplayPolicy(enabled=self.case.replayed, fewest_calls=1)
-        how = {"replay": policy}
-        train(self.state, self.task, self.config, STEPS, self.masks, hook, **how)
+        train(self.state, self.task, self.config, STEPS, self.masks, hook, replay=policy)
         return checkpoint_to_bytes(self.state)
 
     def run_to(self, step: int) -> bytes:
