@@ -14,8 +14,8 @@ import torch
 
 from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
 from lottery.pruning.config import PruningConfig
+from tests.emulated_cases import any_device
 from tests.emulated_device import DEVICE, begin, emulated
-from tests.emulated_training import any_device
 from tests.tiny_runs import TINY, TINY_TEXT, carry_out, digits, files, text
 from tests.tiny_tasks import SIZES
 from training.steps import Steps
