@@ -39,23 +39,23 @@ def _dispatch(cls: type, func: Any, types: Any, args: Any = (), kwargs: Any = No
 
 
 class EmulatedTensor(Tensor):
-    """A tensor on `DEVICE`, with its values in one of the CPU's, `inner`."""
+    """A tensor on `DEVICE`, with its values in one of the CPU's, `on_cpu`."""
 
-    inner: Tensor
+    on_cpu: Tensor
     __torch_function__: Any = torch._C._disabled_torch_function_impl
     __torch_dispatch__: Any = classmethod(_dispatch)
 
-    def __new__(cls, inner: Tensor) -> EmulatedTensor:
+    def __new__(cls, on_cpu: Tensor) -> EmulatedTensor:
         """A tensor in the memory of a plain one."""
         made: EmulatedTensor = Tensor._make_wrapper_subclass(
             cls,
-            inner.shape,
-            strides=inner.stride(),
-            storage_offset=inner.storage_offset(),
-            dtype=inner.dtype,
+            on_cpu.shape,
+            strides=on_cpu.stride(),
+            storage_offset=on_cpu.storage_offset(),
+            dtype=on_cpu.dtype,
             device=DEVICE,
         )
-        made.inner = inner
+        made.on_cpu = on_cpu
         return made
 
     @property
@@ -67,18 +67,18 @@ class EmulatedTensor(Tensor):
     def data(self, other: Tensor) -> None:
         plain: Any = Tensor.data
         plain.__set__(self, other)
-        self.inner = _inner(other)
+        self.on_cpu = _plain(other)
 
     def untyped_storage(self) -> torch.UntypedStorage:
         """Where the values are."""
-        return self.inner.untyped_storage()
+        return self.on_cpu.untyped_storage()
 
     def tolist(self) -> Any:
         """The values as numbers."""
         return self.cpu().tolist()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> EmulatedTensor:
-        made: Any = EmulatedTensor(self.inner.clone())
+        made: Any = EmulatedTensor(self.on_cpu.clone())
         made.requires_grad_(self.requires_grad)
         made._is_param = getattr(self, "_is_param", False)
         memo[id(self)] = made
@@ -86,9 +86,9 @@ class EmulatedTensor(Tensor):
         return copied
 
 
-def _inner(tensor: Tensor) -> Tensor:
+def _plain(tensor: Tensor) -> Tensor:
     """A tensor of the CPU: the values of one of the device, and any other as it is."""
-    return tensor.inner if isinstance(tensor, EmulatedTensor) else tensor
+    return tensor.on_cpu if isinstance(tensor, EmulatedTensor) else tensor
 
 
 class Emulation(TorchDispatchMode):
@@ -122,7 +122,7 @@ class Emulation(TorchDispatchMode):
         tensors: list[Tensor] = []
         own = [_on_the_cpu(value, tensors) for value in args]
         named = {key: _on_the_cpu(value, tensors) for key, value in kwargs.items()}
-        there = {id(t.inner): t for t in tensors if isinstance(t, EmulatedTensor)}
+        there = {id(t.on_cpu): t for t in tensors if isinstance(t, EmulatedTensor)}
         asked = kwargs.get("device")
         stays = self._stays(func, tensors, asked)
         if not there and not stays:
@@ -171,7 +171,7 @@ def _on_the_cpu(value: Any, tensors: list[Tensor]) -> Any:
     """An argument with values in the places of tensors of the device; every tensor is noted."""
     if isinstance(value, Tensor):
         tensors.append(value)
-        return _inner(value)
+        return _plain(value)
     if isinstance(value, (list, tuple)):
         return [_on_the_cpu(item, tensors) for item in value]
     return value
