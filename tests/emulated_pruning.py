@@ -14,10 +14,9 @@ import torch
 
 from lottery.experiments import Experiment, NetworkConfig, RewindingConfig
 from lottery.pruning.config import PruningConfig
+from tests.emulated_cases import any_device
 from tests.emulated_device import DEVICE, begin, emulated
-from tests.emulated_training import any_device
 from tests.tiny_runs import TINY, TINY_TEXT, carry_out, digits, files, text
-from tests.tiny_tasks import SIZES
 from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
@@ -51,7 +50,7 @@ RESNET = dataclasses.replace(
     TINY,
     levels=1,
     arms=("shuffled-mask",),
-    network=NetworkConfig(name="resnet", size=SIZES["resnet"]),
+    network=NetworkConfig(name="resnet", size={"depth": 8, "width": 2}),
     pruning=PruningConfig(rate=0.5, criterion="movement"),
     rewinding=RewindingConfig(step=Steps(iterations=3), optimizer_state="rewind"),
     training=FEW,

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,23 +22,22 @@ from torch.utils import backend_registration
 PARTS = ("emulated_checks", "emulated_training", "emulated_pruning")
 
 
+def another(cls: type, func: object, types: object, args: object, kwargs: object = None) -> Tensor:
+    """Whatever is asked of a `Wrapper`, one more."""
+    return wrapper()
+
+
 class Wrapper(Tensor):
     """A tensor without memory of its own."""
 
-    __torch_function__ = getattr(torch._C, "_disabled_torch_function_impl", None)
-
-    @classmethod
-    def __torch_dispatch__(
-        cls, func: object, types: object, args: object = (), kwargs: object = None
-    ) -> Tensor:
-        """Whatever is asked, one more."""
-        return wrapper()
+    __torch_function__: Any = getattr(torch._C, "_disabled_torch_function_impl", None)
+    __torch_dispatch__: Any = classmethod(another)
 
 
 def wrapper() -> Tensor:
     made: Tensor = Tensor._make_wrapper_subclass(
-        Wrapper, (2, 3), dtype=torch.float32, device="meta"
-    )  # type: ignore[attr-defined]
+        Wrapper, (2, 3), dtype=torch.float32, device=torch.device("meta")
+    )
     return made
 
 
@@ -55,16 +55,15 @@ def lifting_is_a_switch() -> bool:
 
 
 def keys_can_be_excluded() -> bool:
-    keys = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
-    with torch._C._ExcludeDispatchKeyGuard(keys):
-        return torch._C._dispatch_tls_is_dispatch_key_excluded(
-            torch._C.DispatchKey.AutocastPrivateUse1
-        )
+    known: Any = torch._C.DispatchKey
+    key = known.AutocastPrivateUse1
+    with torch._C._ExcludeDispatchKeyGuard(torch._C.DispatchKeySet(key)):
+        return torch._C._dispatch_tls_is_dispatch_key_excluded(key)
 
 
 def parameters_of_other_kinds() -> bool:
-    parameter = nn.Parameter(wrapper())
-    return type(parameter) is Wrapper and parameter._is_param
+    parameter: Any = nn.Parameter(wrapper())
+    return type(parameter) is Wrapper and bool(parameter._is_param)
 
 
 PIECES: Mapping[str, Callable[[], object]] = {

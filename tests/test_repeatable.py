@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils import deterministic
 
 from training.device import backward_precision, matrix_precision
 from training.errors import LotteryError
@@ -28,7 +27,7 @@ def _no_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
 def settings() -> tuple[int, bool, bool, bool]:
     """How strict torch is, whether new memory is filled, and how cuDNN chooses."""
     convolutions = torch.backends.cudnn
-    filled = deterministic.fill_uninitialized_memory
+    filled = torch._C._get_deterministic_fill_uninitialized_memory()
     mode = torch.get_deterministic_debug_mode()
     return mode, filled, convolutions.deterministic, convolutions.benchmark
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tensors each operation copies."""
     found, copy = list[int](), torch._foreach_copy_
 
-    def spy(to: Sequence[Tensor], source: Sequence[Tensor]) -> Any:
+    def spy(to: list[Tensor], source: list[Tensor]) -> Any:
         found.append(len(to))
         return copy(to, source)
 

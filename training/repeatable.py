@@ -18,6 +18,8 @@ from training.errors import LotteryError
 # The memory that cuBLAS works in, 8 times 4096 KiB: of a size that is set its products repeat, and torch asks for it
 # (https://docs.nvidia.com/cuda/cublas/#results-reproducibility). It is that of the library's own default on Hopper.
 WORKSPACE, _SIZE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+# Its switch is a property of a module, which no type checker knows.
+_MEMORY: Any = torch.utils.deterministic
 
 
 @contextmanager
@@ -35,18 +37,18 @@ def repeating(device: torch.device) -> Iterator[None]:
         return
     os.environ.setdefault(WORKSPACE, _SIZE)
     mode, convolutions = torch.get_deterministic_debug_mode(), torch.backends.cudnn
-    filled = torch.utils.deterministic.fill_uninitialized_memory
+    filled = _MEMORY.fill_uninitialized_memory
     before = convolutions.deterministic, convolutions.benchmark
     # Unlike torch.use_deterministic_algorithms this does not load the compiler, to set it too.
     torch.set_deterministic_debug_mode("error")
     # Nothing here reads what it has not written.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    _MEMORY.fill_uninitialized_memory = False
     convolutions.deterministic, convolutions.benchmark = True, False
     try:
         yield
     finally:
         torch.set_deterministic_debug_mode(mode)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        _MEMORY.fill_uninitialized_memory = filled
         convolutions.deterministic, convolutions.benchmark = before
 
 
