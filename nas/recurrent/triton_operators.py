@@ -223,7 +223,7 @@ def _count(rows: Tensor) -> int:
 
 def _strides(rows: Tensor | None) -> tuple[int, int]:
     """From a replicate to the next, and from a row to the next."""
-    return (0, 0) if rows is None else rows.stride()[:2]
+    return (0, 0) if rows is None else (rows.stride(0), rows.stride(1))
 
 
 def _grid(tensor: Tensor) -> tuple[int, int]:
