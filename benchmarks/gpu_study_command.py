@@ -99,7 +99,9 @@ def folder_of(data: str, roots: Sequence[Path]) -> Path | None:
 def begun(study: Study, folder: Path | None) -> Outcome:
     """The outcome of a study before it begins."""
     place = (
-        f"{study.data} needs {data_entry(study.data).location} below --data-root" if study.data else ""
+        f"{study.data} needs {data_entry(study.data).location} below --data-root"
+        if study.data
+        else ""
     )
     return {
         "study": study.name,
