@@ -30,6 +30,7 @@ from training.device import check_precision, choose_device, environment
 from training.environments import library_before, note_environment
 from training.folders import locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
+from training.repeatable import check_products_repeat
 from training.replay import NO_REPLAY, REPLAY
 from training.stopping import stopped_before
 from training.tasks.catalog import load_task
@@ -125,6 +126,7 @@ def prepared(
     device = choose_device(machine.device)
     precision = experiment.training.precision
     check_precision(precision, device)
+    check_products_repeat(device)
     if notice := slow_bf16(precision, device):
         watcher.notice(notice)
     task = load_task(experiment.data, experiment.training, machine.data_root, device)

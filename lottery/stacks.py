@@ -10,7 +10,7 @@ from lottery.batching import chunks, new_replicates
 from lottery.history import HistoryRow
 from lottery.identity import TICKET
 from lottery.levels import Outcome, Stack, note_execution, write_level
-from lottery.pruning.masks import row, stack_tensors
+from lottery.pruning.masks import on_cpu, row, stack_tensors
 from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.run_folder import HISTORY
@@ -127,9 +127,9 @@ class _AfterStep:
         if self.stack.files.number > 0 or state.step != rewinding.step.iterations:
             return
         run = self.session.run
-        tensors = state.replicates.tensors()
+        tensors = on_cpu(state.replicates.tensors())
         rewound = rewinding.optimizer_state == "rewind"
-        momenta = optimizer_state(state.optimizer, state.replicates) if rewound else {}
+        momenta = on_cpu(optimizer_state(state.optimizer, state.replicates)) if rewound else {}
         for r, index in enumerate(self.chunk):
             ticket = self.stack.replicates[index].id
             run.folder.write(run.start(ticket), tensors_to_bytes(row(tensors, r)))
@@ -168,6 +168,7 @@ def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]
     """
     task, config = stack.session.task, stack.session.experiment.training
     final = trained_tensors(state)
+    kept = on_cpu(final)
     scored = {}
     with _code_of(stack):
         for at, tensors in (("end", final), ("best", state.best)):
@@ -177,7 +178,7 @@ def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]
     return [
         Outcome(
             replicate=stack.replicates[index],
-            final={name: tensor.cpu() for name, tensor in row(final, r).items()},
+            final=row(kept, r),
             best_step=state.best_step[r],
             diverged_at=state.diverged_at[r],
             values=tuple(_values(task.metric.name, scored, state, r)),

@@ -18,7 +18,7 @@ from lottery.mask_files import pack_masks, unpack_masks
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import mean_gradients
-from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
+from lottery.pruning.masks import Mask, Tensors, dense_mask, on_cpu, row, stack_tensors, tensors_of
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
@@ -134,23 +134,20 @@ def _pruned(
     config, kinds = session.experiment.pruning, session.forward_pass.kinds
     criterion = chosen("criterion", config.criterion, CRITERIA)
     shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
-    masks = [_on_cpu(row(evidence.mask, r)) for r in range(len(ids))]
+    present = on_cpu(evidence.mask)
+    masks = [row(present, r) for r in range(len(ids))]
     for done in range(1, criterion.rounds + 1):
         ends = done == criterion.rounds
         groups = groups_at(
             shapes, level if ends else level - 1 + done / criterion.rounds, config, kinds
         )
-        scores = _on_cpu(criterion.scores(evidence))
+        scores = on_cpu(criterion.scores(evidence))
         masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
         if not ends:
             stacked = stack_tensors(masks)
             device = session.task.device
             evidence = replace(evidence, mask={n: m.to(device) for n, m in stacked.items()})
     return masks
-
-
-def _on_cpu(tensors: Tensors) -> Tensors:
-    return {name: tensor.cpu() for name, tensor in tensors.items()}
 
 
 def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:

@@ -233,7 +233,7 @@ def operations_of_lists() -> bool:
     torch._foreach_add_([a], [b])  # 6 8
     torch._foreach_mul_([b], [torch.tensor([0.0, 2.0])])  # 0 10
     torch._foreach_mul_([b], torch.tensor(0.5))  # 0 5
-    torch._foreach_lerp_([a], [b], 0.5)  # 3 6.5
+    torch._foreach_lerp_([a], [b], [0.5])  # 3 6.5
     norms = torch._foreach_norm([b])
     ended = [a.tolist(), b.tolist(), norms[0].item()] == [[3.0, 6.5], [0.0, 5.0], 5.0]
     torch._foreach_copy_([a], [b])

@@ -87,11 +87,14 @@ def update_means(averages: Averages, replicates: Replicates, step: int) -> None:
     if not running:
         return
     weights = replicates.weights()
-    for r, since in running:
-        means = [mean[r] for mean in averages.means.values()]
-        latest = [weights[name][r] for name in averages.means]
+    means, latest, shares = list[Tensor](), list[Tensor](), list[float]()
+    for name, mean in averages.means.items():
+        rows, present = mean.unbind(0), weights[name].unbind(0)
+        means += [rows[r] for r, _ in running]
+        latest += [present[r] for r, _ in running]
         # The first iterate has the weight 1 and replaces whatever was there.
-        torch._foreach_lerp_(means, latest, 1.0 / (step - since))
+        shares += [1.0 / (step - since) for _, since in running]
+    torch._foreach_lerp_(means, latest, shares)
 
 
 def after_validation(

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.convolutions import Rerouted, convolve
+from training.rows import channels_last
 
 Dims = Sequence[int | None]
 Rule = Callable[[int, Dims, Sequence[Tensor]], tuple[Tensor, int]]
@@ -81,8 +82,8 @@ def _fold(images: Tensor, dim: int | None, count: int) -> Tensor:
 
 
 def _in_layout(images: Tensor) -> Tensor:
-    """Images or kernels with their channels last in memory on a CPU, where grouped convolutions want that."""
-    if images.dim() != 4 or images.device.type != "cpu":
+    """Images or kernels in the layout that grouped convolutions want on their device."""
+    if not channels_last(images):
         return images
     return images.contiguous(memory_format=torch.channels_last)
 

@@ -60,7 +60,7 @@ def differentiator(
         for draw, (before, part) in enumerate(parts, step * config.accumulation):
             replicates.advance(draw, progress)
             # Around what is replayed too, which calls nothing that would enter it.
-            with backward_precision(config.precision):
+            with backward_precision(config.precision, task.device):
                 loss, after, gradients = of_part(before, part)
             if total:
                 torch._foreach_add_(total, gradients)

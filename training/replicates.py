@@ -16,6 +16,7 @@ from training.dropout import drop_paths, noise_sites
 from training.errors import LotteryError
 from training.network_tensors import buffer_slots, copied, copy_tensors, own_tensors, owners
 from training.noise import keys, seeds_tensor, site_number, torch_seeded
+from training.repeatable import rerouting
 from training.rows import in_rows, joined, row_of, stacked_results
 
 Function = Callable[..., Any]
@@ -144,7 +145,7 @@ class Replicates(nn.Module):
             self._keep_assigned()
             return stacked_results(results)
         tensors: dict[str, Tensor] = {n: getattr(module, own) for n, module, own in self._owners}
-        with BatchingRules():
+        with rerouting(self._seeds.device), BatchingRules():
             result, anew = vmap(self._one(function))(tensors, *inputs)
         for name, new in anew.items():
             self._assign(name, new.unbind(0))
@@ -154,7 +155,8 @@ class Replicates(nn.Module):
         # What is evaluated draws the same at every look, also after a resume.
         draw = self._draw if self.training else -1
         device = self._seeds.device
-        with torch_seeded(device, self.noise_seeds[r], draw), self._convolving():
+        seeded = torch_seeded(device, self.noise_seeds[r], draw)
+        with seeded, rerouting(device), self._convolving():
             return function(self.networks[r], *(row_of(value, r) for value in inputs))
 
     def _one(self, function: Function) -> Function:

@@ -42,7 +42,7 @@ def mean_gradients(
         with matrix_precision(config.precision, task.device):
             loss, carry = replicates(task.loss, carry, *draw(step))
         leaves = [leaf for parts in trained.values() for leaf in parts]
-        with backward_precision(config.precision):
+        with backward_precision(config.precision, task.device):
             found = torch.autograd.grad(loss.sum(), leaves, allow_unused=True)
         filled = [
             torch.zeros_like(leaf) if gradient is None else gradient

@@ -97,7 +97,7 @@ class SharedTraining:
                 carry = self._first_carry()
                 break
             # One at a time, so that memory does not grow with their number.
-            with backward_precision(self.config.precision):
+            with backward_precision(self.config.precision, self.task.device):
                 (loss / len(architectures)).backward()
             losses.append(loss.detach())
         else:
