@@ -74,7 +74,8 @@ def convolve_by_products(
     products = weight.flatten(2) @ images.flatten(-2)
     if bias is not None:
         products = products + bias[..., None].to(products.dtype)
-    return products.unflatten(-1, images.shape[-2:])
+    convolved: Tensor = products.unflatten(-1, images.shape[-2:])
+    return convolved
 
 
 def convolving(network: nn.Module) -> Callable[[], AbstractContextManager[object]]:
