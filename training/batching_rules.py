@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.convolutions import Rerouted, convolve
+from training.convolutions import Rerouted, are_products, convolve, convolve_by_products
 
 Dims = Sequence[int | None]
 Rule = Callable[[int, Dims, Sequence[Tensor]], tuple[Tensor, int]]
@@ -116,11 +116,13 @@ def _conv2d(
 
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         folded = _fold(tensors[0], dims[0], count)
-        kernels, *offset = (
-            _first(t, d, count).flatten(0, 1) for t, d in zip(tensors[1:], dims[1:], strict=True)
-        )
-        kernels = _in_layout(kernels)
-        bias = offset[0] if offset else None
+        kernels, *rest = (_first(t, d, count) for t, d in zip(tensors[1:], dims[1:], strict=True))
+        offset = rest[0] if rest else None
+        if are_products(folded, kernels, padding, groups):
+            images = folded.unflatten(1, (count, -1))
+            return convolve_by_products(images, kernels, offset, stride), 1
+        kernels = _in_layout(kernels.flatten(0, 1))
+        bias = None if offset is None else offset.flatten(0, 1)
         out = convolve(folded, kernels, bias, stride, padding, dilation, groups * count)
         return out.unflatten(1, (count, -1)), 1
 
