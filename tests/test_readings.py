@@ -180,6 +180,23 @@ def test_commands_and_pages_show_readings_where_there_are_any(tmp_path: Path) ->
     }
 
 
+def test_curves_have_a_panel_per_arm_and_a_line_per_level(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", levels=2, seeds=(0, 1, 2), readings=True)
+    drawing = FIGURES["readings-along-x"].drawing(read_study([run]))
+    figure = drawing.draw()
+    assert [axes.get_title().splitlines()[0] for axes in figure.axes] == [
+        *("a, ticket", "a, reinitialised", "a, random-mask"),
+    ]
+    # The share is 6 less a tenth per level, at either end; the controls begin at level 1.
+    lines = [[*np.asarray(line.get_ydata(), dtype=float)] for line in figure.axes[0].lines]
+    assert lines == [pytest.approx([mean, mean]) for mean in (6.0, 5.9, 5.8)]
+    assert len(figure.axes[1].lines) == 2
+    assert set(drawing.data["metric"]) == {"share"}
+    empty = read_study([write_run(tmp_path / "b", levels=1)])
+    with pytest.raises(LotteryError, match="No curve was measured"):
+        FIGURES["readings-along-x"].drawing(empty).draw()
+
+
 def test_the_figure_has_a_panel_per_metric_and_a_line_per_arm(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", levels=2, seeds=(0, 1, 2), readings=True)
     drawing = FIGURES["readings-vs-density"].drawing(read_study([run]))
