@@ -58,7 +58,7 @@ def test_a_loop_with_packed_matrices_trains_as_one_without(
 
     plain = ends()
     monkeypatch.setattr(packed_products, "SMALLEST", 1)
-    monkeypatch.setattr("nas.recurrent.loop.packed_product", noted)
+    monkeypatch.setattr("nas.recurrent.recurrent_products.packed_product", noted)
     for key, tensor in ends().items():
         torch.testing.assert_close(tensor, plain[key], rtol=1e-4, atol=1e-5)
     assert products

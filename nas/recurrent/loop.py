@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from nas.recurrent.packed_products import packed_if_large, packed_product
+from nas.recurrent.packed_products import packed_if_large
+from nas.recurrent.recurrent_products import TIME, Products, ProductsBack
 
 State = tuple[Tensor, ...]
 Saved = tuple[Tensor, ...]
 MultiplyBack = Callable[[int, Tensor], Tensor]
-# Under `vmap` replicates lead, so time is counted from the end: [..., T, B, width].
-_TIME = -3
 
 
 class Multiply(Protocol):
@@ -77,76 +75,10 @@ class Cell(abc.ABC):
         """
 
 
-@dataclass(kw_only=True)
-class _Products:
-    """Products with the recurrent matrices `[..., G, H]`, in the matrices' own precision.
-
-    Attributes:
-        matrices: in the precision of the products.
-        packed: those of them that are packed for these products, see `packed_products`, or None each.
-        precision: of what is returned.
-        keep: whether what is read is kept for the matrices' gradients.
-        read: by matrix and time step, `[..., B, H]`.
-    """
-
-    matrices: Sequence[Tensor]
-    packed: Sequence[Tensor | None]
-    precision: torch.dtype
-    keep: bool
-    read: list[list[Tensor]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.read = [[] for _ in self.matrices]
-
-    def forward(self, index: int, x: Tensor, added: Tensor | None = None) -> Tensor:
-        matrix, packed = self.matrices[index], self.packed[index]
-        x = x.to(matrix.dtype)
-        if self.keep:
-            self.read[index].append(x)
-        if packed is not None:
-            return packed_product(x, packed, added)
-        if added is None:
-            product = x @ matrix.mT
-        else:
-            product = (torch.addmm if x.dim() == 2 else torch.baddbmm)(added, x, matrix.mT)
-        return product.to(self.precision)
-
-
-class _ProductsBack:
-    """The derivatives of products, from the last time step to the first.
-
-    Args:
-        products: on the way forward.
-        rows: B, of every gradient.
-    """
-
-    def __init__(self, products: _Products, rows: int) -> None:
-        self._products = products
-        self._packed = packed_if_large([matrix.mT for matrix in products.matrices], rows)
-        self._grads: list[list[Tensor]] = [[] for _ in products.matrices]
-
-    def backward(self, index: int, grad: Tensor) -> Tensor:
-        matrix, packed = self._products.matrices[index], self._packed[index]
-        grad = grad.to(matrix.dtype)
-        self._grads[index].append(grad)
-        if packed is not None:
-            return packed_product(grad, packed)
-        return (grad @ matrix).to(self._products.precision)
-
-    def product_gradients(self, index: int) -> Tensor:
-        """The gradient of every product with a matrix, `[..., T, B, G]`."""
-        return torch.stack(self._grads[index][::-1], _TIME)
-
-    def matrix_gradient(self, index: int, products: Tensor) -> Tensor:
-        """The gradient of a matrix `[..., G, H]`, from what `product_gradients` returned."""
-        read = torch.stack(self._products.read[index], _TIME)
-        return products.flatten(-3, -2).mT @ read.flatten(-3, -2)
-
-
 class _Tape:
     """What the way forward leaves for the way back."""
 
-    products: _Products
+    products: Products
     constants: State
     saved: Sequence[Saved]
 
@@ -160,7 +92,7 @@ class _Unroll(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         matrices, state = tensors[: counts[0]], tensors[counts[0] : sum(counts)]
         tape.constants = tensors[sum(counts) :]
-        tape.products = _Products(
+        tape.products = Products(
             matrices=matrices,
             packed=packed_if_large(matrices, state[0].shape[-2]),
             precision=cell.products or state[0].dtype,
@@ -179,8 +111,8 @@ class _Unroll(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise RuntimeError("a recurrent core has a first derivative only")
         outputs, state = grads[0], grads[1:]
-        back = _ProductsBack(tape.products, state[0].shape[-2])
-        for at_t, saved in zip(outputs.unbind(_TIME)[::-1], tape.saved[::-1], strict=True):
+        back = ProductsBack(tape.products, state[0].shape[-2])
+        for at_t, saved in zip(outputs.unbind(TIME)[::-1], tape.saved[::-1], strict=True):
             state = cell.step_back(at_t, state, saved, tape.constants, back.backward)
         projected = back.product_gradients(0)
         matrices = [back.matrix_gradient(0, projected)]
@@ -207,14 +139,14 @@ class _Unroll(torch.autograd.Function):
 
 
 def _walk(
-    cell: Cell, projected: Tensor, products: _Products, state: State, constants: State
+    cell: Cell, projected: Tensor, products: Products, state: State, constants: State
 ) -> tuple[Tensor, State, list[Saved]]:
     outputs, kept = [], []
-    for added in projected.unbind(_TIME):
+    for added in projected.unbind(TIME):
         state, saved = cell.step(added, state, constants, products.forward)
         outputs.append(state[0])
         kept.append(saved)
-    return torch.stack(outputs, _TIME), state, kept
+    return torch.stack(outputs, TIME), state, kept
 
 
 @torch.no_grad()
@@ -227,7 +159,7 @@ def walk(
 ) -> tuple[Tensor, State, list[Saved]]:
     """What `unroll` returns, without a derivative, and what the cell saved at each time step."""
     # Nothing is packed: products are counted by their matrices here.
-    products = _Products(
+    products = Products(
         matrices=matrices,
         packed=[None] * len(matrices),
         precision=cell.products or state[0].dtype,
