@@ -126,11 +126,11 @@ def replicate_steps(session: Session) -> int:
 
 
 def _drop_unneeded(session: Session, level: int) -> None:
-    """Remove the trained weights of the levels before one, but for those from which later ones are pruned."""
+    """Remove the trained weights of the level before one, unless a later level, or one to come, is pruned from it."""
     pruning, last = session.experiment.pruning, session.experiment.levels
-    needed = {source_level(pruning, later) for later in range(level + 1, last + 1)}
-    for earlier in {*range(level)} - needed:
-        drop_weights(session.run.level(earlier))
+    needed = {source_level(pruning, later) for later in range(level + 1, last + 2)}
+    if level - 1 not in needed:
+        drop_weights(session.run.level(level - 1))
 
 
 def _stores_newest(session: Session) -> bool:

@@ -15,11 +15,10 @@ from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import flow_gradients, hessian_gradients, mean_gradients
 from lottery.pruning.masks import Mask, Tensors, dense_mask, on_cpu, row, stack_tensors, tensors_of
 from lottery.pruning.prunable import prunable_names
-from lottery.pruning.schedules import source_level
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
 from lottery.session import Session
-from training.errors import LotteryError, chosen
+from training.errors import LotteryError, chosen, is_out_of_memory
 from training.noise import generator
 from training.replicates import Replicates
 
@@ -51,7 +50,7 @@ def gathered(
 
     def curvature(weights: Mapping[str, torch.Tensor]) -> Tensors:
         replicates = new_replicates(session, ids, starts)
-        return hessian_gradients(replicates, task, weights, batches, masks[0])
+        return hessian_gradients(replicates, task, experiment.training, weights, batches, masks[0])
 
     @cache
     def double() -> Replicates:
@@ -88,8 +87,8 @@ def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     count = len(next(iter(evidence.mask.values())))
     present = on_cpu(evidence.mask)
     masks = [row(present, r) for r in range(count)]
-    for step in steps(session, level):
-        groups = groups_at(shapes, step, config, kinds)
+    for way in ways(session):
+        groups = groups_at(shapes, level, config, kinds, way)
         scores = on_cpu(criterion.scores(evidence))
         masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
         stacked = stack_tensors(masks)
@@ -99,13 +98,10 @@ def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     return masks
 
 
-def steps(session: Session, level: int) -> list[float]:
-    """The levels at which a criterion's rounds end, those on the way lying between whole ones."""
-    config = session.experiment.pruning
-    rounds = chosen("criterion", config.criterion, CRITERIA).rounds
-    first = source_level(config, level)
-    between = [first + (level - first) * done / rounds for done in range(1, rounds)]
-    return [*between, level]
+def ways(session: Session) -> list[float]:
+    """The shares of the way to a level's densities at which a criterion's rounds end."""
+    rounds = chosen("criterion", session.experiment.pruning.criterion, CRITERIA).rounds
+    return [*(done / rounds for done in range(1, rounds)), 1.0]
 
 
 def check_scores(session: Session) -> None:
@@ -120,15 +116,17 @@ def check_scores(session: Session) -> None:
     weights = {name: tensors[name] for name in prunable_names(network, config.embeddings)}
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     for level in range(1, experiment.levels + 1):
-        for step in steps(session, level):
-            groups_at(shapes, step, config, kinds)
+        for way in ways(session):
+            groups_at(shapes, level, config, kinds, way)
     criterion = chosen("criterion", config.criterion, CRITERIA)
     if not {"curvature", "flow"} & {*criterion.needs}:
         return
     one, mask = ReplicateId(TICKET, experiment.seeds[0]), dense_mask(weights)
     try:
         criterion.scores(gathered(session, [one], 1, [tensors], [tensors], [mask]))
-    except (LotteryError, RuntimeError, TypeError, NotImplementedError) as error:
+    except (LotteryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         why = str(error).splitlines()[0]
         raise LotteryError(
             f"pruning.criterion = {config.criterion} can't score {experiment.network.name} on this data: {why} "

@@ -14,7 +14,7 @@ from nas.search.configs import SEARCH_FOLDER, SearchConfig
 from nas.search.records import ARCHITECTURES, SearchRecord
 from nas.search.search import search
 from nas.search.watching import SearchWatcher
-from training.device import choose_device, environment
+from training.device import check_precision, choose_device, environment
 from training.environments import library_before, note_environment
 from training.errors import LotteryError
 from training.folders import Folder, locked
@@ -48,6 +48,8 @@ def carry_out_search(
     watcher = watcher or SearchWatcher()
     device = choose_device(machine.device)
     check_products_repeat(device)
+    for training in filter(None, (config.shared, config.derive.alone)):
+        check_precision(training.precision, device)
     task, alone_task = load_tasks(config, machine.data_root, device)
     resolved, data = config.resolved(task.steps_per_epoch), task.data.description()
     precision = config.shared.precision if config.shared else "fp32"

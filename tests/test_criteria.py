@@ -100,12 +100,25 @@ def test_a_gradient_by_itself() -> None:
     ("name", "ranks"),
     [
         # Of the first: |start| 1, 3, 0.25 and |final| 2, 1, 0.75, the pruned one before all.
-        ("large-initial-large-final", [[2, 2, 0, 1], [2, 2, 0, 0]]),
-        ("small-initial-small-final", [[1, 1, 0, 3], [0, 0, 2, 2]]),
+        ("large-initial-large-final", [[1 / 3, 1 / 3, -1 / 3, 0], [2 / 4, 2 / 4, 0, 0]]),
+        ("small-initial-small-final", [[0, 0, -1 / 3, 2 / 3], [0, 0, 2 / 4, 2 / 4]]),
     ],
 )
-def test_the_lesser_of_two_ranks(name: str, ranks: list[list[int]]) -> None:
+def test_the_lesser_of_two_ranks(name: str, ranks: list[list[float]]) -> None:
     assert CRITERIA[name].scores(evidence())["w"].tolist() == ranks
+
+
+def test_ranks_of_small_and_large_parameters_can_be_ranked_together() -> None:
+    """Four weights and a hundred, all as large as they stand: a half of each stays, not the large one's."""
+    sizes = {"small": torch.arange(1.0, 5.0)[None], "large": torch.arange(1.0, 101.0)[None]}
+    whole = dataclasses.replace(
+        evidence(),
+        start=sizes,
+        final=sizes,
+        mask={name: torch.ones_like(one, dtype=torch.bool) for name, one in sizes.items()},
+    )
+    scores = CRITERIA["large-initial-large-final"].scores(whole)
+    assert [int((scores[name] >= 0.5).sum()) for name in sizes] == [2, 50]
 
 
 def test_weights_of_a_sign_come_first_and_are_drawn_among_themselves() -> None:

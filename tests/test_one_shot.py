@@ -43,13 +43,17 @@ def test_each_level_keeps_the_largest_of_the_dense_networks_weights(tmp_path: Pa
             assert sizes[chosen].min() >= sizes[~chosen].max()
 
 
-def test_the_dense_weights_stay_until_no_level_needs_them(run: Run) -> None:
-    assert [run.folder.holds(run.level(level).weights) for level in range(4)] == [
-        False,
-        False,
-        False,
-        True,
-    ]
+def test_the_dense_weights_stay_so_that_more_levels_can_follow(tmp_path: Path) -> None:
+    def extended(levels: int) -> Run:
+        carry_out(
+            dataclasses.replace(ONE_SHOT, levels=levels), tmp_path / "run", store_weights="newest"
+        )
+        return Run(tmp_path / "run")
+
+    extended(2)
+    run = extended(3)
+    held = [run.folder.holds(run.level(level).weights) for level in range(4)]
+    assert held == [True, False, False, True]
 
 
 def test_stopped_and_resumed_it_is_the_same(run: Run, tmp_path: Path) -> None:

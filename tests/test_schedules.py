@@ -25,16 +25,16 @@ def test_the_geometric_one_keeps_the_same_share_of_what_is_left() -> None:
     assert density_at(config, 2)(0.1) == pytest.approx(0.81, rel=1e-15)
     assert density_at(config, 2)(0.0) == 1
     # Halfway between levels 1 and 2: 0.75 x sqrt(0.75).
-    assert density_at(config, 1.5)(0.25) == pytest.approx(0.75**1.5, rel=1e-15)
+    assert density_at(config, 2, 0.5)(0.25) == pytest.approx(0.75**1.5, rel=1e-14)
 
 
 def test_the_listed_one_keeps_what_is_listed() -> None:
     assert [density_at(LISTED, level)(0.2) for level in range(4)] == [1, 0.5, 0.125, 0.125]
     # A quarter of the way from 0.5 to 0.125 on a log scale: 0.5 x (1/4)^(1/4).
-    assert density_at(LISTED, 1.25)(0.2) == pytest.approx(0.5 * 0.25**0.25, rel=1e-15)
-    assert density_at(LISTED, 0.5)(0.2) == pytest.approx(0.5**0.5, rel=1e-15)
-    # The way to the last level, and that level alone.
-    assert density_at(LISTED, 2.75)(0.2) == 0.125
+    assert density_at(LISTED, 2, 0.25)(0.2) == pytest.approx(0.5 * 0.25**0.25, rel=1e-15)
+    assert density_at(LISTED, 1, 0.5)(0.2) == pytest.approx(0.5**0.5, rel=1e-15)
+    # Where the density stays.
+    assert density_at(LISTED, 3, 0.75)(0.2) == 0.125
     # At the rate 0 weights stay whole, whatever is listed.
     assert density_at(LISTED, 3)(0.0) == 1
 
@@ -45,6 +45,8 @@ def test_one_shot_goes_from_the_dense_network_to_any_density() -> None:
     listed = dataclasses.replace(config, densities=(0.5, 0.125))
     assert [density_at(listed, n)(0.2) for n in (0, 1, 2)] == [1, 0.5, 0.125]
     assert [source_level(config, level) for level in (1, 2, 9)] == [0, 0, 0]
+    # On the way to 0.125 it does not matter what else is listed.
+    assert density_at(listed, 2, 0.5)(0.2) == pytest.approx(0.125**0.5, rel=1e-15)
     for name in ("geometric", "listed"):
         one = PruningConfig(schedule=name)
         assert [source_level(one, level) for level in (1, 2, 9)] == [0, 1, 8]

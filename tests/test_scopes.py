@@ -87,7 +87,7 @@ def test_small_layers_keep_more_by_erdos_renyi() -> None:
     half, most = (dataclasses.replace(config, rate=rate) for rate in (0.5, 0.2))
     assert [group.keep for group in groups_at(SHAPES, 1, half, KINDS)] == [11, 14, 8]
     assert [group.keep for group in groups_at(SHAPES, 1, most, KINDS)] == [18, 24, 10]
-    assert [group.keep for group in groups_at(SHAPES, 0, most, KINDS)] == [20, 36, 10]
+    assert [kept_at(SHAPES, level, most, KINDS) for level in (0, 1)] == [66, 52]
 
 
 @given(st.integers(0, 60), st.sampled_from(["uniform", "erk"]))
@@ -149,7 +149,7 @@ def test_listed_densities_hold_for_what_is_pruned(scope: str) -> None:
 def test_a_round_on_the_way_to_a_level_keeps_more_than_the_level() -> None:
     config = PruningConfig(rate=0.75)
     # 66 x 0.25 = 16.5, and after the first of two rounds 66 x 0.25^0.5 = 33.
-    assert [groups_at(SHAPES, level, config, KINDS)[0].keep for level in (0.5, 1)] == [33, 16]
+    assert [groups_at(SHAPES, 1, config, KINDS, way)[0].keep for way in (0.5, 1)] == [33, 16]
 
 
 def test_counts_come_from_the_dense_network() -> None:

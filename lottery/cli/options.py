@@ -120,7 +120,7 @@ machine_options = _together(
     click.option(
         "--batching",
         type=click.Choice([*BATCHINGS]),
-        help=f"How replicates are run: {in_words(BATCHINGS)}; the default is the measured best.",
+        help=f"How replicates are run: {in_words(BATCHINGS)}; the default is the measured best on a CPU.",
     ),
     click.option(
         "--replicates-at-once",

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from lottery.batching import new_replicates
+from lottery.cuts import Cut
 from lottery.identity import TICKET, ReplicateId
 from lottery.measurements.measuring import Measurement, TrainedLevel, tell, trained_level
-from lottery.memory import chunks
+from lottery.memory import choose_cut
 from lottery.pruning.masks import Tensors
 from lottery.readings import Reading
 from lottery.records import read_records
@@ -74,11 +75,11 @@ def measure(
     Raises:
         LotteryError: stopped on request, or the trained weights of another level were removed.
     """
-    others = _others(session, trained, settings)
+    others, cut = _others(session, trained, settings), choose_cut(session)
     curves: dict[tuple[ReplicateId, ReplicateId], dict[str, list[float]]] = {}
     for one, two in _pairs(trained, others, settings):
         ends = trained.tensors[one], others.tensors[two]
-        curves[one, two] = _along(session, one, ends, settings)
+        curves[one, two] = _along(session, one, ends, settings, cut)
         tell(session, settings.points)
     if settings.between == "copies":
         curves |= {
@@ -137,11 +138,12 @@ def _along(
     one: ReplicateId,
     ends: tuple[Tensors, Tensors],
     settings: ConnectivitySettings,
+    cut: Cut,
 ) -> dict[str, list[float]]:
     """Loss and error at each point of a line, the points side by side as replicates are."""
     alphas, metric = _alphas(settings), session.task.metric
     found: dict[str, list[float]] = {"loss": [], error_name(metric): []}
-    for chunk in chunks(session, len(alphas)):
+    for chunk in cut.chunks(len(alphas)):
         points = [between(*ends, alpha) for alpha in alphas[chunk.start : chunk.stop]]
         replicates = new_replicates(session, [one] * len(points), points)
         if settings.norms == "recomputed":

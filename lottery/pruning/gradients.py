@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from lottery.pruning.masks import Tensors
 from training.configs import TrainingConfig
 from training.device import backward_precision, matrix_precision
 from training.replicates import Replicates
-from training.tasks.task import Loss, Task
+from training.tasks.parts import cut, join
+from training.tasks.task import Carry, Loss, Task
 
 # By which GraSP divides logits (Wang, Zhang & Grosse 2020, arXiv 2002.07376; `T` of their release, pruner/GraSP.py).
 TEMPERATURE = 200.0
@@ -29,20 +31,21 @@ def mean_gradients(
     Args:
         replicates: that draw data order and dropout by their noise seeds; left with these weights, in training mode.
         task: whose loss it is.
-        config: of which the precision is taken.
+        config: of which the precision is taken, and in how many parts a batch is computed.
         weights: `[R, ...]`, parameters and buffers.
         batches: how many.
     """
     replicates.load(weights)
     trained = _trained(replicates)
     leaves = _flat(trained)
-    found = _mean_gradients(replicates, task, task.loss, leaves, config.precision, batches)
+    found = _mean_gradients(replicates, task, task.loss, leaves, config, batches)
     return _by_name(replicates, trained, found)
 
 
 def hessian_gradients(
     replicates: Replicates,
     task: Task,
+    config: TrainingConfig,
     weights: Mapping[str, Tensor],
     batches: int,
     names: Collection[str],
@@ -54,6 +57,7 @@ def hessian_gradients(
     Args:
         replicates: as in `mean_gradients`.
         task: whose loss it is.
+        config: of which is taken in how many parts a batch is computed.
         weights: `[R, ...]`, parameters and buffers.
         batches: how many.
         names: of the parameters that both are taken of, such as all that may be pruned.
@@ -64,11 +68,12 @@ def hessian_gradients(
     replicates.load(weights)
     softened, trained = task.softened(TEMPERATURE), _trained(replicates, names)
     leaves = _flat(trained)
+    config = replace(config, precision="fp32")
     # Of one batch alone the gradient is at hand when it is differentiated.
-    whole = batches > 1
-    mean = _mean_gradients(replicates, task, softened, leaves, "fp32", batches) if whole else None
+    several = batches * config.accumulation > 1
+    mean = _mean_gradients(replicates, task, softened, leaves, config, batches) if several else None
     total = [torch.zeros_like(leaf) for leaf in leaves]
-    for loss in _losses(replicates, task, softened, "fp32", batches):
+    for loss in _losses(replicates, task, softened, config, batches):
         with backward_precision("fp32", task.device):
             gradients = _filled(
                 torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True), leaves
@@ -97,7 +102,8 @@ def flow_gradients(replicates: Replicates, task: Task, weights: Mapping[str, Ten
     replicates.eval()
     trained = _trained(replicates)
     leaves = _flat(trained)
-    found = torch.autograd.grad(replicates(task.flow).sum(), leaves, allow_unused=True)
+    with backward_precision("fp32", task.device):
+        found = torch.autograd.grad(replicates(task.flow).sum(), leaves, allow_unused=True)
     return _by_name(replicates, trained, _filled(found, leaves))
 
 
@@ -106,30 +112,35 @@ def _mean_gradients(
     task: Task,
     loss: Loss,
     leaves: Sequence[nn.Parameter],
-    precision: str,
+    config: TrainingConfig,
     batches: int,
 ) -> list[Tensor]:
     total = [torch.zeros_like(leaf) for leaf in leaves]
-    for summed in _losses(replicates, task, loss, precision, batches):
-        with backward_precision(precision, task.device):
+    for summed in _losses(replicates, task, loss, config, batches):
+        with backward_precision(config.precision, task.device):
             found = torch.autograd.grad(summed, leaves, allow_unused=True)
         torch._foreach_add_(total, _filled(found, leaves))
     return [tensor / batches for tensor in total]
 
 
 def _losses(
-    replicates: Replicates, task: Task, loss: Loss, precision: str, batches: int
+    replicates: Replicates, task: Task, loss: Loss, config: TrainingConfig, batches: int
 ) -> Iterator[Tensor]:
-    """The loss of each of the first batches, summed over replicates, which train."""
+    """The losses of the first batches, summed over replicates, which train; each part's share of its batch's."""
     replicates.train()
     draw, carry = task.batches(replicates.noise_seeds), task.first_carry(replicates)
     for step in range(batches):
         if step % task.steps_per_epoch == 0:
             carry = task.first_carry(replicates)
-        replicates.advance(step)
-        with matrix_precision(precision, task.device):
-            losses, carry = replicates(loss, carry, *draw(step))
-        yield losses.sum()
+        parts, carries = config.accumulation, list[Carry]()
+        cuts = cut(carry, draw(step), task.example_dimension, parts)
+        for number, (before, part) in enumerate(cuts, step * parts):
+            replicates.advance(number)
+            with matrix_precision(config.precision, task.device):
+                losses, after = replicates(loss, before, *part)
+            carries.append(after)
+            yield losses.sum() / parts
+        carry = join(carries)
 
 
 def _trained(

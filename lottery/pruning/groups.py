@@ -63,12 +63,11 @@ class Schedule:
     Attributes:
         summary: in one line.
         source: level -> the earlier one whose networks are pruned to reach it.
-        density: (config, level, rate) -> kept share, after that many prunings, of weights that go at that rate. A level
-            between two whole ones is a round on the way, see `lottery.pruning.evidence.Criterion.rounds`.
+        density: (config, level, rate) -> kept share, after that many prunings, of weights that go at that rate.
         check: refuses a configuration, of so many levels, that the schedule can't follow.
     """
 
     summary: str
     source: Callable[[int], int]
-    density: Callable[[PruningConfig, float, float], float]
+    density: Callable[[PruningConfig, int, float], float]
     check: Callable[[PruningConfig, int], None]

@@ -82,9 +82,12 @@ def both(one: Measure, other: Measure) -> Measure:
 
 
 def _ranks(values: Tensor, mask: Tensor) -> Tensor:
-    """Positions in ascending order, what is pruned before all else."""
-    flat = values.where(mask, float("-inf")).flatten(1)
-    return flat.argsort(dim=1, stable=True).argsort(dim=1).view(values.shape)
+    """Which share of a parameter's kept weights has less: parameters of any size can be ranked together."""
+    flat, kept = values.where(mask, float("-inf")).flatten(1), mask.flatten(1).sum(1, keepdim=True)
+    positions = flat.argsort(dim=1, stable=True).argsort(dim=1)
+    # What is pruned comes before all else.
+    shares = (positions - (flat.shape[1] - kept)).double() / kept.clamp(min=1)
+    return shares.view(values.shape)
 
 
 def by(measure: Measure) -> Callable[[Evidence], Tensors]:

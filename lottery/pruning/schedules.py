@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from lottery.pruning.config import PruningConfig
@@ -10,7 +9,7 @@ from lottery.pruning.groups import Schedule
 from training.errors import chosen, require
 
 
-def _geometric(config: PruningConfig, level: float, rate: float) -> float:
+def _geometric(config: PruningConfig, level: int, rate: float) -> float:
     """(1 - rate)^level: Frankle & Carbin 2019, section 1."""
     return float((1.0 - rate) ** level)
 
@@ -20,15 +19,9 @@ def _check_geometric(config: PruningConfig, levels: int) -> None:
     require(not densities, "pruning.densities", densities, what)
 
 
-def _listed(config: PruningConfig, level: float, rate: float) -> float:
-    """The density of the list, or between two of them the same share of the way on a log scale."""
-    if rate == 0:
-        return 1.0
-    densities, whole = (1.0, *config.densities), math.floor(level)
-    if level == whole:
-        return densities[whole]
-    before, after = densities[whole], densities[whole + 1]
-    return float(before * (after / before) ** (level - whole))
+def _listed(config: PruningConfig, level: int, rate: float) -> float:
+    """The density of the list."""
+    return (1.0, *config.densities)[level] if rate else 1.0
 
 
 def _check_listed(config: PruningConfig, levels: int) -> None:
@@ -44,7 +37,7 @@ def _check_listed(config: PruningConfig, levels: int) -> None:
         )
 
 
-def _one_shot(config: PruningConfig, level: float, rate: float) -> float:
+def _one_shot(config: PruningConfig, level: int, rate: float) -> float:
     """The listed density, or else as many rates at once as there are levels."""
     return (_listed if config.densities else _geometric)(config, level, rate)
 
@@ -84,14 +77,27 @@ SCHEDULES: dict[str, Schedule] = {
 }
 
 
-def density_at(config: PruningConfig, level: float) -> Callable[[float], float]:
-    """At a level: the rate of some weights -> their kept share.
+def density_at(config: PruningConfig, level: int, way: float = 1.0) -> Callable[[float], float]:
+    """At a level, or on the way to it: the rate of some weights -> their kept share.
+
+    Args:
+        config: that names the schedule.
+        level: of pruning.
+        way: the share of the way that is gone, by equal factors, from the level whose networks are pruned.
 
     Raises:
         LotteryError: there is no such schedule.
     """
     schedule = chosen("schedule", config.schedule, SCHEDULES)
-    return lambda rate: schedule.density(config, level, rate)
+
+    def density(rate: float) -> float:
+        after = schedule.density(config, level, rate)
+        if way == 1:
+            return after
+        before = schedule.density(config, schedule.source(level), rate)
+        return float(before * (after / before) ** way)
+
+    return density
 
 
 def source_level(config: PruningConfig, level: int) -> int:

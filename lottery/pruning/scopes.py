@@ -19,25 +19,28 @@ from training.errors import chosen, require
 
 
 def groups_at(
-    shapes: Shapes, level: float, config: PruningConfig, kinds: LayerKinds
+    shapes: Shapes, level: int, config: PruningConfig, kinds: LayerKinds, way: float = 1.0
 ) -> list[Group]:
     """The groups of a level, as scope and schedule have them.
 
     Args:
         shapes: of the parameters that are pruned, in the order of the mask.
-        level: of pruning; a round on the way to one lies between.
+        level: of pruning, from 1 on.
         config: scope, schedule and rates.
         kinds: of the parameters.
+        way: the share of the way to the level that is gone, where that is done in rounds.
 
     Raises:
-        LotteryError: there is no such scope or schedule.
+        LotteryError: there is no such scope or schedule, or the scope can't keep so many.
     """
     scope = chosen("scope", config.scope, SCOPES)
-    return scope.groups(shapes, density_at(config, level), config, kinds)
+    return scope.groups(shapes, density_at(config, level, way), config, kinds)
 
 
 def kept_at(shapes: Shapes, level: int, config: PruningConfig, kinds: LayerKinds) -> int:
-    """How many of all weights are kept at a level."""
+    """How many of all weights are kept at a level; all of them at level 0."""
+    if level == 0:
+        return sum(map(math.prod, shapes.values()))
     return sum(group.keep for group in groups_at(shapes, level, config, kinds))
 
 

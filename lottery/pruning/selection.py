@@ -44,7 +44,8 @@ def prune(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -
     if bool(ranked.isnan().any()):
         raise LotteryError(
             "A score of a kept weight is not a number, so the weights can't be ranked; "
-            "lower the learning rate or clip gradients with training.optimizer.clip_norm."
+            "lower the learning rate, clip gradients with training.optimizer.clip_norm, or choose another "
+            "pruning.criterion."
         )
     if 0 < keep < len(ranked):
         # Selecting the least score that stays takes a fraction of the time of sorting all.
