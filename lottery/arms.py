@@ -40,6 +40,6 @@ def controls(session: Session, level: int, tickets: Sequence[Ticket], arm: str) 
     for ticket in tickets:
         source = generator(ticket.id.seed, f"control {arm}", level)
         draw = Draw(generator=source, network=network, never_pruned=whole)
-        mask, start = rival(arm, ticket.mask, ticket.whole, draw)
+        mask, start = rival(arm, ticket.mask, ticket.whole, draw, session.own)
         found.append(Replicate(id=replace(ticket.id, arm=arm), mask=mask, start=start))
     return found

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from lottery.experiments import Experiment, NetworkConfig
 from nas.catalog.catalog import entry
+
+
+def with_controls_named(experiment: Experiment, names: Sequence[str]) -> Experiment:
+    """The experiment with more controls beside each level; the same one if it has them."""
+    arms = (*experiment.arms, *(name for name in names if name not in experiment.arms))
+    return dataclasses.replace(experiment, arms=arms)
 
 
 def with_network(experiment: Experiment, network: str) -> Experiment:

@@ -80,7 +80,7 @@ def control_levels(session: Session, arm: str) -> list[int]:
         LotteryError: there is no such control, or the run has it already, has no pruned level, or lacks the tensors.
     """
     experiment, run = session.experiment, session.run
-    check_control(experiment, arm)
+    check_control(experiment, arm, session.own)
     if arm in experiment.arms:
         raise LotteryError(f"{run.root} has the arm {arm} at every level already.")
     levels = [n for n in range(1, experiment.levels + 1) if run.level(n).is_done()]

@@ -10,7 +10,7 @@ import torch
 
 from lottery.batching import new_replicates
 from lottery.identity import TICKET, ReplicateId
-from lottery.pruning.criteria import CRITERIA
+from lottery.own_pieces import is_own
 from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import flow_gradients, hessian_gradients, mean_gradients
 from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
@@ -19,7 +19,7 @@ from lottery.pruning.schedules import source_level
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
 from lottery.session import Session
-from training.errors import LotteryError, chosen
+from training.errors import LotteryError
 from training.noise import generator
 from training.replicates import Replicates
 
@@ -83,7 +83,7 @@ def gathered(
 def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
     config, kinds = session.experiment.pruning, session.forward_pass.kinds
-    criterion = chosen("criterion", config.criterion, CRITERIA)
+    criterion = session.criterion
     shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
     count = len(next(iter(evidence.mask.values())))
     masks = [_on_cpu(row(evidence.mask, r)) for r in range(count)]
@@ -101,7 +101,7 @@ def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
 def steps(session: Session, level: int) -> list[float]:
     """The levels at which a criterion's rounds end, those on the way lying between whole ones."""
     config = session.experiment.pruning
-    rounds = chosen("criterion", config.criterion, CRITERIA).rounds
+    rounds = session.criterion.rounds
     first = source_level(config, level)
     between = [first + (level - first) * done / rounds for done in range(1, rounds)]
     return [*between, level]
@@ -121,8 +121,9 @@ def check_scores(session: Session) -> None:
     for level in range(1, experiment.levels + 1):
         for step in steps(session, level):
             groups_at(shapes, step, config, kinds)
-    criterion = chosen("criterion", config.criterion, CRITERIA)
-    if not {"curvature", "flow"} & {*criterion.needs}:
+    criterion = session.criterion
+    # One of the user's own is tried by `lottery.own_trials`.
+    if is_own(config.criterion) or not {"curvature", "flow"} & {*criterion.needs}:
         return
     one, mask = ReplicateId(TICKET, experiment.seeds[0]), dense_mask(weights)
     try:

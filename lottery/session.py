@@ -11,7 +11,9 @@ from torch import nn
 from lottery.experiments import Experiment
 from lottery.forward_pass import ForwardPass, trace
 from lottery.machine import StoreWeights
+from lottery.own_pieces import NOTHING_OWN, OwnPieces, criterion_named
 from lottery.progress import Watcher
+from lottery.pruning.evidence import Criterion
 from lottery.runs import Run
 from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
@@ -28,7 +30,7 @@ from training.tasks.task import Task
 class Session:
     """An experiment, its run, and what it takes to carry it out.
 
-    But for rounding, nothing but the first three and the factory changes what comes out.
+    But for rounding, nothing but the first three and the user's own code changes what comes out.
 
     Attributes:
         experiment: with its steps resolved.
@@ -41,6 +43,7 @@ class Session:
         replay: when steps are replayed.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
+        own: the user's own criteria and controls that the command line names.
     """
 
     experiment: Experiment
@@ -52,6 +55,12 @@ class Session:
     replay: ReplayPolicy = REPLAY
     watcher: Watcher = field(default_factory=Watcher)
     factory: Factory | None = None
+    own: OwnPieces = NOTHING_OWN
+
+    @property
+    def criterion(self) -> Criterion:
+        """What decides which weights go."""
+        return criterion_named(self.experiment.pruning.criterion, self.own)
 
     @cached_property
     def network(self) -> nn.Module:

@@ -9,7 +9,6 @@ from lottery.experiments import Experiment
 from lottery.identity import ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.memory import choose_cut, in_chunks
-from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.masks import Mask, Tensors, dense_mask, tensors_of
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import source_level
@@ -17,7 +16,6 @@ from lottery.runs import LevelFiles
 from lottery.scoring import gathered, pruned
 from lottery.session import Session, new_network
 from lottery.ticket_files import Ticket, read_start, read_tickets, tickets_to_bytes
-from training.errors import chosen
 from training.storage import damaged
 
 T = TypeVar("T")
@@ -61,8 +59,7 @@ def trained_weights(session: Session, level: int) -> dict[ReplicateId, Tensors]:
         LotteryError: the file is damaged, or was removed.
     """
     experiment, files = session.experiment, session.run.level(level)
-    needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
-    if "final" in needs or experiment.rewinding.weights == "keep":
+    if "final" in session.criterion.needs or experiment.rewinding.weights == "keep":
         return _of_originals(read_weights(files), experiment, files)
     return {one: {} for one in experiment.originals}
 
@@ -79,9 +76,8 @@ def pruned_masks(
     """
     experiment, run = session.experiment, session.run
     before = run.level(source_level(experiment.pruning, level))
-    needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
     masks = _of_originals(read_masks(before), experiment, before)
-    if "final" not in needs:
+    if "final" not in session.criterion.needs:
         finals = {one: {} for one in masks}
 
     def work(chunk: range, _: object) -> dict[ReplicateId, Mask]:

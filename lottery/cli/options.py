@@ -145,8 +145,24 @@ network_option = click.option(
     help="Another network, see lottery networks; package.module:factory imports your own code.",
 )
 
+own_options = _together(
+    click.option(
+        "--criterion",
+        metavar="NAME",
+        help="Another criterion; package.module:scores imports your own.",
+    ),
+    click.option(
+        "--control",
+        "controls",
+        multiple=True,
+        metavar="NAME",
+        help="One more control; package.module:control imports your own; may be repeated.",
+    ),
+)
+
 experiment_options = _together(
     network_option,
+    own_options,
     click.option("--seeds", type=WholeNumbers(), help="Seeds, such as 0,1,2."),
     set_option,
     click.option(
