@@ -18,6 +18,7 @@ from lottery.pruning.schedules import SCHEDULES
 from lottery.pruning.scopes import SCOPES
 from lottery.scoring import check_scores
 from lottery.session import Session, new_network, with_batching
+from lottery.transfer import check_source
 from nas.catalog.catalog import is_known
 from training.batching import Batching
 from training.errors import LotteryError, chosen, is_out_of_memory
@@ -30,9 +31,9 @@ def check(session: Session) -> Session:
         The session, in which the batching of a network from outside is what was found to be faster.
 
     Raises:
-        LotteryError: an unknown control, criterion, scope, schedule, network or size, nothing to prune, a network
-            from outside that can't be trained on the task, or a criterion or control of the user's own that gives
-            something else than is asked of it.
+        LotteryError: an unknown control, criterion, scope, schedule, network or size, nothing to prune, masks of
+            another run that don't fit, a network from outside that can't be trained on the task, or a criterion or
+            control of the user's own that gives something else than is asked of it.
     """
     experiment = session.experiment
     check_names(experiment, session.own)
@@ -45,7 +46,10 @@ def check(session: Session) -> Session:
         session = with_batching(session, _tried(session))
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, session.forward_pass.kinds, names)
-    check_scores(session)
+    if experiment.transfer.run:
+        check_source(session)
+    else:
+        check_scores(session)
     try_own(session)
     return session
 

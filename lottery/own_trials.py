@@ -28,7 +28,7 @@ def try_own(session: Session) -> None:
         LotteryError: one fails, gives something else than is asked of it, scores that are not finite, or something
             else when it is called again.
     """
-    if is_own(session.experiment.pruning.criterion):
+    if is_own(session.experiment.pruning.criterion) and not session.experiment.transfer.run:
         _try_criterion(session)
     for arm in filter(is_own, session.experiment.arms):
         try_control(session, arm)

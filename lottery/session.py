@@ -30,7 +30,7 @@ from training.tasks.task import Task
 class Session:
     """An experiment, its run, and what it takes to carry it out.
 
-    But for rounding, nothing but the first three and the user's own code changes what comes out.
+    But for rounding, nothing but the first three, the user's own code and the source changes what comes out.
 
     Attributes:
         experiment: with its steps resolved.
@@ -44,6 +44,7 @@ class Session:
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
         own: the user's own criteria and controls that the command line names.
+        source: the run that masks are taken from, where the command line names one.
     """
 
     experiment: Experiment
@@ -56,6 +57,7 @@ class Session:
     watcher: Watcher = field(default_factory=Watcher)
     factory: Factory | None = None
     own: OwnPieces = NOTHING_OWN
+    source: Run | None = None
 
     @property
     def criterion(self) -> Criterion:

@@ -25,6 +25,7 @@ from lottery.progress import Watcher
 from lottery.records import Record
 from lottery.runs import LevelFiles, Run
 from lottery.session import Session
+from lottery.transfer import require_source, with_source
 from nas.catalog.catalog import is_known
 from nas.catalog.outside_networks import Factory
 from nas.search.configs import SEARCH_FOLDER
@@ -45,6 +46,7 @@ def carry_out(
     watcher: Watcher | None = None,
     factory: Factory | None = None,
     own: OwnPieces = NOTHING_OWN,
+    source: Path | None = None,
 ) -> list[Record]:
     """Find tickets in a run's folder, from the beginning or from where it stopped.
 
@@ -55,6 +57,7 @@ def carry_out(
         watcher: is told how it goes, and may ask to stop.
         factory: makes the network, where that is the user's own.
         own: the user's own criteria and controls that the command line names.
+        source: folder of the run that masks are taken from, where they are found elsewhere.
 
     Returns:
         Every record of the run.
@@ -62,7 +65,8 @@ def carry_out(
     Raises:
         LotteryError: the experiment can't be carried out, the folder holds another one, or it was stopped.
     """
-    with opened(experiment, root, machine, watcher, factory, own) as session:
+    require_source(experiment, source)
+    with opened(experiment, root, machine, watcher, factory, own, source) as session:
         levels = range(session.experiment.levels + 1)
         note_machine(session, [session.run.level(level) for level in levels])
         return find_tickets(session)
@@ -108,12 +112,13 @@ def opened(
     watcher: Watcher | None = None,
     factory: Factory | None = None,
     own: OwnPieces = NOTHING_OWN,
+    source: Path | None = None,
 ) -> Iterator[Session]:
     """A session whose run is begun, or taken up, and locked while inside; see `carry_out` for the arguments."""
     require_apart(root, RUN_FOLDER, (RUN_FOLDER, SEARCH_FOLDER))
     machine = _batching_as_before(experiment, root, machine)
     with (
-        prepared(experiment, root, machine, watcher, factory, own) as session,
+        prepared(experiment, root, machine, watcher, factory, own, source) as session,
         locked(root),
     ):
         about = session.task.data.description()
@@ -131,10 +136,12 @@ def prepared(
     watcher: Watcher | None = None,
     factory: Factory | None = None,
     own: OwnPieces = NOTHING_OWN,
+    source: Path | None = None,
 ) -> Iterator[Session]:
     """A session with its data on the device and everything checked, of which nothing is written; see `carry_out`."""
     watcher = watcher or Watcher()
     check_names(experiment, own)
+    experiment = with_source(experiment, source)
     device = choose_device(machine.device)
     precision = experiment.training.precision
     check_precision(precision, device)
@@ -152,6 +159,7 @@ def prepared(
         watcher=watcher,
         factory=factory,
         own=own,
+        source=None if source is None else Run(source),
     )
     before = library_before(session.run.folder)
     with multiplying(choose_library(machine.products, device, before=before)):

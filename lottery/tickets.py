@@ -16,6 +16,7 @@ from lottery.runs import LevelFiles
 from lottery.scoring import gathered, pruned
 from lottery.session import Session, new_network
 from lottery.ticket_files import Ticket, read_start, read_tickets, tickets_to_bytes
+from lottery.transfer import taken_masks, taken_weights
 from training.storage import damaged
 
 T = TypeVar("T")
@@ -44,12 +45,21 @@ def prune_and_rewind(session: Session, level: int) -> list[Ticket]:
     experiment, run = session.experiment, session.run
     files = run.level(level)
     if not run.folder.holds(files.tickets):
-        finals = trained_weights(session, source_level(experiment.pruning, level))
-        masks = pruned_masks(session, level, finals)
-        # Rewound tickets start from what the run has of the rewind step, whatever the level.
-        kept = finals if experiment.rewinding.weights == "keep" else {}
-        run.folder.write(files.tickets, tickets_to_bytes(masks, kept))
+        run.folder.write(files.tickets, tickets_to_bytes(*_found_tickets(session, level)))
     return read_tickets(experiment, run, level)
+
+
+def _found_tickets(
+    session: Session, level: int
+) -> tuple[dict[ReplicateId, Mask], dict[ReplicateId, Tensors]]:
+    """The originals' masks, and what they start from where that is not of the run's rewind step, whatever the level."""
+    experiment = session.experiment
+    finals = trained_weights(session, source_level(experiment.pruning, level))
+    taken = bool(experiment.transfer.run)
+    masks = taken_masks(session, level) if taken else pruned_masks(session, level, finals)
+    if experiment.rewinding.weights == "keep":
+        return masks, finals
+    return masks, taken_weights(session) if experiment.transfer.weights == "source" else {}
 
 
 def trained_weights(session: Session, level: int) -> dict[ReplicateId, Tensors]:
@@ -59,7 +69,8 @@ def trained_weights(session: Session, level: int) -> dict[ReplicateId, Tensors]:
         LotteryError: the file is damaged, or was removed.
     """
     experiment, files = session.experiment, session.run.level(level)
-    if "final" in session.criterion.needs or experiment.rewinding.weights == "keep":
+    ranked = not experiment.transfer.run and "final" in session.criterion.needs
+    if ranked or experiment.rewinding.weights == "keep":
         return _of_originals(read_weights(files), experiment, files)
     return {one: {} for one in experiment.originals}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.changing import with_controls_named, with_network
+from lottery.changing import with_controls_named, with_masks_from, with_network
 from lottery.cli.options import (
     as_json,
     experiment_options,
@@ -81,6 +81,7 @@ Examples:
   lottery prune lth-lenet --network my_package.my_module:make_network
   lottery prune lth-lenet --criterion my_module:scores --control my_module:control
   lottery prune results/searches/enas-micro-search-small
+  lottery prune lth-lenet --set data.name=kmnist --masks-from results/runs/lth-lenet
 """
 
 
@@ -91,19 +92,21 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     named = named_experiment(target, options["rank"])
     if options["network"] is not None:
         named = with_network(named, options["network"])
-    experiment = with_controls_named(
+    named = with_controls_named(
         override(named, *_assignments(levels, options)), options["controls"]
     )
+    source = options.get("masks_from")
+    experiment = with_masks_from(named, source)
     root: Path = options["out"] or default_folder(target, experiment)
     factory, own = factory_of(options["network"], experiment), own_of(options, experiment)
     if options["dry_run"]:
-        _plan(experiment, root, machine, factory, own, options["as_json"])
+        _plan(experiment, root, machine, factory, own, source, options["as_json"])
         return
     from lottery.sessions import carry_out
 
     watcher = watcher_for(options["quiet"])
     with commanded(watcher):
-        records = carry_out(experiment, root, machine, watcher, factory, own)
+        records = carry_out(experiment, root, machine, watcher, factory, own, source)
     if options["as_json"]:
         print_json([dataclasses.asdict(record) for record in records])
     else:
@@ -116,16 +119,19 @@ def _plan(
     machine: Machine,
     factory: Factory | None,
     own: OwnPieces,
+    source: Path | None,
     as_json: bool,
 ) -> None:
     """Print what a run would do."""
     from lottery.planning import plan
     from lottery.sessions import prepared
+    from lottery.transfer import require_source
 
+    require_source(experiment, source)
     watcher = Watcher()
     with (
         commanded(watcher),
-        prepared(experiment, root, machine, watcher, factory, own) as session,
+        prepared(experiment, root, machine, watcher, factory, own, source) as session,
     ):
         planned = plan(session)
     if as_json:
@@ -167,6 +173,13 @@ def retrain(target: str, **options: Any) -> None:
 @click.command(help=PRUNE_HELP)
 @click.argument("target", metavar="RECIPE|FILE.toml|RUN|SEARCH")
 @click.option("--levels", type=click.IntRange(min=0), metavar="N", help="How often to prune.")
+@click.option(
+    "--masks-from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Take each level's masks from another run's tickets, such as of other data; "
+    "with --set transfer.weights=source what they start from too.",
+)
 @rank_option
 @experiment_options
 @machine_options
