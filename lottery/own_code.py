@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lottery.own_pieces import OwnControl, OwnPieces
-from lottery.pruning.evidence import Criterion, Evidence
+from lottery.pruning.evidence import Criterion, Evidence, Need
 from lottery.pruning.masks import Mask, Tensors, apply_mask
 from lottery.rivals import Draw
 from nas.catalog.outside_networks import their_code
@@ -59,7 +59,7 @@ def own_criterion(name: str, found: object) -> Criterion:
     if isinstance(found, Criterion):
         scores, own = found.scores, found
     elif callable(found):
-        needs = ("start", "final", "gradients", "curvature", "flow")
+        needs: tuple[Need, ...] = ("start", "final", "gradients", "curvature", "flow")
         scores, own = found, Criterion(summary="your own", scores=found, needs=needs)
     else:
         raise LotteryError(

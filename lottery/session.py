@@ -45,6 +45,8 @@ class Session:
         factory: makes the network, where that is the user's own.
         own: the user's own criteria and controls that the command line names.
         source: the run that masks are taken from, where the command line names one.
+        beside: other runs in which the dense networks are kept at a step of their training, see
+            `lottery.rewind_steps`.
     """
 
     experiment: Experiment
@@ -58,6 +60,7 @@ class Session:
     factory: Factory | None = None
     own: OwnPieces = NOTHING_OWN
     source: Run | None = None
+    beside: tuple[tuple[int, Run], ...] = ()
 
     @property
     def criterion(self) -> Criterion:

@@ -79,14 +79,18 @@ def require_source(experiment: Experiment, source: Path | None) -> None:
         LotteryError: the command line does not name it.
     """
     if source is None and experiment.transfer.run:
-        raise LotteryError(
-            f"The masks of this experiment are those of the run {experiment.transfer.run}; name its folder with "
-            "--masks-from."
-        )
+        raise _without_source(experiment)
     if source is None and experiment.transfer.weights == "source":
         raise LotteryError(
             "transfer.weights = source takes the weights of another run; name its folder with --masks-from."
         )
+
+
+def _without_source(experiment: Experiment) -> LotteryError:
+    return LotteryError(
+        f"The masks of this experiment are those of the run {experiment.transfer.run}; name its folder with "
+        "--masks-from."
+    )
 
 
 def check_source(session: Session) -> None:
@@ -153,8 +157,8 @@ def taken_density(session: Session, level: int) -> float:
 
 
 def _source(session: Session) -> Run:
-    require_source(session.experiment, session.source and session.source.root)
-    assert session.source is not None
+    if session.source is None:
+        raise _without_source(session.experiment)
     return session.source
 
 

@@ -108,12 +108,13 @@ def own_of(
     from lottery.own_pieces import NOTHING_OWN, is_own
 
     criteria = [name for name in [options["criterion"]] if name == experiment.pruning.criterion]
-    named = [[*filter(is_own, names)] for names in (criteria, [*options["controls"], *arms])]
-    if not any(named):
+    criteria = [*filter(is_own, criteria)]
+    controls = [*filter(is_own, [*options["controls"], *arms])]
+    if not criteria and not controls:
         return NOTHING_OWN
     from lottery.own_code import import_own_pieces
 
-    return import_own_pieces(*named, Path.cwd())
+    return import_own_pieces(criteria, controls, Path.cwd())
 
 
 def machine_of(options: Mapping[str, Any]) -> Machine:

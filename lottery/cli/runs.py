@@ -11,6 +11,7 @@ import click
 
 from lottery.changing import with_controls_named, with_masks_from, with_network
 from lottery.cli.options import (
+    StepsList,
     as_json,
     experiment_options,
     listed,
@@ -82,6 +83,7 @@ Examples:
   lottery prune lth-lenet --criterion my_module:scores --control my_module:control
   lottery prune results/searches/enas-micro-search-small
   lottery prune lth-lenet --set data.name=kmnist --masks-from results/runs/lth-lenet
+  lottery prune lmc-resnet20 --rewind-steps 0,500,2000
 """
 
 
@@ -100,17 +102,25 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     root: Path = options["out"] or default_folder(target, experiment)
     factory, own = factory_of(options["network"], experiment), own_of(options, experiment)
     if options["dry_run"]:
+        if options.get("rewind_steps"):
+            raise LotteryError("--dry-run plans one run; leave --rewind-steps out.")
         _plan(experiment, root, machine, factory, own, source, options["as_json"])
         return
+    from lottery.rewind_steps import carry_out_rewind_steps, variants
     from lottery.sessions import carry_out
 
-    watcher = watcher_for(options["quiet"])
+    watcher, roots = watcher_for(options["quiet"]), [root]
     with commanded(watcher):
-        records = carry_out(experiment, root, machine, watcher, factory, own, source)
+        if steps := options.get("rewind_steps"):
+            runs = variants(experiment, root, steps)
+            records = carry_out_rewind_steps(runs, machine, watcher, factory, own, source)
+            roots = [run.root for run in runs]
+        else:
+            records = carry_out(experiment, root, machine, watcher, factory, own, source)
     if options["as_json"]:
         print_json([dataclasses.asdict(record) for record in records])
     else:
-        print_levels(read_study([root]))
+        print_levels(read_study(roots))
 
 
 def _plan(
@@ -179,6 +189,11 @@ def retrain(target: str, **options: Any) -> None:
     metavar="RUN",
     help="Take each level's masks from another run's tickets, such as of other data; "
     "with --set transfer.weights=source what they start from too.",
+)
+@click.option(
+    "--rewind-steps",
+    type=StepsList(),
+    help="Several rewind steps of one dense training, such as 0,100,2ep: a run for each, in NAME-rewind-100 and so on.",
 )
 @rank_option
 @experiment_options
