@@ -1,7 +1,7 @@
 """Several rewind steps of one dense training: a run for each step, whose level 0 is trained once and shared.
 
-Each folder is a whole run, equal to one that was carried out with that rewind step alone; Frankle et al. 2020 compare many
-steps of one training so.
+Each folder is a whole run, equal to one that was carried out with that rewind step alone. Frankle et al. 2020
+compare many steps of one training so.
 """
 
 from __future__ import annotations
