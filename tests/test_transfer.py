@@ -176,4 +176,5 @@ def test_the_command_takes_masks_and_goes_on(
     records = json.loads(done("prune", run, "--quiet", "--json", *taken))
     theirs = {r.level: r.kept for r in read_records(source) if r.seed == 1}
     assert {r["level"]: r["kept"] for r in records} == theirs
+    assert "lenet-300-100 on digits cut to 200 images; masks of found" in done("show", run)
     assert "is not a run" in refused("prune", "tiny.toml", "--masks-from", "nowhere")

@@ -167,14 +167,14 @@ own_options = _together(
     click.option(
         "--criterion",
         metavar="NAME",
-        help="Another criterion; package.module:scores imports your own.",
+        help="A criterion, see lottery prune --help; package.module:scores imports your own.",
     ),
     click.option(
         "--control",
         "controls",
         multiple=True,
         metavar="NAME",
-        help="One more control; package.module:control imports your own; may be repeated.",
+        help="A control, see lottery control --help; package.module:control imports your own; may be repeated.",
     ),
 )
 
