@@ -90,7 +90,7 @@ def metric_title(table: pd.DataFrame) -> str:
 
 
 def run_line(study: Study, run: str) -> str:
-    """What a run's table is about: network, data set and, for text, the baselines of the test split."""
+    """What a run's table is about: network, data set, whose masks, and for text the baselines of the test split."""
     first = study.table[study.table["run"] == run].iloc[0]
     known = study.baselines
     known = known[(known["run"] == run) & (known["split"] == "test")]
@@ -98,9 +98,13 @@ def run_line(study: Study, run: str) -> str:
         f"{name} {metric} of the test split: {number(value)}"
         for name, metric, value in known[["name", "metric", "value"]].itertuples(index=False)
     ]
-    training = study.descriptions[run]["experiment"].get("training", {})
-    precision = training.get("precision", "fp32")
+    experiment = study.descriptions[run]["experiment"]
+    precision = experiment.get("training", {}).get("precision", "fp32")
     how = [] if precision == "fp32" else [f"trained in {precision}"]
+    transfer = experiment.get("transfer", {})
+    if transfer.get("run"):
+        what = "masks and weights" if transfer.get("weights") == "source" else "masks"
+        how.append(f"{what} of {transfer['run']}")
     return "; ".join([f"{first['network']} on {first['data']}", *how, *told])
 
 

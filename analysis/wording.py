@@ -32,7 +32,7 @@ def short_names(folders: Sequence[Path]) -> dict[Path, str]:
 def data_in_words(
     name: str, options: Mapping[str, int], *, unit: str, limits: Sequence[str]
 ) -> str:
-    """A data set as tables and sentences name it: a part of one never passes for the whole.
+    """A data set as tables and sentences name it: neither a part of one nor corrupted data pass for the whole.
 
     Args:
         name: of the data set.
@@ -44,7 +44,13 @@ def data_in_words(
     'ptb cut to 60,000 tokens (test too)'
     >>> data_in_words("cifar-10", {"train": 4000, "validation": 400}, unit="images", limits=["train"])
     'cifar-10 cut to 4,000 images'
+    >>> data_in_words("mnist", {"random_labels": 50, "shuffled_pixels": 1}, unit="images", limits=["train"])
+    'mnist, 50 % random labels, shuffled pixels'
     """
+    if share := options.get("random_labels"):
+        name = f"{name}, {share} % random labels"
+    if options.get("shuffled_pixels"):
+        name = f"{name}, shuffled pixels"
     cut = " and ".join(split for split in limits if split != "train" and options.get(split))
     if options.get("train"):
         part = f"{name} cut to {options['train']:,} {unit}"

@@ -35,11 +35,15 @@ def controls(session: Session, level: int, tickets: Sequence[Ticket], arm: str) 
 
     # One ticket's parameters are as another's.
     shapes = {name: tuple(mask.shape) for name, mask in tickets[0].mask.items()}
-    whole = never_pruned(shapes, session.experiment.pruning, session.forward_pass.kinds)
+    if session.experiment.transfer.run:
+        # What the source has no mask of, such as a new classifier.
+        whole = frozenset(name for name, mask in tickets[0].mask.items() if bool(mask.all()))
+    else:
+        whole = never_pruned(shapes, session.experiment.pruning, session.forward_pass.kinds)
     found = []
     for ticket in tickets:
         source = generator(ticket.id.seed, f"control {arm}", level)
         draw = Draw(generator=source, network=network, never_pruned=whole)
-        mask, start = rival(arm, ticket.mask, ticket.whole, draw)
+        mask, start = rival(arm, ticket.mask, ticket.whole, draw, session.own)
         found.append(Replicate(id=replace(ticket.id, arm=arm), mask=mask, start=start))
     return found

@@ -10,13 +10,15 @@ from lottery.batching import choose_batching, faster_batching
 from lottery.controls import CONTROLS, check_control
 from lottery.experiments import Experiment
 from lottery.outside_checks import try_network
-from lottery.pruning.criteria import CRITERIA
+from lottery.own_pieces import NOTHING_OWN, OwnPieces, criterion_named, is_own
+from lottery.own_trials import try_own
 from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import SCHEDULES
 from lottery.pruning.scopes import SCOPES
 from lottery.scoring import check_scores
 from lottery.session import Session, new_network, with_batching
+from lottery.transfer import check_source
 from nas.catalog.catalog import is_known
 from training.batching import Batching
 from training.errors import LotteryError, chosen, is_out_of_memory
@@ -29,11 +31,12 @@ def check(session: Session) -> Session:
         The session, in which the batching of a network from outside is what was found to be faster.
 
     Raises:
-        LotteryError: an unknown control, criterion, scope, schedule, network or size, nothing to prune, or a network
-            from outside that can't be trained on the task.
+        LotteryError: an unknown control, criterion, scope, schedule, network or size, nothing to prune, masks of
+            another run that don't fit, a network from outside that can't be trained on the task, or a criterion or
+            control of the user's own that gives something else than is asked of it.
     """
     experiment = session.experiment
-    check_names(experiment)
+    check_names(experiment, session.own)
     network = session.network
     names = prunable_names(network, experiment.pruning.embeddings)
     training, outside = experiment.training, not is_known(experiment.network.name)
@@ -43,29 +46,33 @@ def check(session: Session) -> Session:
         session = with_batching(session, _tried(session))
     if experiment.pruning.output_rate is not None:
         _check_output_layer(experiment, session.forward_pass.kinds, names)
-    check_scores(session)
+    if experiment.transfer.run:
+        check_source(session)
+    else:
+        check_scores(session)
+    try_own(session)
     return session
 
 
-def check_names(experiment: Experiment) -> None:
+def check_names(experiment: Experiment, own: OwnPieces = NOTHING_OWN) -> None:
     """Refuse what needs no data to be refused: unknown controls, and what `check_pruning` does.
 
     Raises:
         LotteryError: one of these.
     """
-    check_pruning(experiment)
+    check_pruning(experiment, own)
     for arm in experiment.arms:
-        check_control(experiment, arm)
+        check_control(experiment, arm, own)
 
 
-def check_pruning(experiment: Experiment) -> None:
+def check_pruning(experiment: Experiment, own: OwnPieces = NOTHING_OWN) -> None:
     """Refuse a criterion, scope or schedule that there is not, or settings that these can't follow.
 
     Raises:
         LotteryError: one of these.
     """
     config = experiment.pruning
-    chosen("criterion", config.criterion, CRITERIA)
+    criterion_named(config.criterion, own)
     chosen("scope", config.scope, SCOPES).check(config)
     chosen("schedule", config.schedule, SCHEDULES).check(config, experiment.levels)
 
@@ -75,7 +82,7 @@ def _tried(session: Session) -> Batching | None:
     experiment, task = session.experiment, session.task
     name, config, seed = experiment.network.name, experiment.training, experiment.seeds[0]
     count = _largest_stack(session)
-    redrawn = any(CONTROLS[arm].draws_weights for arm in experiment.arms)
+    redrawn = any(CONTROLS[arm].draws_weights for arm in experiment.arms if not is_own(arm))
 
     def attempt(batching: Batching) -> None:
         try_network(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lottery.experiments import Experiment
+from lottery.own_pieces import NOTHING_OWN, OwnPieces, is_own, require_named
 from training.errors import LotteryError, chosen
 
 MaskRule = Literal["ticket", "shuffled", "random", "inverted", "dense"]
@@ -58,12 +59,20 @@ CONTROLS: dict[str, Control] = {
 }
 
 
-def check_control(experiment: Experiment, name: str) -> None:
+def check_control(experiment: Experiment, name: str, own: OwnPieces = NOTHING_OWN) -> None:
     """Refuse a control that there is not, or that needs weights which an experiment does not have.
+
+    Args:
+        experiment: that it is for.
+        name: of the control.
+        own: the user's own controls that the command line names.
 
     Raises:
         LotteryError: one of these.
     """
+    if is_own(name):
+        require_named("control", name, own.controls)
+        return
     control = chosen("control", name, CONTROLS)
     if experiment.rewinding.weights == "keep" and control.needs_pruned_weights:
         raise LotteryError(

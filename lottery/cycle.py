@@ -40,14 +40,26 @@ def find_tickets(session: Session) -> list[Record]:
     if whole:
         session.watcher.notice(whole)
     for level in range(experiment.levels + 1):
-        files = run.level(level)
-        if _is_told_done(session, files):
+        if _is_told_done(session, run.level(level)):
             continue
         tickets = dense_tickets(session) if level == 0 else prune_and_rewind(session, level)
-        train(session, files, with_controls(session, level, tickets))
+        train(session, run.level(level), with_controls(session, level, tickets))
         if level > 0 and _stores_newest(session):
             _drop_unneeded(session, level)
     return read_records(run.root)
+
+
+def train_dense(session: Session) -> None:
+    """Level 0 alone; `find_tickets` goes on from there.
+
+    Raises:
+        LotteryError: as `find_tickets`.
+    """
+    experiment, files = session.experiment, session.run.level(0)
+    total = len(experiment.tickets) * experiment.level_steps(0)
+    session.watcher.begin(f"{session.run.name}, dense", total)
+    if not _is_told_done(session, files):
+        train(session, files, with_controls(session, 0, dense_tickets(session)))
 
 
 def add_control(session: Session, arm: str) -> list[Record]:
@@ -80,7 +92,7 @@ def control_levels(session: Session, arm: str) -> list[int]:
         LotteryError: there is no such control, or the run has it already, has no pruned level, or lacks the tensors.
     """
     experiment, run = session.experiment, session.run
-    check_control(experiment, arm)
+    check_control(experiment, arm, session.own)
     if arm in experiment.arms:
         raise LotteryError(f"{run.root} has the arm {arm} at every level already.")
     levels = [n for n in range(1, experiment.levels + 1) if run.level(n).is_done()]

@@ -30,9 +30,9 @@ def run_bytes(experiment: Experiment, network: nn.Module, store: StoreWeights) -
     levels = [experiment.replicates_at(level) for level in range(experiment.levels + 1)]
     trained = sum(levels if store == "all" else levels[-1:])
     starts = tickets * (1 + _rewound_momenta(experiment))
-    # Where weights are not rewound, each level's tickets hold those that they start from.
-    not_rewound = experiment.rewinding.weights == "keep"
-    ticket = mask + (each if not_rewound else 0)
+    # Where weights are not those of the rewind step, each level's tickets hold what they start from.
+    stored = experiment.rewinding.weights == "keep" or experiment.transfer.weights == "source"
+    ticket = mask + (each if stored else 0)
     masks = sum(levels) * mask + experiment.levels * tickets * ticket
     return masks + (starts + trained) * each
 

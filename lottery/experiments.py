@@ -78,6 +78,21 @@ class RewindingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransferConfig:
+    """Another run whose tickets are trained here, see `lottery.transfer`.
+
+    Attributes:
+        run: name of its directory, as --masks-from names it; "" for masks of this run's own.
+        sha256: of what is taken from it.
+        weights: own (tickets start from this run's rewind step) or source (from that run's, where they fit).
+    """
+
+    run: str = ""
+    sha256: str = ""
+    weights: Literal["own", "source"] = "own"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One run: a network is trained, pruned, rewound and trained again, beside its controls.
 
@@ -95,6 +110,7 @@ class Experiment:
         training: how it is trained.
         pruning: what goes.
         rewinding: what the rest starts from.
+        transfer: another run that the masks are taken from; there is none unless the command line names one.
     """
 
     name: str
@@ -109,6 +125,7 @@ class Experiment:
     training: TrainingConfig
     pruning: PruningConfig = PruningConfig()
     rewinding: RewindingConfig = RewindingConfig()
+    transfer: TransferConfig = TransferConfig()
 
     def __post_init__(self) -> None:
         require_name(self.name)
@@ -121,6 +138,13 @@ class Experiment:
         in_range = all(-(2**31) <= seed < 2**31 for seed in self.seeds)
         require(in_range, "seeds", list(self.seeds), "within 32 bits")
         require(self.margin is None or self.margin >= 0, "margin", self.margin, "0 or more")
+        rewound = (self.rewinding.weights, self.rewinding.optimizer_state) == ("start", "fresh")
+        require(
+            self.transfer.weights == "own" or rewound,
+            "transfer.weights",
+            self.transfer.weights,
+            "own unless rewinding.weights is start and rewinding.optimizer_state fresh",
+        )
 
     @property
     def tickets(self) -> tuple[ReplicateId, ...]:

@@ -13,6 +13,7 @@ from lottery.memory import choose_cut
 from lottery.pruning.prunable import left_whole, prunable_names
 from lottery.pruning.scopes import kept_at
 from lottery.session import Session
+from lottery.transfer import taken_density
 from nas.catalog.outside_networks import code_of
 from training.device import now
 from training.state import TrainingState
@@ -76,7 +77,9 @@ def plan(session: Session) -> Plan:
         levels.append(
             LevelPlan(
                 level=level,
-                density=kept_at(shapes, level, experiment.pruning, kinds) / total,
+                density=taken_density(session, level)
+                if session.source
+                else kept_at(shapes, level, experiment.pruning, kinds) / total,
                 replicates=replicates,
                 steps=steps,
                 seconds=each * replicates * steps,

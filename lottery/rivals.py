@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lottery.controls import CONTROLS, MaskRule, WeightRule
+from lottery.own_pieces import NOTHING_OWN, OwnPieces
 from lottery.pruning.masks import Mask, Tensors, apply_mask, dense_mask
 from training.errors import chosen
 
@@ -28,7 +29,9 @@ class Draw:
     never_pruned: frozenset[str] = frozenset()
 
 
-def rival(name: str, mask: Mask, whole: Tensors, draw: Draw) -> tuple[Mask, Tensors]:
+def rival(
+    name: str, mask: Mask, whole: Tensors, draw: Draw, own: OwnPieces = NOTHING_OWN
+) -> tuple[Mask, Tensors]:
     """A control's mask, and its starting tensors with the pruned weights at 0.
 
     Args:
@@ -36,13 +39,16 @@ def rival(name: str, mask: Mask, whole: Tensors, draw: Draw) -> tuple[Mask, Tens
         mask: the ticket's.
         whole: the network that the ticket is taken from, with what the ticket's mask prunes.
         draw: what the control draws from.
+        own: the user's own controls that the command line names.
 
     Raises:
         LotteryError: there is no such control.
     """
+    if name in own.controls:
+        return own.controls[name](mask, whole, draw)
     control = chosen("control", name, CONTROLS)
-    own = MASK_RULES[control.mask](mask, draw)
-    return own, apply_mask(own, WEIGHT_RULES[control.weights](mask, whole, draw))
+    kept = MASK_RULES[control.mask](mask, draw)
+    return kept, apply_mask(kept, WEIGHT_RULES[control.weights](mask, whole, draw))
 
 
 def _the_tickets_mask(mask: Mask, draw: Draw) -> Mask:

@@ -10,6 +10,7 @@ from lottery.experiments import Experiment
 from lottery.machine import DEFAULT_MACHINE, Machine
 from lottery.measurements.catalog import MEASUREMENTS
 from lottery.measurements.measuring import levels_with_weights, measure_levels
+from lottery.own_pieces import NOTHING_OWN, OwnPieces
 from lottery.progress import Watcher
 from lottery.readings import Reading
 from lottery.records import read_records
@@ -28,6 +29,7 @@ def carry_out_measurement(
     machine: Machine = DEFAULT_MACHINE,
     watcher: Watcher | None = None,
     factory: Factory | None = None,
+    own: OwnPieces = NOTHING_OWN,
 ) -> list[Reading]:
     """Measure the trained networks of a run; what was measured before with the same settings is not measured again.
 
@@ -40,6 +42,7 @@ def carry_out_measurement(
         machine: where and how.
         watcher: is told how it goes, and may ask to stop.
         factory: makes the network, where that is the user's own.
+        own: the user's own criteria and controls that the command line names.
 
     Returns:
         The readings of those levels.
@@ -52,7 +55,7 @@ def carry_out_measurement(
     if settings is None:
         settings = measurement.settings()
     wanted = _finished(root, levels)
-    with opened(experiment, root, machine, watcher, factory) as session:
+    with opened(experiment, root, machine, watcher, factory, own) as session:
         return measure_levels(session, name, measurement, settings, wanted)
 
 

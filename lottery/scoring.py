@@ -10,7 +10,7 @@ import torch
 
 from lottery.batching import new_replicates
 from lottery.identity import TICKET, ReplicateId
-from lottery.pruning.criteria import CRITERIA
+from lottery.own_pieces import is_own
 from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import flow_gradients, hessian_gradients, mean_gradients
 from lottery.pruning.masks import Mask, Tensors, dense_mask, on_cpu, row, stack_tensors, tensors_of
@@ -18,7 +18,7 @@ from lottery.pruning.prunable import prunable_names
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
 from lottery.session import Session
-from training.errors import LotteryError, chosen, is_out_of_memory
+from training.errors import LotteryError, is_out_of_memory
 from training.noise import generator
 from training.replicates import Replicates
 
@@ -82,7 +82,7 @@ def gathered(
 def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
     config, kinds = session.experiment.pruning, session.forward_pass.kinds
-    criterion = chosen("criterion", config.criterion, CRITERIA)
+    criterion = session.criterion
     shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
     count = len(next(iter(evidence.mask.values())))
     present = on_cpu(evidence.mask)
@@ -100,7 +100,7 @@ def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
 
 def ways(session: Session) -> list[float]:
     """The shares of the way to a level's densities at which a criterion's rounds end."""
-    rounds = chosen("criterion", session.experiment.pruning.criterion, CRITERIA).rounds
+    rounds = session.criterion.rounds
     return [*(done / rounds for done in range(1, rounds)), 1.0]
 
 
@@ -118,8 +118,9 @@ def check_scores(session: Session) -> None:
     for level in range(1, experiment.levels + 1):
         for way in ways(session):
             groups_at(shapes, level, config, kinds, way)
-    criterion = chosen("criterion", config.criterion, CRITERIA)
-    if not {"curvature", "flow"} & {*criterion.needs}:
+    criterion = session.criterion
+    # One of the user's own is tried by `lottery.own_trials`.
+    if is_own(config.criterion) or not {"curvature", "flow"} & {*criterion.needs}:
         return
     one, mask = ReplicateId(TICKET, experiment.seeds[0]), dense_mask(weights)
     try:

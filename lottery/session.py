@@ -11,7 +11,9 @@ from torch import nn
 from lottery.experiments import Experiment
 from lottery.forward_pass import ForwardPass, trace
 from lottery.machine import StoreWeights
+from lottery.own_pieces import NOTHING_OWN, OwnPieces, criterion_named
 from lottery.progress import Watcher
+from lottery.pruning.evidence import Criterion
 from lottery.runs import Run
 from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
@@ -29,7 +31,7 @@ from training.tasks.task import Task
 class Session:
     """An experiment, its run, and what it takes to carry it out.
 
-    But for rounding, nothing but the first three and the factory changes what comes out.
+    But for rounding, nothing but the first three, the user's own code and the source changes what comes out.
 
     Attributes:
         experiment: with its steps resolved.
@@ -43,6 +45,10 @@ class Session:
         graph: when steps that are replayed become graphs.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
+        own: the user's own criteria and controls that the command line names.
+        source: the run that masks are taken from, where the command line names one.
+        beside: other runs in which the dense networks are kept at a step of their training, see
+            `lottery.rewind_steps`.
     """
 
     experiment: Experiment
@@ -55,6 +61,14 @@ class Session:
     graph: GraphPolicy = GRAPH
     watcher: Watcher = field(default_factory=Watcher)
     factory: Factory | None = None
+    own: OwnPieces = NOTHING_OWN
+    source: Run | None = None
+    beside: tuple[tuple[int, Run], ...] = ()
+
+    @property
+    def criterion(self) -> Criterion:
+        """What decides which weights go."""
+        return criterion_named(self.experiment.pruning.criterion, self.own)
 
     @cached_property
     def network(self) -> nn.Module:

@@ -19,10 +19,13 @@ from lottery.cycle import add_control, control_levels, find_tickets
 from lottery.execution import noted_batching
 from lottery.experiments import RUN_FOLDER, Experiment
 from lottery.machine import DEFAULT_MACHINE, Machine
+from lottery.own_pieces import NOTHING_OWN, OwnPieces, is_own
+from lottery.own_trials import try_control
 from lottery.progress import Watcher
 from lottery.records import Record
 from lottery.runs import LevelFiles, Run
 from lottery.session import Session
+from lottery.transfer import require_source, with_source
 from nas.catalog.catalog import is_known
 from nas.catalog.outside_networks import Factory
 from nas.search.configs import SEARCH_FOLDER
@@ -44,6 +47,8 @@ def carry_out(
     machine: Machine = DEFAULT_MACHINE,
     watcher: Watcher | None = None,
     factory: Factory | None = None,
+    own: OwnPieces = NOTHING_OWN,
+    source: Path | None = None,
 ) -> list[Record]:
     """Find tickets in a run's folder, from the beginning or from where it stopped.
 
@@ -53,6 +58,8 @@ def carry_out(
         machine: where and how.
         watcher: is told how it goes, and may ask to stop.
         factory: makes the network, where that is the user's own.
+        own: the user's own criteria and controls that the command line names.
+        source: folder of the run that masks are taken from, where they are found elsewhere.
 
     Returns:
         Every record of the run.
@@ -60,7 +67,8 @@ def carry_out(
     Raises:
         LotteryError: the experiment can't be carried out, the folder holds another one, or it was stopped.
     """
-    with opened(experiment, root, machine, watcher, factory) as session:
+    require_source(experiment, source)
+    with opened(experiment, root, machine, watcher, factory, own, source) as session:
         levels = range(session.experiment.levels + 1)
         note_machine(session, [session.run.level(level) for level in levels])
         return find_tickets(session)
@@ -73,6 +81,7 @@ def carry_out_control(
     machine: Machine = DEFAULT_MACHINE,
     watcher: Watcher | None = None,
     factory: Factory | None = None,
+    own: OwnPieces = NOTHING_OWN,
 ) -> list[Record]:
     """Train one more control beside every finished level of a run; the records of that arm.
 
@@ -83,13 +92,16 @@ def carry_out_control(
         machine: where and how.
         watcher: is told how it goes, and may ask to stop.
         factory: makes the network, where that is the user's own.
+        own: the user's own criteria and controls that the command line names.
 
     Raises:
         LotteryError: as `carry_out`, or as `lottery.cycle.control_levels`.
     """
-    check_control(experiment, arm)
-    with opened(experiment, root, machine, watcher, factory) as session:
+    check_control(experiment, arm, own)
+    with opened(experiment, root, machine, watcher, factory, own) as session:
         levels = control_levels(session, arm)
+        if is_own(arm):
+            try_control(session, arm)
         note_machine(session, [session.run.level(level, arm) for level in levels])
         return add_control(session, arm)
 
@@ -101,11 +113,16 @@ def opened(
     machine: Machine = DEFAULT_MACHINE,
     watcher: Watcher | None = None,
     factory: Factory | None = None,
+    own: OwnPieces = NOTHING_OWN,
+    source: Path | None = None,
 ) -> Iterator[Session]:
     """A session whose run is begun, or taken up, and locked while inside; see `carry_out` for the arguments."""
     require_apart(root, RUN_FOLDER, (RUN_FOLDER, SEARCH_FOLDER))
     machine = _batching_as_before(experiment, root, machine)
-    with prepared(experiment, root, machine, watcher, factory) as session, locked(root):
+    with (
+        prepared(experiment, root, machine, watcher, factory, own, source) as session,
+        locked(root),
+    ):
         about = session.task.data.description()
         for text in about["notices"]:
             session.watcher.notice(text)
@@ -120,10 +137,13 @@ def prepared(
     machine: Machine = DEFAULT_MACHINE,
     watcher: Watcher | None = None,
     factory: Factory | None = None,
+    own: OwnPieces = NOTHING_OWN,
+    source: Path | None = None,
 ) -> Iterator[Session]:
     """A session with its data on the device and everything checked, of which nothing is written; see `carry_out`."""
     watcher = watcher or Watcher()
-    check_names(experiment)
+    check_names(experiment, own)
+    experiment = with_source(experiment, source)
     device = choose_device(machine.device)
     precision = experiment.training.precision
     check_precision(precision, device)
@@ -142,6 +162,8 @@ def prepared(
         graph=GRAPH if machine.graph else NO_GRAPH,
         watcher=watcher,
         factory=factory,
+        own=own,
+        source=None if source is None else Run(source),
     )
     before = library_before(session.run.folder)
     with multiplying(choose_library(machine.products, device, before=before)):

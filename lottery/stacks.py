@@ -19,7 +19,7 @@ from lottery.pruning.masks import on_cpu, row, stack_tensors
 from lottery.records import Value
 from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
 from lottery.run_folder import HISTORY
-from lottery.runs import begin_history, end_level, write_progress
+from lottery.runs import Run, begin_history, end_level, write_progress
 from lottery.ticket_files import read_start_optimizer
 from nas.catalog.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
@@ -146,12 +146,14 @@ class _AfterStep:
 
     def _keep_start(self, state: TrainingState) -> None:
         """At the rewind step of the dense training, write each original's tensors, never averaged ones."""
-        rewinding = self.session.experiment.rewinding
-        if self.stack.files.number > 0 or state.step != rewinding.step.iterations:
-            return
-        run = self.session.run
+        own = self.session.experiment.rewinding.step.iterations, self.session.run
+        for step, run in (own, *self.session.beside):
+            if self.stack.files.number == 0 and state.step == step:
+                self._write_start(state, run)
+
+    def _write_start(self, state: TrainingState, run: Run) -> None:
         tensors = on_cpu(state.replicates.tensors())
-        rewound = rewinding.optimizer_state == "rewind"
+        rewound = self.session.experiment.rewinding.optimizer_state == "rewind"
         momenta = on_cpu(optimizer_state(state.optimizer, state.replicates)) if rewound else {}
         for r, index in enumerate(self.chunk):
             ticket = self.stack.replicates[index].id

@@ -45,7 +45,7 @@ def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:
     """
     name = run.level(level).tickets
     path = run.root / name
-    masks, finals = _tickets_from_bytes(run.folder.read(name), path)
+    masks, stored = _tickets_from_bytes(run.folder.read(name), path)
     missing = [one for one in experiment.originals if one not in masks]
     if missing:
         raise damaged(path, f"it has no ticket of seed {missing[0].seed}")
@@ -53,18 +53,33 @@ def read_tickets(experiment: Experiment, run: Run, level: int) -> list[Ticket]:
         Ticket(
             id=one,
             mask=masks[one.original],
-            whole=rewind(read_start(run, one), finals.get(one.original, {}), experiment.rewinding),
+            whole=_whole(read_start(run, one), stored.get(one.original, {}), experiment),
         )
         for one in experiment.tickets
     ]
 
 
+def _whole(start: Tensors, stored: Tensors, experiment: Experiment) -> Tensors:
+    """The whole network that a ticket is taken from; what was taken from another run counts over the run's own."""
+    return rewind({**start, **stored}, stored, experiment.rewinding)
+
+
+def read_ticket_masks(run: Run, level: int) -> dict[ReplicateId, Mask]:
+    """The masks of a level's tickets, whichever seeds they have.
+
+    Raises:
+        LotteryError: the file is missing or damaged.
+    """
+    name = run.level(level).tickets
+    return _tickets_from_bytes(run.folder.read(name), run.root / name)[0]
+
+
 def tickets_to_bytes(
-    masks: Mapping[ReplicateId, Mask], finals: Mapping[ReplicateId, Tensors]
+    masks: Mapping[ReplicateId, Mask], stored: Mapping[ReplicateId, Tensors]
 ) -> bytes:
-    """Masks, one bit a weight, and the trained tensors that tickets start from where they are not rewound."""
+    """Masks, one bit a weight, and of the tensors that tickets start from what is not of the run's rewind step."""
     bits = {f"{one.seed}/{n}": m for one in masks for n, m in masks[one].items()}
-    tensors = {f"{one.seed}/{n}": t for one in finals for n, t in finals[one].items()}
+    tensors = {f"{one.seed}/{n}": t for one in stored for n, t in stored[one].items()}
     return tensors_to_bytes({**tensors, MASKS: masks_to_tensor(bits)})
 
 

@@ -9,7 +9,6 @@ from lottery.experiments import Experiment
 from lottery.identity import ReplicateId
 from lottery.levels import read_masks, read_weights
 from lottery.memory import choose_cut, in_chunks
-from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.masks import Mask, Tensors, dense_mask, tensors_of
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import source_level
@@ -17,7 +16,7 @@ from lottery.runs import LevelFiles
 from lottery.scoring import gathered, pruned
 from lottery.session import Session, new_network
 from lottery.ticket_files import Ticket, read_start, read_tickets, tickets_to_bytes
-from training.errors import chosen
+from lottery.transfer import taken_masks, taken_weights
 from training.storage import damaged
 
 T = TypeVar("T")
@@ -46,12 +45,21 @@ def prune_and_rewind(session: Session, level: int) -> list[Ticket]:
     experiment, run = session.experiment, session.run
     files = run.level(level)
     if not run.folder.holds(files.tickets):
-        finals = trained_weights(session, source_level(experiment.pruning, level))
-        masks = pruned_masks(session, level, finals)
-        # Rewound tickets start from what the run has of the rewind step, whatever the level.
-        kept = finals if experiment.rewinding.weights == "keep" else {}
-        run.folder.write(files.tickets, tickets_to_bytes(masks, kept))
+        run.folder.write(files.tickets, tickets_to_bytes(*_found_tickets(session, level)))
     return read_tickets(experiment, run, level)
+
+
+def _found_tickets(
+    session: Session, level: int
+) -> tuple[dict[ReplicateId, Mask], dict[ReplicateId, Tensors]]:
+    """The originals' masks, and what they start from where that is not of the run's rewind step, whatever the level."""
+    experiment = session.experiment
+    finals = trained_weights(session, source_level(experiment.pruning, level))
+    taken = bool(experiment.transfer.run)
+    masks = taken_masks(session, level) if taken else pruned_masks(session, level, finals)
+    if experiment.rewinding.weights == "keep":
+        return masks, finals
+    return masks, taken_weights(session) if experiment.transfer.weights == "source" else {}
 
 
 def trained_weights(session: Session, level: int) -> dict[ReplicateId, Tensors]:
@@ -61,8 +69,8 @@ def trained_weights(session: Session, level: int) -> dict[ReplicateId, Tensors]:
         LotteryError: the file is damaged, or was removed.
     """
     experiment, files = session.experiment, session.run.level(level)
-    needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
-    if "final" in needs or experiment.rewinding.weights == "keep":
+    ranked = not experiment.transfer.run and "final" in session.criterion.needs
+    if ranked or experiment.rewinding.weights == "keep":
         return _of_originals(read_weights(files), experiment, files)
     return {one: {} for one in experiment.originals}
 
@@ -79,9 +87,8 @@ def pruned_masks(
     """
     experiment, run = session.experiment, session.run
     before = run.level(source_level(experiment.pruning, level))
-    needs = chosen("criterion", experiment.pruning.criterion, CRITERIA).needs
     masks = _of_originals(read_masks(before), experiment, before)
-    if "final" not in needs:
+    if "final" not in session.criterion.needs:
         finals = {one: {} for one in masks}
 
     def work(chunk: range, _: object) -> dict[ReplicateId, Mask]:

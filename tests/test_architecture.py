@@ -60,6 +60,7 @@ TORCH_FREE = (
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.controls", "lottery.cuts", "lottery.machine", "lottery.pruning.config"),
+    "lottery.own_pieces",
     *("lottery.changing", "lottery.recipes.recipe_text", "lottery.recipes.retraining"),
     *("lottery.pruning.evidence", "lottery.pruning.criteria"),
     *("lottery.pruning.groups", "lottery.pruning.schedules", "lottery.pruning.scopes"),

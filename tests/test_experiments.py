@@ -34,7 +34,7 @@ def test_the_stored_form_is_pinned() -> None:
     stored = to_plain(TINY)
     assert list(stored) == [
         *("name", "source", "seeds", "copies", "levels", "arms", "margin"),
-        *("network", "data", "training", "pruning", "rewinding"),
+        *("network", "data", "training", "pruning", "rewinding", "transfer"),
     ]
     assert stored["pruning"] == {
         "criterion": "magnitude",
@@ -45,6 +45,7 @@ def test_the_stored_form_is_pinned() -> None:
         "convolution_rate": None,
         "densities": [],
         "embeddings": False,
+        "batches": 1,
     }
     assert stored["rewinding"] == {
         "step": "0it",

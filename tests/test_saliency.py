@@ -78,7 +78,7 @@ def test_second_derivatives_are_those_of_torch(name: str, batching: Batching, ba
     networks = [plain(name, seed) for seed in SEEDS]
     weights = stack_tensors(tensors_of(network) for network in networks)
     replicates, names = Replicates(networks, SEEDS, batching), [*weights][:3:2]
-    found = hessian_gradients(replicates, image_task(), weights, batches, names)
+    found = hessian_gradients(replicates, image_task(), config(), weights, batches, names)
     assert [*found] == names
     for r, (network, seed) in enumerate(zip(networks, SEEDS, strict=True)):
         expected = by_torch(network, seed, batches, names)

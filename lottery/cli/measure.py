@@ -15,8 +15,9 @@ from lottery.cli.options import (
     as_json,
     machine_options,
     network_option,
+    own_options,
 )
-from lottery.cli.running import commanded, factory_of, machine_of, print_json
+from lottery.cli.running import commanded, factory_of, machine_of, own_of, print_json
 from lottery.cli.runs import check_same_network
 from lottery.cli.showing import print_table, print_text_table
 from lottery.cli.terminal import say
@@ -44,6 +45,7 @@ from training.work_folders import stored_config
     help="A setting of the measurement, such as window=300; lottery measure lists them.",
 )
 @network_option
+@own_options
 @machine_options
 @as_json
 def measure(
@@ -78,10 +80,10 @@ def measure(
     check_same_network(experiment, options["network"], run)
     settings = override(measurement.settings(), *assignments)
     watcher = watcher_for(options["quiet"])
-    factory = factory_of(options["network"], experiment)
+    factory, own = factory_of(options["network"], experiment), own_of(options, experiment)
     with commanded(watcher):
         readings = carry_out_measurement(
-            experiment, run, name, settings, levels, machine_of(options), watcher, factory
+            experiment, run, name, settings, levels, machine_of(options), watcher, factory, own
         )
     if as_json:
         print_json(

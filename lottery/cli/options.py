@@ -12,7 +12,8 @@ import click
 from lottery.machine import STORE_WEIGHTS
 from nas.search.spaces import SPACES, USUAL_SPACE
 from training.choices import BATCHINGS, DEVICES, PRECISIONS, PRODUCTS, in_words
-from training.errors import enumerated
+from training.errors import LotteryError, enumerated
+from training.steps import Steps
 
 Command = Callable[..., Any]
 
@@ -46,6 +47,23 @@ class WholeNumbers(click.ParamType[tuple[int, ...]]):
             return tuple(int(part) for part in value.split(","))
         except ValueError:
             self.fail(f"{value!r} is not a list of whole numbers such as 0,1,2", param, ctx)
+
+
+class StepsList(click.ParamType[tuple[Steps, ...]]):
+    """Numbers of steps as a list with commas, such as 0,100,2ep."""
+
+    name = "LIST"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Steps, ...]:
+        """Read the list."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(Steps.parse(part) for part in value.split(","))
+        except LotteryError as error:
+            self.fail(str(error), param, ctx)
 
 
 class AtOnce(click.ParamType[int | None]):
@@ -150,8 +168,24 @@ network_option = click.option(
     help="Another network, see lottery networks; package.module:factory imports your own code.",
 )
 
+own_options = _together(
+    click.option(
+        "--criterion",
+        metavar="NAME",
+        help="A criterion, see lottery prune --help; package.module:scores imports your own.",
+    ),
+    click.option(
+        "--control",
+        "controls",
+        multiple=True,
+        metavar="NAME",
+        help="A control, see lottery control --help; package.module:control imports your own; may be repeated.",
+    ),
+)
+
 experiment_options = _together(
     network_option,
+    own_options,
     click.option("--seeds", type=WholeNumbers(), help="Seeds, such as 0,1,2."),
     set_option,
     click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,7 @@ from training.toml_text import from_toml_file
 from training.work_folders import is_there, stored_config
 
 if TYPE_CHECKING:
+    from lottery.own_pieces import OwnPieces
     from nas.catalog.outside_networks import Factory
 
 RUNS = Path("results/runs")
@@ -89,6 +90,31 @@ def factory_of(network: str | None, experiment: Experiment) -> Factory | None:
     from nas.catalog.own_code import import_factory
 
     return import_factory(network, Path.cwd())
+
+
+def own_of(
+    options: Mapping[str, Any], experiment: Experiment, arms: Sequence[str] = ()
+) -> OwnPieces:
+    """The user's own criteria and controls that the command line names, as `factory_of` has their network.
+
+    Args:
+        options: of the command.
+        experiment: that they are for; a name that only `--set` or a file gives is not imported.
+        arms: controls that the command names beside its options.
+
+    Raises:
+        LotteryError: one can't be imported.
+    """
+    from lottery.own_pieces import NOTHING_OWN, is_own
+
+    criteria = [name for name in [options["criterion"]] if name == experiment.pruning.criterion]
+    criteria = [*filter(is_own, criteria)]
+    controls = [*filter(is_own, [*options["controls"], *arms])]
+    if not criteria and not controls:
+        return NOTHING_OWN
+    from lottery.own_code import import_own_pieces
+
+    return import_own_pieces(criteria, controls, Path.cwd())
 
 
 def machine_of(options: Mapping[str, Any]) -> Machine:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lottery.changing import with_network
+from lottery.changing import with_controls_named, with_masks_from, with_network
 from lottery.cli.options import (
+    StepsList,
     as_json,
     experiment_options,
     listed,
     machine_options,
     network_option,
+    own_options,
     rank_option,
     run_argument,
     store_weights_option,
@@ -26,6 +28,7 @@ from lottery.cli.running import (
     factory_of,
     machine_of,
     named_experiment,
+    own_of,
     print_json,
 )
 from lottery.cli.showing import print_levels, print_plan
@@ -42,12 +45,14 @@ from training.toml_text import override
 from training.work_folders import stored_config
 
 if TYPE_CHECKING:
+    from lottery.own_pieces import OwnPieces
     from nas.catalog.outside_networks import Factory
 
 
 CONTROL_HELP = f"""Train one more control beside every level of a finished RUN.
 
-A RUN of your own code needs --network again: code is imported only when the command line names it.
+A RUN of your own code needs --network, --criterion and --control again: code is imported only when the command line
+names it. ARM may be your own too, package.module:control.
 
 \b
 ARM is one of
@@ -75,7 +80,10 @@ Examples:
   lottery recipes lth-lenet > mine.toml; lottery prune mine.toml
   lottery prune lth-lenet --network conv-2 --set network.size.widths=[128]
   lottery prune lth-lenet --network my_package.my_module:make_network
+  lottery prune lth-lenet --criterion my_module:scores --control my_module:control
   lottery prune results/searches/enas-micro-search-small
+  lottery prune lth-lenet --set data.name=kmnist --masks-from results/runs/lth-lenet
+  lottery prune lmc-resnet20 --rewind-steps 0,500,2000
 """
 
 
@@ -86,32 +94,55 @@ def _train(target: str, levels: int | None, options: dict[str, Any]) -> None:
     named = named_experiment(target, options["rank"])
     if options["network"] is not None:
         named = with_network(named, options["network"])
-    experiment = override(named, *_assignments(levels, options))
+    named = with_controls_named(
+        override(named, *_assignments(levels, options)), options["controls"]
+    )
+    source = options.get("masks_from")
+    experiment = with_masks_from(named, source)
     root: Path = options["out"] or default_folder(target, experiment)
-    factory = factory_of(options["network"], experiment)
+    factory, own = factory_of(options["network"], experiment), own_of(options, experiment)
     if options["dry_run"]:
-        _plan(experiment, root, machine, factory, options["as_json"])
+        if options.get("rewind_steps"):
+            raise LotteryError("--dry-run plans one run; leave --rewind-steps out.")
+        _plan(experiment, root, machine, factory, own, source, options["as_json"])
         return
+    from lottery.rewind_steps import carry_out_rewind_steps, variants
     from lottery.sessions import carry_out
 
-    watcher = watcher_for(options["quiet"])
+    watcher, roots = watcher_for(options["quiet"]), [root]
     with commanded(watcher):
-        records = carry_out(experiment, root, machine, watcher, factory)
+        if steps := options.get("rewind_steps"):
+            runs = variants(experiment, root, steps)
+            records = carry_out_rewind_steps(runs, machine, watcher, factory, own, source)
+            roots = [run.root for run in runs]
+        else:
+            records = carry_out(experiment, root, machine, watcher, factory, own, source)
     if options["as_json"]:
         print_json([dataclasses.asdict(record) for record in records])
     else:
-        print_levels(read_study([root]))
+        print_levels(read_study(roots))
 
 
 def _plan(
-    experiment: Experiment, root: Path, machine: Machine, factory: Factory | None, as_json: bool
+    experiment: Experiment,
+    root: Path,
+    machine: Machine,
+    factory: Factory | None,
+    own: OwnPieces,
+    source: Path | None,
+    as_json: bool,
 ) -> None:
     """Print what a run would do."""
     from lottery.planning import plan
     from lottery.sessions import prepared
+    from lottery.transfer import require_source
 
+    require_source(experiment, source)
     watcher = Watcher()
-    with commanded(watcher), prepared(experiment, root, machine, watcher, factory) as session:
+    with (
+        commanded(watcher),
+        prepared(experiment, root, machine, watcher, factory, own, source) as session,
+    ):
         planned = plan(session)
     if as_json:
         print_json(dataclasses.asdict(planned))
@@ -125,6 +156,7 @@ def _assignments(levels: int | None, options: Mapping[str, Any]) -> list[str]:
         "training.precision": options["precision"],
         "seeds": None if options["seeds"] is None else [*options["seeds"]],
         "levels": levels,
+        "pruning.criterion": options["criterion"],
     }
     own = [f"{field}={value}" for field, value in fields.items() if value is not None]
     return [*options["assignments"], *own]
@@ -151,6 +183,18 @@ def retrain(target: str, **options: Any) -> None:
 @click.command(help=PRUNE_HELP)
 @click.argument("target", metavar="RECIPE|FILE.toml|RUN|SEARCH")
 @click.option("--levels", type=click.IntRange(min=0), metavar="N", help="How often to prune.")
+@click.option(
+    "--masks-from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Take each level's masks from another run's tickets, such as of other data; "
+    "with --set transfer.weights=source what they start from too.",
+)
+@click.option(
+    "--rewind-steps",
+    type=StepsList(),
+    help="Several rewind steps of one dense training, such as 0,100,2ep: a run for each, in NAME-rewind-100 and so on.",
+)
 @rank_option
 @experiment_options
 @machine_options
@@ -164,6 +208,7 @@ def prune(target: str, levels: int | None, **options: Any) -> None:
 @run_argument
 @click.argument("arm")
 @network_option
+@own_options
 @machine_options
 @store_weights_option
 @as_json
@@ -176,8 +221,11 @@ def control(run: Path, arm: str, as_json: bool, **options: Any) -> None:
     check_same_network(experiment, options["network"], run)
     watcher = watcher_for(options["quiet"])
     factory = factory_of(options["network"], experiment)
+    own = own_of(options, experiment, [arm])
     with commanded(watcher):
-        records = carry_out_control(experiment, run, arm, machine_of(options), watcher, factory)
+        records = carry_out_control(
+            experiment, run, arm, machine_of(options), watcher, factory, own
+        )
     if as_json:
         print_json([dataclasses.asdict(record) for record in records])
     else:

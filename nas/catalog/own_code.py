@@ -1,4 +1,4 @@
-"""The user's own code that makes a network, imported."""
+"""The user's own code, imported."""
 
 from __future__ import annotations
 
@@ -18,15 +18,31 @@ PACKAGES = ("training", "nas", "lottery", "analysis")
 
 
 def import_factory(name: str, folder: Path | None = None) -> Factory:
-    """The user's own function that makes a network. This runs their code: call it only for names they typed.
+    """The user's own function that makes a network, see `import_own`.
+
+    Raises:
+        LotteryError: as there, or it is no function.
+    """
+    found = import_own(name, "network", folder)
+    if not callable(found):
+        raise LotteryError(
+            f"{name} is {type(found).__name__}, but it must be a function that returns a network."
+        )
+    factory: Factory = found
+    return factory
+
+
+def import_own(name: str, kind: str, folder: Path | None = None) -> object:
+    """The user's own value of a name. This runs their code: call it only for names they typed.
 
     Args:
-        name: `package.module:factory`, the module importable from where Python looks.
+        name: `package.module:name`, the module importable from where Python looks.
+        kind: what it is for, in words.
         folder: where Python looks too: while the module is imported before all else, as `python -m` does, and then
             after it, so that a file of the user's hides no library that this project imports later.
 
     Raises:
-        LotteryError: the name is malformed, the module can't be imported, or it has no such function.
+        LotteryError: the name is malformed, the module can't be imported, or there is nothing of that name in it.
     """
     module, path = own_parts(name)
     for package in PACKAGES:
@@ -39,13 +55,13 @@ def import_factory(name: str, folder: Path | None = None) -> Factory:
         raise
     except BaseException as error:
         raise LotteryError(
-            f"The module {module!r} of the network {name} can't be imported: {in_one_line(error)}; "
+            f"The module {module!r} of the {kind} {name} can't be imported: {in_one_line(error)}; "
             f"{_advice(module, error)}."
         ) from error
     finally:
         sys.path[:] = [*(path for path in sys.path if path not in here), *here]
     try:
-        found = functools.reduce(getattr, path.split("."), imported)
+        found: object = functools.reduce(getattr, path.split("."), imported)
     except AttributeError:
         known = [key for key, value in vars(imported).items() if callable(value)]
         if (package := module.partition(".")[0]) in PACKAGES:
@@ -53,12 +69,7 @@ def import_factory(name: str, folder: Path | None = None) -> Factory:
                 f"There is no function {path!r} in {module}: {_taken(package)}."
             ) from None
         raise unknown(f"function in {module}", path, known) from None
-    if not callable(found):
-        raise LotteryError(
-            f"{name} is {type(found).__name__}, but it must be a function that returns a network."
-        )
-    factory: Factory = found
-    return factory
+    return found
 
 
 def _advice(module: str, error: BaseException) -> str:

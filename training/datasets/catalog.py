@@ -11,6 +11,7 @@ from training.configs import DataConfig
 from training.datasets.checks import Published
 from training.datasets.cifar import CIFAR, cifar_paths, read_cifar
 from training.datasets.corpora import CORPORA, corpus_paths, load_corpus, load_pydoc
+from training.datasets.corruption import CORRUPTION
 from training.datasets.data import Data, Options
 from training.datasets.digits import read_digits
 from training.datasets.downloads import FETCHED, download
@@ -27,10 +28,13 @@ from training.specs import ImageSpec, TextSpec
 
 # How many images are trained on and tested with at most (0 is all). Of training images: pixels of padding before a
 # random crop, whether to flip (1) or not (0), pixels of the side of a square that is cut out (0 for none).
-LIMITS_AND_AUGMENTATION = {"train": 0, "test": 0, "crop_padding": 0, "flip": 0, "cutout": 0}
-OPTIONS = {"validation": 5000, **LIMITS_AND_AUGMENTATION}
+IMAGE_OPTIONS = {
+    **{"train": 0, "test": 0, "crop_padding": 0, "flip": 0, "cutout": 0},
+    **CORRUPTION,
+}
+OPTIONS = {"validation": 5000, **IMAGE_OPTIONS}
 # Of images whose number is not known beforehand a tenth is held out, at most 5,000.
-OWN_OPTIONS = {"validation": 0, **LIMITS_AND_AUGMENTATION}
+OWN_OPTIONS = {"validation": 0, **IMAGE_OPTIONS}
 # How often a token must stand in the training text to be known, whether tokens are characters (1) or words (0), how
 # many tokens of each split are read at most (0 is all), and tokens per window.
 TEXT_OPTIONS = {

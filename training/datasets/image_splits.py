@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training.datasets.corruption import corrupted, corruption_of
 from training.datasets.images import ImageData, LabelledImages
 from training.datasets.raw_images import Array, Normalisation, RawImages, RawSplit
 from training.device import physical_memory
@@ -24,8 +25,9 @@ def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:
 
     Validation images are the source's own. Where it has none, they are the first `validation` of a fixed permutation of
     the training images, a tenth of them (at most 5,000) where that is 0. `train` and `test` keep only the first so many
-    of a fixed permutation; 0 keeps all.
-    The constants that a source does not publish are those of the images that are trained on, to four decimals.
+    of a fixed permutation; 0 keeps all. What is trained on may be corrupted, see `training.datasets.corruption`.
+    The constants that a source does not publish are those of the images that are trained on, before they are corrupted,
+    to four decimals.
 
     Raises:
         LotteryError: an option that these images do not allow, or more images than fit into memory.
@@ -44,9 +46,11 @@ def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:
         validation = torch.arange(len(raw.validation.labels))
     chosen = (raw.train, train), (raw.validation or raw.train, validation), (raw.test, test)
     _check_memory(raw, sum(len(index) for _, index in chosen))
-    fingerprint = _fingerprint(raw, order, (options["train"], options["test"]))
+    fingerprint = _fingerprint(raw, order, options)
     splits = [_pixels(split, index, raw.white) for split, index in chosen]
     constants = raw.normalisation or _normalisation(splits[0].images)
+    drawn = corrupted(splits[0].images, splits[0].labels, train, count, raw.classes, options)
+    splits[0] = LabelledImages(*drawn)
     for split in splits:
         _normalise(split.images, constants)
     _, channels, height, width = raw.train.images.shape
@@ -59,6 +63,7 @@ def image_data(raw: RawImages, options: Mapping[str, int]) -> ImageData:
         test=splits[2],
         mean=constants.mean,
         deviation=constants.deviation,
+        corruption=corruption_of(options),
     )
 
 
@@ -82,6 +87,8 @@ def _check(raw: RawImages, options: Mapping[str, int], held_out: int) -> None:
         "crop_padding": (side, "that is the side of an image"),
         "cutout": (side, "that is the side of an image"),
         "flip": (1, "0 is off and 1 is on"),
+        "random_labels": (100, "per cent of the labels that are trained on"),
+        "shuffled_pixels": (1, "0 is off and 1 is on"),
     }
     for key, (limit, why) in most.items():
         if options[key] > limit:
@@ -102,8 +109,8 @@ def _check_memory(raw: RawImages, count: int) -> None:
         )
 
 
-def _fingerprint(raw: RawImages, order: Tensor, limits: tuple[int, int]) -> str:
-    """SHA-256 of pixels in [0, 1], labels, the permutation and the limits, if there are any."""
+def _fingerprint(raw: RawImages, order: Tensor, options: Mapping[str, int]) -> str:
+    """SHA-256 of pixels in [0, 1], labels, the permutation, and limits and corruption, if there are any."""
     digest = hashlib.sha256()
     for split in filter(None, (raw.train, raw.validation, raw.test)):
         for first in range(0, len(split.labels), _HASHED_AT_ONCE):
@@ -111,8 +118,11 @@ def _fingerprint(raw: RawImages, order: Tensor, limits: tuple[int, int]) -> str:
             digest.update(_unit(piece, raw.white).numpy().tobytes())
         digest.update(split.labels.tobytes())
     digest.update(order.numpy().tobytes())
+    limits = options["train"], options["test"]
     if any(limits):
         digest.update(f"{limits}".encode())
+    if corruption := corruption_of(options):
+        digest.update(f"{corruption}".encode())
     return digest.hexdigest()
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from training.datasets.checks import Published, as_published
+from training.datasets.corruption import corruption_in_words
 from training.specs import ImageSpec
 
 OF_THOSE_IN_TEST = "of those in test"
@@ -45,6 +46,7 @@ class ImageData:
         test: the split that is read once and chooses nothing.
         mean: subtracted from pixels in [0, 1], per channel.
         deviation: divided by, per channel.
+        corruption: what corrupts the images that are trained on, see `training.datasets.corruption`; empty for nothing.
     """
 
     name: str
@@ -55,6 +57,7 @@ class ImageData:
     test: LabelledImages
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    corruption: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def black(self) -> Tensor:
@@ -80,7 +83,8 @@ class ImageData:
 
         `copies` counts images of the training files (validation images too) that repeat an earlier one, test images
         that repeat an earlier one, and test images that the training files hold. Images are copies of one another
-        where every pixel is equal. `notices` are sentences for whoever trains on the data.
+        where every pixel is equal. `notices` are sentences for whoever trains on the data. Where what is trained on is
+        corrupted, `corruption` has the options that say how.
         """
         copies = self._copies()
         return {
@@ -92,6 +96,7 @@ class ImageData:
             "baselines": [],
             "copies": copies,
             "notices": self._notices(copies[OF_THOSE_IN_TEST]),
+            **({"corruption": {**self.corruption}} if self.corruption else {}),
         }
 
     def details(self) -> dict[str, Any]:
@@ -129,11 +134,13 @@ class ImageData:
         }
 
     def _notices(self, leaked: int) -> list[str]:
+        corruption = corruption_in_words(self.name, self.corruption)
         if not leaked:
-            return []
+            return corruption
         return [
+            *corruption,
             f"{leaked:,} of the {len(self.test):,} test images of {self.name} are also trained on or "
-            "validated with, so its test accuracy is not that on new images alone."
+            "validated with, so its test accuracy is not that on new images alone.",
         ]
 
 
