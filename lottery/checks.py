@@ -10,6 +10,7 @@ from lottery.batching import choose_batching, faster_batching
 from lottery.controls import CONTROLS, check_control
 from lottery.experiments import Experiment
 from lottery.outside_checks import try_network
+from lottery.pruning.config import PruningConfig
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
@@ -19,7 +20,11 @@ from lottery.scoring import check_scores
 from lottery.session import Session, new_network, with_batching
 from nas.catalog.catalog import is_known
 from training.batching import Batching
-from training.errors import LotteryError, chosen, is_out_of_memory
+from training.errors import LotteryError, chosen, is_out_of_memory, require
+from training.specs import ImageSpec
+
+# Others say how many weights stay from the shape of a kernel.
+UNIT_SCOPES = ("global", "layerwise", "uniform")
 
 
 def check(session: Session) -> Session:
@@ -34,6 +39,7 @@ def check(session: Session) -> Session:
     """
     experiment = session.experiment
     check_names(experiment)
+    _check_units_of(experiment, session.task.spec.kind)
     network = session.network
     names = prunable_names(network, experiment.pruning.embeddings)
     training, outside = experiment.training, not is_known(experiment.network.name)
@@ -68,6 +74,26 @@ def check_pruning(experiment: Experiment) -> None:
     chosen("criterion", config.criterion, CRITERIA)
     chosen("scope", config.scope, SCOPES).check(config)
     chosen("schedule", config.schedule, SCHEDULES).check(config, experiment.levels)
+    if config.structure == "units":
+        _check_units(config)
+
+
+def _check_units(config: PruningConfig) -> None:
+    """Refuse what has no meaning for units: of the output layer and of embeddings there are none that could go."""
+    scope, what = config.scope, f"one of {', '.join(UNIT_SCOPES)} where structure is units"
+    require(scope in UNIT_SCOPES, "pruning.scope", scope, what)
+    rate, embeddings = config.output_rate, config.embeddings
+    whole = "left out where structure is units, as the output's units always stay"
+    require(rate is None, "pruning.output_rate", rate, whole)
+    require(not embeddings, "pruning.embeddings", embeddings, "false where structure is units")
+
+
+def _check_units_of(experiment: Experiment, kind: str) -> None:
+    if experiment.pruning.structure == "units" and kind != ImageSpec.kind:
+        raise LotteryError(
+            f"pruning.structure = units prunes channels and neurons of networks for images, and "
+            f"{experiment.network.name} is for {kind}; use pruning.structure = weights."
+        )
 
 
 def _tried(session: Session) -> Batching | None:

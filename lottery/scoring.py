@@ -18,6 +18,7 @@ from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import source_level
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
+from lottery.pruning.units import check_counts, select_units
 from lottery.session import Session
 from training.errors import LotteryError, chosen
 from training.noise import generator
@@ -82,15 +83,20 @@ def gathered(
 
 def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
-    config, kinds = session.experiment.pruning, session.forward_pass.kinds
+    config, units = session.experiment.pruning, session.units
     criterion = chosen("criterion", config.criterion, CRITERIA)
-    shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
+    shapes, kinds = session.ranked
     count = len(next(iter(evidence.mask.values())))
     masks = [_on_cpu(row(evidence.mask, r)) for r in range(count)]
     for step in steps(session, level):
         groups = groups_at(shapes, step, config, kinds)
         scores = _on_cpu(criterion.scores(evidence))
-        masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
+        masks = [
+            select(row(scores, r), mask, groups)
+            if units is None
+            else select_units(units, row(scores, r), mask, groups)
+            for r, mask in enumerate(masks)
+        ]
         stacked = stack_tensors(masks)
         evidence = replace(
             evidence, mask={name: mask.to(session.task.device) for name, mask in stacked.items()}
@@ -114,13 +120,14 @@ def check_scores(session: Session) -> None:
         LotteryError: one of these.
     """
     experiment, network = session.experiment, session.network
-    config, kinds = experiment.pruning, session.forward_pass.kinds
-    tensors = tensors_of(network)
+    config, tensors = experiment.pruning, tensors_of(network)
     weights = {name: tensors[name] for name in prunable_names(network, config.embeddings)}
-    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    shapes, kinds = session.ranked
     for level in range(1, experiment.levels + 1):
         for step in steps(session, level):
-            groups_at(shapes, step, config, kinds)
+            groups = groups_at(shapes, step, config, kinds)
+            if session.units is not None:
+                check_counts(groups)
     criterion = chosen("criterion", config.criterion, CRITERIA)
     if not {"curvature", "flow"} & {*criterion.needs}:
         return
