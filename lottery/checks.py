@@ -39,7 +39,8 @@ def check(session: Session) -> Session:
     """
     experiment = session.experiment
     check_names(experiment)
-    _check_units_of(experiment, session.task.spec.kind)
+    if experiment.pruning.structure == "units":
+        _check_units_of(session)
     network = session.network
     names = prunable_names(network, experiment.pruning.embeddings)
     training, outside = experiment.training, not is_known(experiment.network.name)
@@ -88,11 +89,18 @@ def _check_units(config: PruningConfig) -> None:
     require(not embeddings, "pruning.embeddings", embeddings, "false where structure is units")
 
 
-def _check_units_of(experiment: Experiment, kind: str) -> None:
-    if experiment.pruning.structure == "units" and kind != ImageSpec.kind:
+def _check_units_of(session: Session) -> None:
+    """Refuse networks of which no units are known."""
+    kind, name = session.task.spec.kind, session.experiment.network.name
+    if kind != ImageSpec.kind:
         raise LotteryError(
-            f"pruning.structure = units prunes channels and neurons of networks for images, and "
-            f"{experiment.network.name} is for {kind}; use pruning.structure = weights."
+            "pruning.structure = units prunes channels and neurons of networks for images, and "
+            f"{name} is for {kind}; use pruning.structure = weights."
+        )
+    if session.units is not None and not session.units.layers:
+        raise LotteryError(
+            f"pruning.structure = units finds no channels or neurons of {name} that could go: behind each stands the "
+            "output, or something that mixes all; use pruning.structure = weights."
         )
 
 

@@ -21,7 +21,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from lottery.pruning.groups import LayerKinds
 from lottery.pruning.units import Units
-from training.errors import LotteryError
 
 aten = torch.ops.aten
 PRODUCTS = (aten.mm, aten.addmm)
@@ -283,15 +282,12 @@ class _Tracer(TorchDispatchMode):
 def trace_units(
     network: nn.Module, run: Callable[[nn.Module], object], masked: Sequence[str]
 ) -> Units:
-    """The units of a network that can be pruned.
+    """The units of a network that can be pruned; of some networks there are none.
 
     Args:
         network: in any mode; it is run in evaluation mode.
         run: runs it once on some example.
         masked: the names of the parameters that a mask covers.
-
-    Raises:
-        LotteryError: there are none.
     """
     training = network.training
     network.eval()
@@ -317,14 +313,9 @@ def _numbered(tracer: _Tracer, names: Sequence[str]) -> Units:
                 parts.setdefault(label, ([], []))[side].append(name)
     layers: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
     for label in sorted(parts):
-        makes, reads = parts[label]
-        if label not in whole and makes and reads:
-            layers.setdefault((tuple(makes), tuple(reads)), []).append(label)
-    if not layers:
-        raise LotteryError(
-            "pruning.structure = units found no channels or neurons that could go: behind each stands the network's "
-            "output, or something that mixes all; use pruning.structure = weights."
-        )
+        if label not in whole and all(parts[label]):
+            makers, readers = parts[label]
+            layers.setdefault((tuple(makers), tuple(readers)), []).append(label)
     numbers, named, number = torch.full((len(roots),), -1), dict[str, Tensor](), 0
     for (makes, _), labels in layers.items():
         name, again = makes[0], 1
