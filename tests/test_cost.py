@@ -9,16 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from lottery.measurements.cost import (
-    COST,
-    CostSettings,
-    Latency,
-    interval_of_median,
-    latencies,
-    sparse_bytes,
-    speed_up,
-    with_sparse_layers,
-)
+from lottery.measurements.cost import COST, CostSettings, sparse_bytes, with_sparse_layers
+from lottery.measurements.latency import Latency, interval_of_median, latencies, speed_up
 from lottery.measurements.measuring import measure_levels
 from lottery.pruning.config import PruningConfig
 from lottery.records import read_records
@@ -58,11 +50,12 @@ def test_a_file_holds_a_bit_for_each_weight_and_the_values_that_are_kept() -> No
 
 
 def test_sparse_layers_give_the_same() -> None:
-    network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False))
+    first, last = nn.Linear(4, 3), nn.Linear(3, 2, bias=False)
+    network = nn.Sequential(first, nn.ReLU(), last)
     mask = {"0.weight": torch.rand(3, 4) < 0.5, "2.weight": torch.rand(2, 3) < 0.5}
     with torch.no_grad():
-        network[0].weight.mul_(mask["0.weight"])
-        network[2].weight.mul_(mask["2.weight"])
+        first.weight.mul_(mask["0.weight"])
+        last.weight.mul_(mask["2.weight"])
     sparse, images = with_sparse_layers(network, mask), torch.randn(5, 4)
     assert sparse is not None
     assert torch.allclose(sparse(images), network(images), atol=1e-6)

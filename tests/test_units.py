@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lottery.checks import check, check_names
+from lottery.experiments import NetworkConfig
+from lottery.levels import read_masks
 from lottery.pruning.config import PruningConfig
 from lottery.pruning.groups import Group
 from lottery.pruning.masks import Mask, dense_mask
@@ -212,6 +214,11 @@ def test_a_run_keeps_an_exact_number_of_units(tmp_path: Path) -> None:
                 64 * a + a * b + b * 10
             }
             assert len(found) == 4
+        # Controls lose whole units too, as many of each layer, or in all.
+        for replicate, mask in read_masks(Run(tmp_path / "tiny").level(level)).items():
+            kept = unit_mask(one.units, mask)
+            again = weight_mask(one.units, kept, mask)
+            assert all(torch.equal(again[name], m) for name, m in mask.items()), replicate
 
 
 def refused(experiment: Session, problem: str) -> None:
@@ -223,8 +230,9 @@ def test_what_cannot_be_structured_is_refused() -> None:
     pruning = dataclasses.replace(TINY_TEXT.pruning, structure="units")
     words = dataclasses.replace(TINY_TEXT, pruning=pruning)
     refused(session(words, task=text()), "awd-lstm is for text; use pruning.structure = weights")
-    linear = dataclasses.replace(UNITS.network, size={"widths": ()})
-    refused(session(dataclasses.replace(UNITS, network=linear)), "no channels or neurons of lenet")
+    own = dataclasses.replace(UNITS, network=NetworkConfig(name="own:linear"))
+    one = session(own, factory=lambda spec: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
+    refused(one, "no channels or neurons of own:linear that could go")
     deep = dataclasses.replace(UNITS, levels=5)
     refused(session(deep), "keep 1 units of 2 layers, layers.0.weight the first")
     for changes, problem in (

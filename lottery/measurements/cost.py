@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -15,19 +13,17 @@ from lottery.forward_pass import effective, trace
 from lottery.identity import ReplicateId
 from lottery.levels import read_masks
 from lottery.measurements.compaction import compacted
+from lottery.measurements.latency import Latency, latencies, speed_up, with_threads
 from lottery.measurements.measuring import Measurement, TrainedLevel, tell
 from lottery.pruning.masks import Mask, Tensors, tensors_of
 from lottery.readings import Reading
 from lottery.session import Session, new_network
 from lottery.ticket_files import MASKS, masks_to_tensor
 from training.checkpoints import tensors_to_bytes
-from training.device import now
 from training.errors import LotteryError, require
 from training.network_tensors import copied
 from training.specs import ImageSpec
 
-# Forward passes before any is timed.
-WARM_UP = 5
 # (form, metric, value)
 Row = tuple[str, str, float | None]
 
@@ -50,15 +46,6 @@ class CostSettings:
         require(self.repeats >= 6, "repeats", self.repeats, "6 or more")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Latency:
-    """Seconds of a forward pass: the median, and two passes that enclose it in 95 of 100 cases or more."""
-
-    low: float
-    median: float
-    high: float
-
-
 def check(session: Session, settings: CostSettings) -> None:
     """Refuse text, of which a forward pass carries a state on."""
     if session.task.spec.kind != ImageSpec.kind:
@@ -77,10 +64,16 @@ def measure(session: Session, trained: TrainedLevel, settings: CostSettings) -> 
     masks: dict[ReplicateId, Mask] = {}
     for files in session.run.finished(trained.level):
         masks |= read_masks(files)
-    readings = list[Reading]()
+    example = _images(session, max(2, settings.batch))
+    readings, problems = list[Reading](), set[str]()
     for one, tensors in trained.tensors.items():
-        lost = one in trained.diverged
-        rows = [*_sizes(session, one, tensors, masks[one], settings)] if not lost else [_LOST]
+        rows = list[Row]([("masked", "multiply-adds", None)])
+        if one not in trained.diverged:
+            mask, network = masks[one], _with(session, tensors)
+            forms, problem = _forms(session, one, network, mask, example)
+            problems |= {problem} - {""}
+            rows = [*_sizes(session, forms, mask)]
+            rows += _latencies(session, forms, example[: settings.batch], settings.repeats)
         for other, metric, value in rows:
             readings.append(
                 Reading(
@@ -96,39 +89,47 @@ def measure(session: Session, trained: TrainedLevel, settings: CostSettings) -> 
                 )
             )
         tell(session, 1)
+    for problem in sorted(problems):
+        session.watcher.notice(problem)
     return readings
 
 
-_LOST: Row = ("masked", "multiply-adds", None)
-
-
-def _sizes(
-    session: Session, one: ReplicateId, tensors: Tensors, mask: Mask, settings: CostSettings
-) -> Iterator[Row]:
-    """The readings of one network."""
-    network = _with(session, tensors)
-    forms = {"dense": new_network(session, one.seed).to(session.task.device), "masked": network}
-    example = _images(session, max(2, settings.batch))
+def _forms(
+    session: Session, one: ReplicateId, network: nn.Module, mask: Mask, example: Tensor
+) -> tuple[dict[str, nn.Module], str]:
+    """The forms of a network, whose pruned weights are 0, and why it can't be compacted, or ""."""
+    dense = new_network(session, one.seed).to(session.task.device)
+    forms, problem = {"dense": dense, "masked": network}, ""
     try:
         forms["compacted"] = compacted(network, mask, example)
     except LotteryError as error:
-        session.watcher.notice(str(error))
+        problem = str(error)
     if session.task.device.type == "cpu" and (sparse := with_sparse_layers(network, mask)):
         forms["sparse"] = sparse
+    return forms, problem
+
+
+def _sizes(session: Session, forms: Mapping[str, nn.Module], mask: Mask) -> Iterator[Row]:
+    """Multiply-adds of an image, and bytes on disk."""
     density = {name: int(m.sum()) / m.numel() for name, m in mask.items()}
     counts = session.forward_pass.multiply_adds
     yield "dense", "multiply-adds", sum(counts.values())
     yield "masked", "multiply-adds", effective(counts, density)
     yield "dense", "bytes", len(tensors_to_bytes(tensors_of(forms["dense"])))
-    yield "masked", "bytes", len(sparse_bytes(tensors, mask))
+    yield "masked", "bytes", len(sparse_bytes(tensors_of(forms["masked"]), mask))
     if smaller := forms.get("compacted"):
         done = trace(copied(smaller), session.task.run_example).multiply_adds
         yield "compacted", "multiply-adds", sum(done.values())
         yield "compacted", "bytes", len(tensors_to_bytes(tensors_of(smaller)))
-    images = example[: settings.batch]
+
+
+def _latencies(
+    session: Session, forms: Mapping[str, nn.Module], images: Tensor, repeats: int
+) -> Iterator[Row]:
+    """Times with one thread and with all."""
     for threads in _thread_counts(session):
-        with _threads(threads):
-            found = latencies(forms, images, settings.repeats)
+        with with_threads(threads):
+            found = latencies(forms, images, repeats)
         words = f"{threads} thread" + ("s" if threads > 1 else "")
         for form, latency in found.items():
             yield from _rows(f"{form}, {words}", latency, found["dense"])
@@ -140,43 +141,6 @@ def _rows(other: str, latency: Latency, dense: Latency) -> Iterator[Row]:
     yield other, "latency high (ms)", 1000 * latency.high
     if (factor := speed_up(latency, dense)) is not None:
         yield other, "speed-up", factor
-
-
-def speed_up(form: Latency, dense: Latency) -> float | None:
-    """How many times as fast as the dense form; None where the two intervals overlap, so that nothing is known."""
-    if form.high < dense.low or dense.high < form.low:
-        return dense.median / form.median
-    return None
-
-
-def interval_of_median(seconds: Sequence[float]) -> Latency:
-    """The median of some times, between those two that enclose it in 95 of 100 cases or more (the sign test's).
-
-    Args:
-        seconds: six or more.
-    """
-    ordered, count = sorted(seconds), len(seconds)
-    below, outside = 0, 0.5**count
-    # The next one may be left out while both tails stay within 5 %.
-    while 2 * (outside + math.comb(count, below + 1) * 0.5**count) <= 0.05:
-        below += 1
-        outside += math.comb(count, below) * 0.5**count
-    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
-    return Latency(low=ordered[below], median=middle, high=ordered[-1 - below])
-
-
-@torch.no_grad()
-def latencies(forms: Mapping[str, nn.Module], images: Tensor, repeats: int) -> dict[str, Latency]:
-    """Each form's time for a batch of images, the forms in turn, so that none has the quieter moments."""
-    found: dict[str, list[float]] = {form: [] for form in forms}
-    for repeat in range(WARM_UP + repeats):
-        for form, network in forms.items():
-            before = now(images.device)
-            network.eval()(images)
-            after = now(images.device)
-            if repeat >= WARM_UP:
-                found[form].append(after - before)
-    return {form: interval_of_median(seconds) for form, seconds in found.items()}
 
 
 def sparse_bytes(tensors: Mapping[str, Tensor], mask: Mask) -> bytes:
@@ -246,16 +210,6 @@ def _images(session: Session, count: int) -> Tensor:
 def _thread_counts(session: Session) -> list[int]:
     """One and all of a processor's; on another device they play no part."""
     return sorted({1, torch.get_num_threads()}) if session.task.device.type == "cpu" else [1]
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def steps(session: Session, settings: CostSettings) -> int:

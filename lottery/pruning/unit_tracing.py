@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,35 +19,18 @@ from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from lottery.pruning.groups import LayerKinds
+from lottery.pruning.unit_labels import Labels, numbered
+from lottery.pruning.unit_operations import (
+    CREATED,
+    ELEMENTWISE,
+    MOVES,
+    NORMS,
+    POOLS,
+    PRODUCTS,
+    REDUCTIONS,
+    RESHAPES,
+)
 from lottery.pruning.units import Units
-
-aten = torch.ops.aten
-PRODUCTS = (aten.mm, aten.addmm)
-# Normalise each channel by itself, in evaluation.
-NORMS = (
-    *(aten.native_batch_norm, aten._native_batch_norm_legit_no_training, aten.cudnn_batch_norm),
-    *(aten._batch_norm_no_update, aten.miopen_batch_norm),
-)
-# Over the pixels of each channel by itself.
-POOLS = (
-    *(aten.max_pool2d_with_indices, aten.avg_pool2d, aten._adaptive_avg_pool2d),
-    *(aten.adaptive_max_pool2d, aten.upsample_nearest2d, aten.upsample_bilinear2d),
-)
-REDUCTIONS = (aten.mean, aten.sum, aten.amax)
-MOVES = (
-    *(aten.cat, aten.stack, aten.index_select, aten.repeat, aten.flip, aten.roll),
-    *(aten.reflection_pad2d, aten.channel_shuffle),
-)
-# Take nothing of a tensor but its shape.
-CREATED = (
-    *(aten.new_zeros, aten.new_ones, aten.new_full, aten.new_empty),
-    *(aten.zeros_like, aten.ones_like, aten.full_like, aten.empty_like, aten.rand_like),
-)
-# Of labels, which may lie otherwise in memory, they are no views.
-RESHAPES = (aten.view, aten._unsafe_view, aten._reshape_alias)
-# Beside those that torch marks as elementwise.
-ELEMENTWISE = (aten._to_copy, aten.clone, aten.native_dropout, aten.rrelu_with_noise)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +51,8 @@ class _Tracer(TorchDispatchMode):
 
     def __init__(self, network: nn.Module) -> None:
         TorchDispatchMode.__init__(self)
-        self.parents = [0]
-        self.whole: set[int] = set()
-        self.convolutions: set[str] = set()
         named = dict(network.named_parameters()) | dict(network.named_buffers())
-        self.makes = {n: torch.zeros(t.shape, dtype=torch.long) for n, t in named.items()}
-        self.reads = {n: torch.zeros_like(labels) for n, labels in self.makes.items()}
-        self.order: list[str] = []
+        self.units = Labels({name: t.shape for name, t in named.items()})
         self._labels: dict[int, Tensor] = {}
         self._elements = {
             id(t): _Elements(name=n, places=torch.arange(t.numel()).view(t.shape))
@@ -105,8 +83,10 @@ class _Tracer(TorchDispatchMode):
         inputs = [t for t in tree_leaves([args, named]) if isinstance(t, Tensor)]
         is_view = any(r.alias_info is not None for r in func._schema.returns)
         if kind in PRODUCTS:
-            self._product(args[-2], args[-1], args[0] if kind is aten.addmm else None, first)
-        elif kind is aten.convolution:
+            self._product(
+                args[-2], args[-1], args[0] if kind is torch.ops.aten.addmm else None, first
+            )
+        elif kind is torch.ops.aten.convolution:
             self._convolve(args, first)
         elif kind in NORMS:
             self._normalise(args, first)
@@ -116,17 +96,17 @@ class _Tracer(TorchDispatchMode):
             keep = bool(args[2]) if len(args) > 2 else named.get("keepdim", False)
             labels = self._reduced(args[0], args[1])
             self._set(first, labels if keep else labels.view(first.shape))
-        elif kind is aten.constant_pad_nd:
+        elif kind is torch.ops.aten.constant_pad_nd:
             self._set(first, F.pad(self.labels(args[0]), args[1]))
-        elif func._schema.is_mutable or torch.Tag.pointwise in func.tags or kind in ELEMENTWISE:
+        elif torch.Tag.pointwise in func.tags or kind in ELEMENTWISE:
             self._merge(inputs, first, func._schema.is_mutable)
         elif kind in RESHAPES:
             self._reshape(args[0], first)
-        elif kind in MOVES or (is_view and kind is not aten.as_strided):
+        elif kind in MOVES or (is_view and kind is not torch.ops.aten.as_strided):
             self._move(func, args, named, results)
         elif kind not in CREATED:
             for tensor in inputs:
-                self.keep_whole(self.labels(tensor))
+                self.units.keep_whole(self.labels(tensor))
         return output
 
     def labels(self, tensor: Tensor) -> Tensor:
@@ -134,63 +114,35 @@ class _Tracer(TorchDispatchMode):
         found = self._labels.get(id(tensor))
         return torch.zeros(tensor.shape, dtype=torch.long) if found is None else found
 
-    def keep_whole(self, labels: Tensor) -> None:
-        """Never prune what these stand for."""
-        self.whole |= {*labels.unique().tolist()} - {0}
-
-    def root(self, label: int) -> int:
-        """The label that stands for all that became one with it."""
-        while self.parents[label] != label:
-            self.parents[label] = self.parents[self.parents[label]]
-            label = self.parents[label]
-        return label
-
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """A hook behind the network, whose output stays whole."""
         for tensor in tree_leaves(output):
             if isinstance(tensor, Tensor):
-                self.keep_whole(self.labels(tensor))
+                self.units.keep_whole(self.labels(tensor))
 
     def _set(self, tensor: Tensor, labels: Tensor) -> None:
         if bool(labels.any()):
             self._labels[id(tensor)] = labels
 
-    def _new(self, count: int) -> Tensor:
-        first = len(self.parents)
-        self.parents += range(first, first + count)
-        return torch.arange(first, first + count)
-
-    def _join(self, one: Tensor, other: Tensor) -> Tensor:
-        """Make labels one where both are some."""
-        both = (one != other) & (one != 0) & (other != 0)
-        for a, b in torch.stack([one[both], other[both]]).unique(dim=1).T.tolist():
-            low, high = sorted((self.root(a), self.root(b)))
-            self.parents[high] = low
-        return one.maximum(other)
-
-    def _note(self, table: dict[str, Tensor], operand: Tensor | None, labels: Tensor) -> None:
-        """Give the entries of a parameter, those that an operand holds, labels in its shape."""
+    def _note(self, side: Literal["makes", "reads"], operand: Tensor | None, made: Tensor) -> None:
+        """Say of the entries of a parameter, those that an operand holds, what makes or reads them."""
         found = None if operand is None else self._elements.get(id(operand))
-        if found is None:
+        if found is not None:
+            self.units.note(side, found.name, found.places, made)
+        elif operand is not None:
             # What is no parameter is made or read as a whole.
-            if operand is not None:
-                self.keep_whole(labels)
-            return
-        flat, places = table[found.name].view(-1), found.places.flatten()
-        flat[places] = self._join(flat[places], labels.expand(found.places.shape).flatten())
-        if found.name not in self.order:
-            self.order.append(found.name)
+            self.units.keep_whole(made)
 
     def _product(self, x: Tensor, weight: Tensor, bias: Tensor | None, output: Tensor) -> None:
         """`x [n, k] @ weight [k, m]`: a unit for each column."""
         if id(weight) not in self._elements:
             for tensor in (x, weight):
-                self.keep_whole(self.labels(tensor))
+                self.units.keep_whole(self.labels(tensor))
             return
-        inputs, made = self._along(x, 1), self._new(weight.shape[1])
-        self._note(self.reads, weight, inputs[:, None])
-        self._note(self.makes, weight, made)
-        self._note(self.makes, bias, made)
+        inputs, made = self._along(x, 1), self.units.new(weight.shape[1])
+        self._note("reads", weight, inputs[:, None])
+        self._note("makes", weight, made)
+        self._note("makes", bias, made)
         self._set(output, made.expand(output.shape))
 
     def _convolve(self, args: Sequence[Any], output: Tensor) -> None:
@@ -198,26 +150,26 @@ class _Tracer(TorchDispatchMode):
         x, weight, bias, transposed, groups = *args[:3], args[6], args[8]
         inputs = self._along(x, 1)
         if transposed or id(weight) not in self._elements:
-            self.keep_whole(inputs)
-            self.keep_whole(self.labels(weight))
+            self.units.keep_whole(inputs)
+            self.units.keep_whole(self.labels(weight))
             return
-        made = self._new(len(weight))
+        made = self.units.new(len(weight))
         if groups == 1:
-            self._note(self.reads, weight, inputs[:, *[None] * (weight.dim() - 2)])
+            self._note("reads", weight, inputs[:, *[None] * (weight.dim() - 2)])
         elif groups == len(inputs) == len(weight):
             made = made.where(inputs == 0, inputs)
         else:
-            self.keep_whole(inputs)
-        self.convolutions.add(self._elements[id(weight)].name)
-        self._note(self.makes, weight, made[:, *[None] * (weight.dim() - 1)])
-        self._note(self.makes, bias, made)
+            self.units.keep_whole(inputs)
+        self.units.convolutions.add(self._elements[id(weight)].name)
+        self._note("makes", weight, made[:, *[None] * (weight.dim() - 1)])
+        self._note("makes", bias, made)
         self._set(output, made[:, *[None] * (output.dim() - 2)].expand(output.shape))
 
     def _normalise(self, args: Sequence[Any], output: Tensor) -> None:
         channels = self._along(args[0], 1)
         for vector in args[1:5]:
             if isinstance(vector, Tensor):
-                self._note(self.makes, vector, channels)
+                self._note("makes", vector, channels)
         self._set(output, self.labels(args[0]))
 
     def _merge(self, inputs: Sequence[Tensor], output: Tensor, in_place: bool) -> None:
@@ -226,10 +178,10 @@ class _Tracer(TorchDispatchMode):
         for tensor in inputs:
             own = self.labels(tensor)
             if bool(own.any()):
-                labels = self._join(labels, own.expand(output.shape))
+                labels = self.units.join(labels, own.expand(output.shape))
         if in_place and before.shape == labels.shape:
             # Whoever views the same memory does not know.
-            self.keep_whole(labels[before == 0])
+            self.units.keep_whole(labels[before == 0])
         self._set(output, labels)
         held = [self._elements[id(t)] for t in inputs if id(t) in self._elements]
         alike = [one for one in held if one.places.shape == output.shape]
@@ -275,7 +227,7 @@ class _Tracer(TorchDispatchMode):
         dims = dims or range(labels.dim())
         found = labels.amax([*dims], keepdim=True) if dims else labels
         if bool(((labels != found) & (labels != 0)).any()):
-            self.keep_whole(labels)
+            self.units.keep_whole(labels)
         return found
 
 
@@ -299,44 +251,4 @@ def trace_units(
                 getattr(module, name)
         run(network)
     network.train(training)
-    return _numbered(tracer, [name for name in tracer.order if name in masked])
-
-
-def _numbered(tracer: _Tracer, names: Sequence[str]) -> Units:
-    """The units among the labels of a trace; a layer is of what the same parameters make and read."""
-    roots = torch.tensor([tracer.root(label) for label in range(len(tracer.parents))])
-    whole = {tracer.root(label) for label in tracer.whole} | {0}
-    parts: dict[int, tuple[list[str], list[str]]] = {}
-    for side, table in enumerate((tracer.makes, tracer.reads)):
-        for name in names:
-            for label in roots[table[name]].unique().tolist():
-                parts.setdefault(label, ([], []))[side].append(name)
-    layers: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = {}
-    for label in sorted(parts):
-        if label not in whole and all(parts[label]):
-            makers, readers = parts[label]
-            layers.setdefault((tuple(makers), tuple(readers)), []).append(label)
-    numbers, named, number = torch.full((len(roots),), -1), dict[str, Tensor](), 0
-    for (makes, _), labels in layers.items():
-        name, again = makes[0], 1
-        while name in named:
-            again += 1
-            name = f"{makes[0]} ({again})"
-        named[name] = torch.arange(number, number + len(labels))
-        numbers[torch.tensor(labels)] = named[name]
-        number += len(labels)
-    numbers = numbers[roots]
-    vectors = [name for name in tracer.order if tracer.makes[name].dim() == 1]
-    return Units(
-        layers=named,
-        makes={name: numbers[tracer.makes[name]] for name in names},
-        reads={name: numbers[tracer.reads[name]] for name in names},
-        follows={name: numbers[tracer.makes[name]] for name in vectors},
-        kinds=LayerKinds(
-            convolutions=frozenset(
-                name
-                for name, (makes, _) in zip(named, layers, strict=True)
-                if makes[0] in tracer.convolutions
-            )
-        ),
-    )
+    return numbered(tracer.units, masked)
