@@ -14,6 +14,8 @@ from lottery.measurements.compaction import compacted, dead_units
 from lottery.pruning.masks import Mask, apply_mask, dense_mask, tensors_of
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.unit_tracing import trace_units
+from nas.catalog.building import build
+from tests.tiny_runs import digits
 from training.errors import LotteryError
 from training.seeded_draws import default_generator_seeded
 
@@ -102,6 +104,19 @@ def test_outputs_are_equal_for_any_mask(
     equal(network, mask, smaller, others)
     if density < 0.1:
         assert sum(sizes(smaller)) < sum(sizes(network))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("resnet", {"depth": 8, "width": 4}), ("enas-micro", {"channels": 2})]
+)
+def test_residual_and_searched_networks_become_smaller(name: str, size: dict[str, int]) -> None:
+    network = build(name, size, digits().spec, torch.Generator()).eval()
+    source, whole = torch.Generator().manual_seed(0), dense(network)
+    mask = {n: torch.rand(m.shape, generator=source) < 0.02 for n, m in whole.items()}
+    example, others = (torch.randn((2, 1, 8, 8), generator=source) for _ in range(2))
+    smaller = compacted(network, mask, example)
+    assert sum(sizes(smaller)) < 0.8 * sum(sizes(network))
+    equal(network, mask, smaller, others)
 
 
 class Counting(nn.Module):

@@ -45,6 +45,8 @@ def test_the_stored_form_is_pinned() -> None:
         "convolution_rate": None,
         "densities": [],
         "embeddings": False,
+        "batches": 1,
+        "structure": "weights",
     }
     assert stored["rewinding"] == {
         "step": "0it",
