@@ -33,17 +33,16 @@ def controls(session: Session, level: int, tickets: Sequence[Ticket], arm: str) 
     def network(source: torch.Generator) -> Tensors:
         return tensors_of(drawn_network(session, source))
 
-    # One ticket's parameters are as another's.
-    shapes = {name: tuple(mask.shape) for name, mask in tickets[0].mask.items()}
     if session.experiment.transfer.run:
-        # What the source has no mask of, such as a new classifier.
+        # What the source has no mask of, such as a new classifier; one ticket's is as another's.
         whole = frozenset(name for name, mask in tickets[0].mask.items() if bool(mask.all()))
     else:
-        whole = never_pruned(shapes, session.experiment.pruning, session.forward_pass.kinds)
+        shapes, kinds = session.ranked
+        whole = never_pruned(shapes, session.experiment.pruning, kinds)
     found = []
     for ticket in tickets:
         source = generator(ticket.id.seed, f"control {arm}", level)
-        draw = Draw(generator=source, network=network, never_pruned=whole)
+        draw = Draw(generator=source, network=network, never_pruned=whole, units=session.units)
         mask, start = rival(arm, ticket.mask, ticket.whole, draw, session.own)
         found.append(Replicate(id=replace(ticket.id, arm=arm), mask=mask, start=start))
     return found

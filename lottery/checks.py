@@ -12,6 +12,7 @@ from lottery.experiments import Experiment
 from lottery.outside_checks import try_network
 from lottery.own_pieces import NOTHING_OWN, OwnPieces, criterion_named, is_own
 from lottery.own_trials import try_own
+from lottery.pruning.config import PruningConfig
 from lottery.pruning.groups import LayerKinds
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import SCHEDULES
@@ -21,7 +22,11 @@ from lottery.session import Session, new_network, with_batching
 from lottery.transfer import check_source
 from nas.catalog.catalog import is_known
 from training.batching import Batching
-from training.errors import LotteryError, chosen, is_out_of_memory
+from training.errors import LotteryError, chosen, is_out_of_memory, require
+from training.specs import ImageSpec
+
+# Others say how many weights stay from the shape of a kernel.
+UNIT_SCOPES = ("global", "layerwise", "uniform")
 
 
 def check(session: Session) -> Session:
@@ -37,6 +42,8 @@ def check(session: Session) -> Session:
     """
     experiment = session.experiment
     check_names(experiment, session.own)
+    if experiment.pruning.structure == "units":
+        _check_units_of(session)
     network = session.network
     names = prunable_names(network, experiment.pruning.embeddings)
     training, outside = experiment.training, not is_known(experiment.network.name)
@@ -75,6 +82,33 @@ def check_pruning(experiment: Experiment, own: OwnPieces = NOTHING_OWN) -> None:
     criterion_named(config.criterion, own)
     chosen("scope", config.scope, SCOPES).check(config)
     chosen("schedule", config.schedule, SCHEDULES).check(config, experiment.levels)
+    if config.structure == "units":
+        _check_units(config)
+
+
+def _check_units(config: PruningConfig) -> None:
+    """Refuse what has no meaning for units: of the output layer and of embeddings there are none that could go."""
+    scope, what = config.scope, f"one of {', '.join(UNIT_SCOPES)} where structure is units"
+    require(scope in UNIT_SCOPES, "pruning.scope", scope, what)
+    rate, embeddings = config.output_rate, config.embeddings
+    whole = "left out where structure is units, as the output's units always stay"
+    require(rate is None, "pruning.output_rate", rate, whole)
+    require(not embeddings, "pruning.embeddings", embeddings, "false where structure is units")
+
+
+def _check_units_of(session: Session) -> None:
+    """Refuse networks of which no units are known."""
+    kind, name = session.task.spec.kind, session.experiment.network.name
+    if kind != ImageSpec.kind:
+        raise LotteryError(
+            "pruning.structure = units prunes channels and neurons of networks for images, and "
+            f"{name} is for {kind}; use pruning.structure = weights."
+        )
+    if session.units is not None and not session.units.layers:
+        raise LotteryError(
+            f"pruning.structure = units finds no channels or neurons of {name} that could go: behind each stands the "
+            "output, or something that mixes all; use pruning.structure = weights."
+        )
 
 
 def _tried(session: Session) -> Batching | None:

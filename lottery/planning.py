@@ -10,7 +10,7 @@ from lottery.batching import choose_batching, train_briefly
 from lottery.disk_use import run_bytes, stored_weights
 from lottery.machine import StoreWeights
 from lottery.memory import choose_cut
-from lottery.pruning.prunable import left_whole, prunable_names
+from lottery.pruning.prunable import left_whole
 from lottery.pruning.scopes import kept_at
 from lottery.session import Session
 from lottery.transfer import taken_density
@@ -30,7 +30,7 @@ class LevelPlan:
 
     Attributes:
         level: of pruning.
-        density: kept share of the prunable weights.
+        density: kept share of the prunable weights, or of the units where these are pruned.
         replicates: networks that are trained.
         steps: of training each.
         seconds: expected.
@@ -65,11 +65,8 @@ class Plan:
 def plan(session: Session) -> Plan:
     """Time a few steps of a stack as large as a pruned level's, and count; nothing is written."""
     experiment, network = session.experiment, session.network
-    weights = dict(network.named_parameters())
-    names = prunable_names(network, experiment.pruning.embeddings)
-    shapes = {name: tuple(weights[name].shape) for name in names}
+    shapes, kinds = session.ranked
     total = sum(math.prod(shape) for shape in shapes.values())
-    kinds = session.forward_pass.kinds
     each = _seconds_per_replicate_step(session, experiment.replicates_at(1))
     levels = []
     for level in range(experiment.levels + 1):

@@ -11,6 +11,7 @@ from torch import Tensor
 from lottery.controls import CONTROLS, MaskRule, WeightRule
 from lottery.own_pieces import NOTHING_OWN, OwnPieces
 from lottery.pruning.masks import Mask, Tensors, apply_mask, dense_mask
+from lottery.pruning.units import Units, unit_mask, weight_mask
 from training.errors import chosen
 
 
@@ -21,12 +22,15 @@ class Draw:
     Attributes:
         generator: of this control, seed and level.
         network: gives a whole network's tensors with new initial weights.
-        never_pruned: parameters of the mask of which the experiment never prunes anything; no control does.
+        never_pruned: parameters of the mask, or layers of units, of which the experiment never prunes anything; no
+            control does.
+        units: that go as one; None where single weights do.
     """
 
     generator: torch.Generator
     network: Callable[[torch.Generator], Tensors]
     never_pruned: frozenset[str] = frozenset()
+    units: Units | None = None
 
 
 def rival(
@@ -47,8 +51,16 @@ def rival(
     if name in own.controls:
         return own.controls[name](mask, whole, draw)
     control = chosen("control", name, CONTROLS)
-    kept = MASK_RULES[control.mask](mask, draw)
+    kept = _mask(control.mask, mask, draw)
     return kept, apply_mask(kept, WEIGHT_RULES[control.weights](mask, whole, draw))
+
+
+def _mask(rule: MaskRule, mask: Mask, draw: Draw) -> Mask:
+    """A control's mask: what it does with weights, it does with units where these go as one."""
+    if draw.units is None or rule in ("ticket", "dense"):
+        return MASK_RULES[rule](mask, draw)
+    kept = MASK_RULES[rule](unit_mask(draw.units, mask), draw)
+    return weight_mask(draw.units, kept, mask)
 
 
 def _the_tickets_mask(mask: Mask, draw: Draw) -> Mask:

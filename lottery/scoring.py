@@ -17,6 +17,7 @@ from lottery.pruning.masks import Mask, Tensors, dense_mask, on_cpu, row, stack_
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.scopes import groups_at
 from lottery.pruning.selection import select
+from lottery.pruning.units import check_counts, select_units
 from lottery.session import Session
 from training.errors import LotteryError, is_out_of_memory
 from training.noise import generator
@@ -81,16 +82,21 @@ def gathered(
 
 def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     """The mask of each replicate after the criterion's rounds, of which the last ends at the level's density."""
-    config, kinds = session.experiment.pruning, session.forward_pass.kinds
+    config, units = session.experiment.pruning, session.units
     criterion = session.criterion
-    shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
+    shapes, kinds = session.ranked
     count = len(next(iter(evidence.mask.values())))
     present = on_cpu(evidence.mask)
     masks = [row(present, r) for r in range(count)]
     for way in ways(session):
         groups = groups_at(shapes, level, config, kinds, way)
         scores = on_cpu(criterion.scores(evidence))
-        masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
+        masks = [
+            select(row(scores, r), mask, groups)
+            if units is None
+            else select_units(units, row(scores, r), mask, groups)
+            for r, mask in enumerate(masks)
+        ]
         stacked = stack_tensors(masks)
         evidence = replace(
             evidence, mask={name: mask.to(session.task.device) for name, mask in stacked.items()}
@@ -111,13 +117,14 @@ def check_scores(session: Session) -> None:
         LotteryError: one of these.
     """
     experiment, network = session.experiment, session.network
-    config, kinds = experiment.pruning, session.forward_pass.kinds
-    tensors = tensors_of(network)
+    config, tensors = experiment.pruning, tensors_of(network)
     weights = {name: tensors[name] for name in prunable_names(network, config.embeddings)}
-    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    shapes, kinds = session.ranked
     for level in range(1, experiment.levels + 1):
         for way in ways(session):
-            groups_at(shapes, level, config, kinds, way)
+            groups = groups_at(shapes, level, config, kinds, way)
+            if session.units is not None:
+                check_counts(groups)
     criterion = session.criterion
     # One of the user's own is tried by `lottery.own_trials`.
     if is_own(config.criterion) or not {"curvature", "flow"} & {*criterion.needs}:

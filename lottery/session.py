@@ -14,6 +14,10 @@ from lottery.machine import StoreWeights
 from lottery.own_pieces import NOTHING_OWN, OwnPieces, criterion_named
 from lottery.progress import Watcher
 from lottery.pruning.evidence import Criterion
+from lottery.pruning.groups import LayerKinds, Shapes
+from lottery.pruning.prunable import prunable_names
+from lottery.pruning.unit_tracing import trace_units
+from lottery.pruning.units import Units
 from lottery.runs import Run
 from nas.catalog.building import build
 from nas.catalog.outside_networks import Factory
@@ -79,6 +83,25 @@ class Session:
     def forward_pass(self) -> ForwardPass:
         """What a forward pass on the task does with the network's parameters."""
         return trace(copied(self.network), self.task.run_example)
+
+    @cached_property
+    def units(self) -> Units | None:
+        """What of the network is pruned as one; None where single weights are."""
+        pruning, network = self.experiment.pruning, self.network
+        if pruning.structure == "weights":
+            return None
+        return trace_units(
+            copied(network), self.task.run_example, prunable_names(network, pruning.embeddings)
+        )
+
+    @cached_property
+    def ranked(self) -> tuple[Shapes, LayerKinds]:
+        """What a scope divides into groups: shapes of parameters or of layers of units, and their kinds."""
+        if self.units is not None:
+            return self.units.shapes, self.units.kinds
+        weights = dict(self.network.named_parameters())
+        names = prunable_names(self.network, self.experiment.pruning.embeddings)
+        return {name: tuple(weights[name].shape) for name in names}, self.forward_pass.kinds
 
     @cached_property
     def saved_bytes(self) -> int:

@@ -39,10 +39,10 @@ MAY_IMPORT = {
         *("training.plain", "training.toml_text", "training.work_folders"),
     ),
     "lottery/measurements": (
-        *("lottery.measurements", "lottery.session", "lottery.batching", "lottery.pruning.masks"),
+        *("lottery.measurements", "lottery.session", "lottery.batching", "lottery.pruning"),
         *("lottery.runs", "lottery.levels", "lottery.records", "lottery.readings"),
         *("lottery.memory", "lottery.arms", "lottery.tickets", "lottery.ticket_files"),
-        *("lottery.identity", "nas", "training"),
+        *("lottery.identity", "lottery.forward_pass", "nas", "training"),
     ),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
     "analysis": (

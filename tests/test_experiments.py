@@ -46,6 +46,7 @@ def test_the_stored_form_is_pinned() -> None:
         "densities": [],
         "embeddings": False,
         "batches": 1,
+        "structure": "weights",
     }
     assert stored["rewinding"] == {
         "step": "0it",

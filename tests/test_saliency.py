@@ -29,7 +29,7 @@ from lottery.session import Session
 from lottery.tickets import pruned_masks, trained_weights
 from nas.catalog.building import build
 from tests.tiny_runs import TINY, TINY_TEXT, dense_run, session, text
-from tests.tiny_tasks import image_task
+from tests.tiny_tasks import config, image_task
 from training.batching import Batching
 from training.errors import LotteryError
 from training.noise import generator

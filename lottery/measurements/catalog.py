@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lottery.measurements.connectivity import CONNECTIVITY
+from lottery.measurements.cost import COST
 from lottery.measurements.measuring import Measurement
 from lottery.measurements.pointer import POINTER
 from lottery.measurements.supermask import SUPERMASK
@@ -11,4 +12,5 @@ MEASUREMENTS: dict[str, Measurement] = {
     "pointer": POINTER,
     "connectivity": CONNECTIVITY,
     "supermask": SUPERMASK,
+    "cost": COST,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 from training.errors import require
 
@@ -23,6 +24,8 @@ class PruningConfig:
         densities: of the levels from 1 on, where the schedule is listed.
         embeddings: whether embeddings are pruned.
         batches: of training data, on which gradients are taken where the criterion looks at any.
+        structure: what goes as one: single weights, or units (output channels and neurons, each with all weights that
+            make it and that read it), of which rates and densities are shares then.
     """
 
     criterion: str = "magnitude"
@@ -34,6 +37,7 @@ class PruningConfig:
     densities: tuple[float, ...] = ()
     embeddings: bool = False
     batches: int = 1
+    structure: Literal["weights", "units"] = "weights"
 
     def __post_init__(self) -> None:
         for name in ("rate", "output_rate", "convolution_rate"):
