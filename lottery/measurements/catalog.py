@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from lottery.measurements.connectivity import CONNECTIVITY
+from lottery.measurements.early_bird import EARLY_BIRD
+from lottery.measurements.forgotten import FORGOTTEN
 from lottery.measurements.measuring import Measurement
 from lottery.measurements.pointer import POINTER
 from lottery.measurements.supermask import SUPERMASK
@@ -11,4 +13,6 @@ MEASUREMENTS: dict[str, Measurement] = {
     "pointer": POINTER,
     "connectivity": CONNECTIVITY,
     "supermask": SUPERMASK,
+    "forgotten": FORGOTTEN,
+    "early-bird": EARLY_BIRD,
 }
