@@ -14,12 +14,15 @@ from analysis.figures import Drawing
 from analysis.tables import Study
 from analysis.theme import OKABE_ITO, panel_title, panels, paper
 from analysis.wording import percent
-from training.errors import LotteryError
+from training.errors import LotteryError, cut_short
 
 # Images to a row; each is as wide as it is high, with its index and its label below it.
 ACROSS = 12
-# Inches: of a row of images and of a word, and of title and axis.
-IMAGE_HEIGHT, WORD_HEIGHT, REST = 0.75, 0.14, 0.55
+# Inches: of a row of images and of a word, and of what stands around them: titles and an axis.
+IMAGE_HEIGHT, WORD_HEIGHT = 0.75, 0.14
+AROUND_IMAGES, AROUND_WORDS = 0.55, 1.3
+# Letters of a word; a longer one would leave no room.
+LONGEST_WORD = 24
 
 
 def drawn_examples(examples: pd.DataFrame) -> pd.DataFrame:
@@ -76,8 +79,8 @@ def _found(first: pd.Series) -> str:
 
 def _height(group: pd.DataFrame) -> float:
     if group["unit"].iloc[0] == "images":
-        return REST + IMAGE_HEIGHT * math.ceil(len(group) / ACROSS)
-    return REST + WORD_HEIGHT * len(group)
+        return AROUND_IMAGES + IMAGE_HEIGHT * math.ceil(len(group) / ACROSS)
+    return AROUND_WORDS + WORD_HEIGHT * len(group)
 
 
 def _draw_images(ax: Axes, group: pd.DataFrame) -> None:
@@ -109,7 +112,7 @@ def _draw_words(ax: Axes, group: pd.DataFrame) -> None:
     ax.hlines(places, group["dense"], group["pruned"], color=colour, linewidth=1.0)
     ax.scatter(group["dense"], places, facecolors="white", edgecolors=colour, s=12, zorder=3)
     ax.scatter(group["pruned"], places, color=colour, s=12, zorder=3)
-    ax.set_yticks(places, group["label"])
+    ax.set_yticks(places, [cut_short(label, LONGEST_WORD) for label in group["label"]])
     ax.set_ylim(-0.7, len(group) - 0.3)
     ax.set_xlabel("loss per token (nats)")
 

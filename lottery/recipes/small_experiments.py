@@ -11,7 +11,13 @@ from lottery.recipes.recipe import Recipe
 from lottery.recipes.small_changes import small_name, source_of_small
 from nas.catalog.catalog import entry
 from nas.catalog.sizes import SizeValue
-from training.configs import AveragingConfig, DataConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.configs import (
+    AveragingConfig,
+    DataConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+)
 from training.steps import Steps
 
 SEEDS = (0, 1, 2)
