@@ -11,7 +11,7 @@ $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -e '$(1)'
 $(BIN)/python -m compileall -qq --workers 0 .venv/lib || true
 endef
 
-.PHONY: demo test lint check benchmark clean
+.PHONY: demo test lint check benchmark gpu gpu-study clean
 
 demo: .venv/installed
 	$(BIN)/lottery demo
@@ -31,6 +31,14 @@ benchmark: .venv/installed
 	$(BIN)/python benchmarks/conv_cells.py
 	$(BIN)/python benchmarks/language.py
 	$(BIN)/python benchmarks/search.py
+
+# Where there is a card; from the bare tree, with whatever Python has torch. For example: make gpu-study DATA=data
+GPU_JSON ?= results/benchmarks/gpu/gpu.json
+gpu:
+	$(PYTHON) benchmarks/gpu.py --json $(GPU_JSON)
+
+gpu-study:
+	$(PYTHON) benchmarks/gpu_study.py $(addprefix --data-root ,$(DATA))
 
 .venv/installed: pyproject.toml
 	$(call install,.)

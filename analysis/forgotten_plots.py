@@ -19,8 +19,8 @@ from training.errors import LotteryError, cut_short
 # Images to a row; each is as wide as it is high, with its index and its label below it.
 ACROSS = 12
 # Inches: of a row of images and of a word, and of what stands around them: titles and an axis.
-IMAGE_HEIGHT, WORD_HEIGHT = 0.75, 0.14
-AROUND_IMAGES, AROUND_WORDS = 0.55, 1.3
+IMAGE_HEIGHT, WORD_HEIGHT = 0.72, 0.14
+AROUND_IMAGES, AROUND_WORDS = 0.35, 1.0
 # Letters of a word; a longer one would leave no room.
 LONGEST_WORD = 24
 

@@ -19,13 +19,13 @@ from statistics import median
 
 import torch
 import torch.nn.functional as F
+from random_tasks import random_image_task
 from torch import nn
 from turns import Hook, Step, in_turns
 
 from nas.catalog.building import build
 from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
-from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
 from training.dropout import set_noise
 from training.loop import begin, train
@@ -55,24 +55,9 @@ CONFIG = TrainingConfig(
 )
 
 
-def random_images(count: int) -> LabelledImages:
-    """Images and labels of CIFAR-10's shape."""
-    return LabelledImages(torch.randn(count, 3, 32, 32), torch.randint(10, (count,)))
-
-
 def task() -> ImageClassification:
     """CIFAR-10's shape, random content."""
-    data = ImageData(
-        name="random",
-        fingerprint="",
-        spec=SPEC,
-        train=random_images(2000),
-        validation=random_images(10),
-        test=random_images(10),
-        mean=(0.0, 0.0, 0.0),
-        deviation=(1.0, 1.0, 1.0),
-    )
-    return ImageClassification(data, BATCH)
+    return random_image_task(SPEC, BATCH, 2000)
 
 
 def network() -> nn.Module:

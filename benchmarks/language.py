@@ -27,14 +27,13 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from plain_language import plain_model
+from random_tasks import random_text_task
 from torch import nn
 from turns import WARM, Hook, Step, in_turns
 
 from nas.catalog.building import build
 from training.batching import default_batching
 from training.configs import OptimizerConfig, TrainingConfig
-from training.datasets.text import TextData
-from training.datasets.vocabulary import END
 from training.device import keep_freed_memory
 from training.loop import begin, train
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
@@ -108,19 +107,7 @@ def operations(network: nn.Module, tokens: int) -> int:
 
 def text_task(case: Case) -> LanguageModelling:
     """Random words."""
-    words = (END, *map(str, range(VOCABULARY - 1)))
-    count = 20 * case.batch * case.window + 1
-    data = TextData(
-        name="random",
-        fingerprint="",
-        words=words,
-        train=torch.randint(VOCABULARY, (count,)),
-        validation=torch.zeros(10, dtype=torch.int64),
-        test=torch.zeros(10, dtype=torch.int64),
-        word_counts={"train": count, "validation": 10, "test": 10},
-        characters=False,
-    )
-    return LanguageModelling(data, case.batch, case.window)
+    return random_text_task(SPEC, case.batch, case.window, 20)
 
 
 def network(case: Case) -> nn.Module:

@@ -22,12 +22,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from random_tasks import random_image_task
 from torch import Tensor, nn
 
 from nas.catalog.building import build
 from training.batching import Batching, default_batching
 from training.configs import OptimizerConfig, TrainingConfig
-from training.datasets.images import ImageData, LabelledImages
 from training.device import keep_freed_memory
 from training.loop import begin, train
 from training.matrix_libraries import choose_library, library_in_use, multiplying
@@ -62,24 +62,9 @@ def matrix_rate(size: int = 1536) -> float:
     return 2 * size**3 / min(times)
 
 
-def random_images(count: int) -> LabelledImages:
-    """Images and labels of MNIST's shape."""
-    return LabelledImages(torch.randn(count, 1, 28, 28), torch.randint(10, (count,)))
-
-
 def lenet_task() -> ImageClassification:
     """MNIST's shape and sizes, random content."""
-    data = ImageData(
-        name="random",
-        fingerprint="",
-        spec=SPEC,
-        train=random_images(55_000),
-        validation=random_images(5_000),
-        test=random_images(10),
-        mean=(0.0,),
-        deviation=(1.0,),
-    )
-    return ImageClassification(data, BATCH)
+    return random_image_task(SPEC, BATCH, 55_000, validation=5_000)
 
 
 def lenet() -> nn.Module:

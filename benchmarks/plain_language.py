@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from nas.genotypes.published import ENAS_RNN
+from nas.genotypes.published import ENAS_RNN, NAO_RNN
+from nas.genotypes.values import RecurrentGenotype
 
 State = list[tuple[Tensor, ...]]
+SEARCHED = {"enas-rnn": ENAS_RNN, "nao-rnn": NAO_RNN}
 FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
@@ -92,27 +94,28 @@ class PlainOrdered(PlainLayer):
 class PlainSearched(PlainLayer):
     """The ENAS cell, a time step and a node after the other."""
 
-    def __init__(self, hidden: int, dropout: float) -> None:
+    def __init__(self, genotype: RecurrentGenotype, hidden: int, dropout: float) -> None:
         super().__init__()
+        self.genotype = genotype
         self.from_x = nn.Linear(hidden, 2 * hidden, bias=False)
         self.from_h = nn.Linear(hidden, 2 * hidden, bias=False)
         self.nodes = nn.ModuleList(
-            nn.Linear(hidden, 2 * hidden, bias=False) for _ in ENAS_RNN.nodes
+            nn.Linear(hidden, 2 * hidden, bias=False) for _ in genotype.nodes
         )
         self.dropout = dropout
         self.state_sizes = (hidden,)
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Outputs `[T, B, H]` and (h,)."""
-        (h,) = state
+        (h,), cell = state, self.genotype
         mask = locked(torch.ones_like(h), self.dropout)
         outputs = []
         for projected in self.from_x(x).unbind(0):
-            states = [highway(projected + self.from_h(h * mask), h, ENAS_RNN.first)]
-            for (source, activation), node in zip(ENAS_RNN.nodes, self.nodes, strict=True):
+            states = [highway(projected + self.from_h(h * mask), h, cell.first)]
+            for (source, activation), node in zip(cell.nodes, self.nodes, strict=True):
                 before = states[source]
                 states.append(highway(node(before * mask), before, activation))
-            h = torch.stack([states[n] for n in ENAS_RNN.output]).mean(0)
+            h = torch.stack([states[n] for n in cell.output]).mean(0)
             outputs.append(h)
         return torch.stack(outputs), (h,)
 
@@ -135,11 +138,13 @@ class PlainModel(nn.Module):
 
     def first_state(self, batch: int) -> State:
         """Zeros."""
-        return [tuple(torch.zeros(batch, width) for width in widths) for widths in self.state_sizes]
+        new = self.decoder.weight.new_zeros
+        return [tuple(new(batch, width) for width in widths) for widths in self.state_sizes]
 
     def forward(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits `[T, B, V]` and the state."""
-        words = self.decoder.weight * (torch.rand(len(self.decoder.weight), 1) >= 0.1) / 0.9
+        weight = self.decoder.weight
+        words = weight * (torch.rand_like(weight[:, :1]) >= 0.1) / 0.9
         x, after = locked(F.embedding(tokens, words), 0.4), []
         for layer, own in zip(self.layers, state, strict=True):
             x, last = layer(x, own)
@@ -152,7 +157,7 @@ def plain_model(kind: str, vocabulary: int, widths: Sequence[int]) -> PlainModel
     """The model of a kind.
 
     Args:
-        kind: awd-lstm, on-lstm or enas-rnn.
+        kind: awd-lstm, on-lstm or one of `SEARCHED`.
         vocabulary: V.
         widths: the embedding's and each layer's.
     """
@@ -163,5 +168,5 @@ def plain_model(kind: str, vocabulary: int, widths: Sequence[int]) -> PlainModel
         elif kind == "on-lstm":
             layers.append(PlainOrdered(inputs, hidden, 10, 0.45))
         else:
-            layers.append(PlainSearched(hidden, 0.25))
+            layers.append(PlainSearched(SEARCHED[kind], hidden, 0.25))
     return PlainModel(vocabulary, widths[0], layers)

@@ -15,7 +15,7 @@ from nas.catalog.catalog import is_known
 from training.batching import Batching, default_batching
 from training.configs import TrainingConfig
 from training.device import now
-from training.differentiation import differentiator
+from training.differentiation import Differentiator
 from training.loop import Hook, begin, train
 from training.network_tensors import copied
 from training.replay import REPLAY, ReplayPolicy
@@ -92,7 +92,7 @@ def train_briefly(
     worth = session.replay.enabled and calls >= session.replay.fewest_calls
     replay = dataclasses.replace(session.replay, enabled=worth, fewest_calls=0)
     state = begin(replicates, task, config, 0)
-    train(state, task, config, steps, masks, hook, replay=replay)
+    train(state, task, config, steps, masks, hook, replay=replay, graph=session.graph)
 
 
 def faster_batching(
@@ -130,7 +130,7 @@ def _seconds(
     """The least time of a batch's gradients, or the first one's where that is too long."""
     replicates = Replicates([network] * count, range(count), batching).train()
     steps = config.steps.count(task.steps_per_epoch)
-    differentiate = differentiator(replicates, task, config, steps, replay)
+    differentiate = Differentiator(replicates, task, config, steps, replay)
     batch, carry = task.batches(replicates.noise_seeds), task.first_carry(replicates)
     found = []
     for step in range(WARM + STEPS):

@@ -17,6 +17,9 @@ from training.matrix_libraries import library_in_use
 from training.plain import from_plain, to_plain
 from training.storage import parse_json, to_json
 
+# What is noted of graphs.
+CAPTURED, NOT_CAPTURED = "captured", "not captured"
+
 
 def note_execution(stack: Stack, chunk: range, cut: Cut, batching: Batching, step: int) -> None:
     """Write down how a chunk of a level's replicates is trained from a step on; a resumed one adds what has changed.
@@ -31,6 +34,7 @@ def note_execution(stack: Stack, chunk: range, cut: Cut, batching: Batching, ste
         "batching": batching,
         "threads": torch.get_num_threads(),
         "products": library_in_use(),
+        "graph": NOT_CAPTURED,
     }
     # What was cut otherwise, or came to nothing after the checkpoint, is no part of the result.
     mine = [one for one in noted if {*chunk} <= _members(one) and one["from_step"] < step]
@@ -44,6 +48,24 @@ def note_execution(stack: Stack, chunk: range, cut: Cut, batching: Batching, ste
     if not mine or mine[-1] != {**now, "from_step": mine[-1]["from_step"]}:
         mine.append({**now, "from_step": step})
     run.folder.write(name, to_json([*others, *mine]))
+
+
+def note_graph(stack: Stack, why: str) -> None:
+    """Write down whether the steps of the chunk that `note_execution` wrote down last are launched as graphs.
+
+    Args:
+        stack: that is trained.
+        why: a capture failed, of which the watcher is told; "" where none did.
+    """
+    run, name = stack.session.run, stack.files.execution
+    noted = parse_json(run.folder.read(name), run.root / name)
+    noted[-1]["graph"] = f"{NOT_CAPTURED}: {why}" if why else CAPTURED
+    run.folder.write(name, to_json(noted))
+    if why:
+        stack.session.watcher.notice(
+            f"Level {stack.files.number} is trained without graphs of the device, by replayed steps, as a capture "
+            f"failed: {why}. No number differs."
+        )
 
 
 def _members(entry: Mapping[str, Any]) -> set[int]:

@@ -14,7 +14,7 @@ from lottery.pruning.masks import Tensors, row, stack_tensors, tensors_of
 from training.batching import Batching
 from training.configs import TrainingConfig
 from training.device import matrix_precision
-from training.differentiation import differentiator
+from training.differentiation import Differentiator
 from training.errors import LotteryError
 from training.replicates import Replicates
 from training.tasks.task import Batch, Carry, Task
@@ -141,7 +141,7 @@ def _step(
     replicates.train()
     # What bf16 rounds would hide what this looks for.
     plain = dataclasses.replace(config, accumulation=1, precision="fp32")
-    losses, after = differentiator(replicates, task, plain, 1)(carry, batch, step, 0.0)
+    losses, after = Differentiator(replicates, task, plain, 1)(carry, batch, step, 0.0)
     with torch.no_grad():
         for parameter in replicates.parameters():
             if parameter.grad is not None:

@@ -14,6 +14,7 @@ from lottery.pruning.masks import stack_tensors
 from lottery.rewinding import rewound_momenta, schedule_step
 from lottery.session import Session
 from lottery.ticket_files import read_start_optimizer
+from training.graphs import GraphPolicy
 from training.loop import Hook, begin, train
 from training.optimizers import load_optimizer_state
 from training.state import TrainingState
@@ -45,7 +46,12 @@ def begun(session: Session, level: int, members: Sequence[Replicate]) -> Trainin
 
 
 def train_level(
-    session: Session, level: int, state: TrainingState, masks: Mapping[str, Tensor], hook: Hook
+    session: Session,
+    level: int,
+    state: TrainingState,
+    masks: Mapping[str, Tensor],
+    hook: Hook,
+    graph: GraphPolicy,
 ) -> None:
     """Train a level's networks from where a state is to their last step.
 
@@ -55,8 +61,9 @@ def train_level(
         state: changed in place.
         masks: as `stacked_masks`.
         hook: called after every step.
+        graph: when a whole step is captured; no number follows from it.
     """
-    experiment = session.experiment
-    last = experiment.training.steps.iterations
-    schedule = schedule_step(experiment.rewinding, level, last)
-    train(state, session.task, experiment.training, last, masks, hook, schedule, session.replay)
+    config = session.experiment.training
+    last = config.steps.iterations
+    schedule = schedule_step(session.experiment.rewinding, level, last)
+    train(state, session.task, config, last, masks, hook, schedule, session.replay, graph)

@@ -30,6 +30,7 @@ class Machine:
         replicates_at_once: trained in one stack; None for as many as fit: measured on CUDA, estimated on a CPU.
         store_weights: whose trained weights stay on disk; None for all, unless that is much.
         replay: whether steps are replayed without the program that chose their operations, see `training.replay`.
+        graph: whether replayed steps are launched as graphs on CUDA, see `training.graphs`.
     """
 
     device: str = "auto"
@@ -39,6 +40,7 @@ class Machine:
     replicates_at_once: int | None = None
     store_weights: StoreWeights | None = None
     replay: bool = True
+    graph: bool = True
 
 
 DEFAULT_MACHINE = Machine()

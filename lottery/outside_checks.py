@@ -18,7 +18,7 @@ from nas.catalog.outside_networks import their_code
 from training.batching import Batching
 from training.configs import TrainingConfig
 from training.device import matrix_precision
-from training.differentiation import differentiator
+from training.differentiation import Differentiator
 from training.errors import LotteryError
 from training.network_tensors import copied
 from training.noise import torch_seeded
@@ -122,7 +122,7 @@ def _train_part(
     carry, batch = cut(carry, batch, task.example_dimension, config.accumulation)[0]
     alone = dataclasses.replace(config, accumulation=1)
     steps = config.steps.count(task.steps_per_epoch)
-    differentiator(replicates, task, alone, steps)(carry, batch, 0, 0.0)
+    Differentiator(replicates, task, alone, steps)(carry, batch, 0, 0.0)
     with torch.no_grad(), matrix_precision(config.precision, task.device):
         replicates.eval()(task.score, carry, *batch)
 

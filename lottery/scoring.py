@@ -13,7 +13,7 @@ from lottery.identity import TICKET, ReplicateId
 from lottery.pruning.criteria import CRITERIA
 from lottery.pruning.evidence import Evidence
 from lottery.pruning.gradients import flow_gradients, hessian_gradients, mean_gradients
-from lottery.pruning.masks import Mask, Tensors, dense_mask, row, stack_tensors, tensors_of
+from lottery.pruning.masks import Mask, Tensors, dense_mask, on_cpu, row, stack_tensors, tensors_of
 from lottery.pruning.prunable import prunable_names
 from lottery.pruning.schedules import source_level
 from lottery.pruning.scopes import groups_at
@@ -86,10 +86,11 @@ def pruned(session: Session, level: int, evidence: Evidence) -> list[Mask]:
     criterion = chosen("criterion", config.criterion, CRITERIA)
     shapes = {name: tuple(mask.shape[1:]) for name, mask in evidence.mask.items()}
     count = len(next(iter(evidence.mask.values())))
-    masks = [_on_cpu(row(evidence.mask, r)) for r in range(count)]
+    present = on_cpu(evidence.mask)
+    masks = [row(present, r) for r in range(count)]
     for step in steps(session, level):
         groups = groups_at(shapes, step, config, kinds)
-        scores = _on_cpu(criterion.scores(evidence))
+        scores = on_cpu(criterion.scores(evidence))
         masks = [select(row(scores, r), mask, groups) for r, mask in enumerate(masks)]
         stacked = stack_tensors(masks)
         evidence = replace(
@@ -133,7 +134,3 @@ def check_scores(session: Session) -> None:
             f"pruning.criterion = {config.criterion} can't score {experiment.network.name} on this data: {why} "
             "Choose another, such as magnitude or snip."
         ) from error
-
-
-def _on_cpu(tensors: Tensors) -> Tensors:
-    return {name: tensor.cpu() for name, tensor in tensors.items()}

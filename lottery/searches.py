@@ -19,6 +19,7 @@ from training.environments import library_before, note_environment
 from training.errors import LotteryError
 from training.folders import Folder, locked
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
+from training.repeatable import check_products_repeat
 from training.replay import ReplayPolicy
 from training.work_folders import open_folder, require_apart
 
@@ -46,6 +47,7 @@ def carry_out_search(
     require_apart(root, SEARCH_FOLDER, (RUN_FOLDER, SEARCH_FOLDER))
     watcher = watcher or SearchWatcher()
     device = choose_device(machine.device)
+    check_products_repeat(device)
     task, alone_task = load_tasks(config, machine.data_root, device)
     resolved, data = config.resolved(task.steps_per_epoch), task.data.description()
     precision = config.shared.precision if config.shared else "fp32"

@@ -18,6 +18,7 @@ from nas.catalog.outside_networks import Factory
 from nas.convolutional.auxiliary import counted_parameters
 from training.batching import Batching
 from training.differentiation import saved_bytes
+from training.graphs import GRAPH, GraphPolicy
 from training.network_tensors import copied
 from training.noise import generator
 from training.replay import REPLAY, ReplayPolicy
@@ -39,6 +40,7 @@ class Session:
         store_weights: whether every level's trained weights stay on disk, or the newest one's; None for all, unless
             that is much.
         replay: when steps are replayed.
+        graph: when steps that are replayed become graphs.
         watcher: is told how it goes.
         factory: makes the network, where that is the user's own.
     """
@@ -50,6 +52,7 @@ class Session:
     at_once: int | None = None
     store_weights: StoreWeights | None = None
     replay: ReplayPolicy = REPLAY
+    graph: GraphPolicy = GRAPH
     watcher: Watcher = field(default_factory=Watcher)
     factory: Factory | None = None
 

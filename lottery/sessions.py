@@ -29,7 +29,9 @@ from nas.search.configs import SEARCH_FOLDER
 from training.device import check_precision, choose_device, environment
 from training.environments import library_before, note_environment
 from training.folders import locked
+from training.graphs import GRAPH, NO_GRAPH
 from training.matrix_libraries import choose_library, multiplying, slow_bf16
+from training.repeatable import check_products_repeat
 from training.replay import NO_REPLAY, REPLAY
 from training.stopping import stopped_before
 from training.tasks.catalog import load_task
@@ -125,6 +127,7 @@ def prepared(
     device = choose_device(machine.device)
     precision = experiment.training.precision
     check_precision(precision, device)
+    check_products_repeat(device)
     if notice := slow_bf16(precision, device):
         watcher.notice(notice)
     task = load_task(experiment.data, experiment.training, machine.data_root, device)
@@ -136,6 +139,7 @@ def prepared(
         at_once=machine.replicates_at_once,
         store_weights=machine.store_weights,
         replay=REPLAY if machine.replay else NO_REPLAY,
+        graph=GRAPH if machine.graph else NO_GRAPH,
         watcher=watcher,
         factory=factory,
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 from lottery.cuts import Cut
-from lottery.execution import divide_checkpoint, note_execution, tell_other_cut
+from lottery.execution import divide_checkpoint, note_execution, note_graph, tell_other_cut
 from lottery.history import HistoryRow
 from lottery.level_training import begun, stacked_masks, train_level
 from lottery.levels import Outcome, Stack, write_level
 from lottery.memory import choose_cut, in_chunks
 from lottery.progress import ChunkSteps
-from lottery.pruning.masks import row
+from lottery.pruning.masks import on_cpu, row
 from lottery.records import Value
 from lottery.rewinding import momenta_of
 from lottery.run_folder import HISTORY
@@ -71,8 +73,9 @@ def _trained(stack: Stack, chunk: range, cut: Cut, steps: ChunkSteps) -> Trainin
         note_execution(stack, chunk, cut, state.replicates.batching, state.step)
     after_step = _AfterStep(stack, chunk, state, steps)
     masks = stacked_masks(session, members)
+    graph = dataclasses.replace(session.graph, told=partial(note_graph, stack))
     with _code_of(stack):
-        train_level(session, files.number, state, masks, after_step)
+        train_level(session, files.number, state, masks, after_step, graph)
     steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         after_step.save(state)
@@ -137,9 +140,9 @@ class _AfterStep:
         if self.stack.files.number > 0 or state.step != rewinding.step.iterations:
             return
         run = self.session.run
-        tensors = state.replicates.tensors()
+        tensors = on_cpu(state.replicates.tensors())
         rewound = rewinding.optimizer_state == "rewind"
-        momenta = optimizer_state(state.optimizer, state.replicates) if rewound else {}
+        momenta = on_cpu(optimizer_state(state.optimizer, state.replicates)) if rewound else {}
         for r, index in enumerate(self.chunk):
             ticket = self.stack.replicates[index].id
             if ticket != ticket.original:
@@ -180,6 +183,7 @@ def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]
     """
     task, config = stack.session.task, stack.session.experiment.training
     final = trained_tensors(state)
+    kept = on_cpu(final)
     scored = {}
     with _code_of(stack):
         for at, tensors in (("end", final), ("best", state.best)):
@@ -189,7 +193,7 @@ def _outcomes(stack: Stack, chunk: range, state: TrainingState) -> list[Outcome]
     return [
         Outcome(
             replicate=stack.replicates[index],
-            final={name: tensor.cpu() for name, tensor in row(final, r).items()},
+            final=row(kept, r),
             best_step=state.best_step[r],
             diverged_at=state.diverged_at[r],
             values=tuple(_values(task.metric.name, scored, state, r)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,10 @@ from training.tasks.language_modelling import LanguageModelling
 
 
 def pytest_configure() -> None:
-    """Fix threads and the examples of hypothesis for the whole session."""
+    """Fix threads and the examples of hypothesis, and how Triton runs, for the whole session."""
+    if not torch.cuda.is_available():
+        # Triton reads this when it is imported.
+        os.environ["TRITON_INTERPRET"] = "1"
     torch.set_num_threads(1)
     settings.register_profile("suite", deadline=None, max_examples=25, derandomize=True)
     settings.load_profile("suite")

@@ -171,6 +171,20 @@ def test_each_replicate_has_its_own_trigger_and_mean() -> None:
         )
 
 
+def test_means_that_began_apart_go_on_in_one_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = []
+
+    def spy(means: list[Tensor], latest: list[Tensor], weights: list[float]) -> None:
+        shares.append(weights)
+        for mean, present, weight in zip(means, latest, weights, strict=True):
+            mean.lerp_(present, weight)
+
+    monkeypatch.setattr(torch, "_foreach_lerp_", spy)
+    trained(toys(3), Toy(validation=[*zip(*COLUMNS, strict=True)]), how(8))
+    # One replicate never begins, one began after step 3, one after step 5.
+    assert shares == [[1.0], [1 / 2], [1 / 3, 1.0], [1 / 4, 1 / 2], [1 / 5, 1 / 3]]
+
+
 def test_one_that_is_done_leaves_the_others_alone() -> None:
     first = (5.0, 4.0, 3.0, 2.5, 2.4, 2.45, 2.7, 9.0)
     second = (5.0, 4.0, 3.0, 2.5, 2.4, 2.3, 2.2, 2.1)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas.search.shared_training import shared_training
@@ -17,7 +18,8 @@ from nas.search.space import random_choices
 from tests.tiny_searches import CELL, task_of
 from tests.tiny_tasks import config, image_task, trained
 from training.batching import Batching
-from training.convolutions import convolve
+from training.batching_rules import BatchingRules
+from training.convolutions import are_products, convolve, convolve_by_products
 from training.replicates import Replicates
 
 
@@ -95,3 +97,67 @@ def test_so_do_shared_weights() -> None:
         training.take_step([random_choices(training.space, Random(0))])
     few = {step for shape, step in noted.seen if shape[2:] == (1, 1) and 1 < shape[1] < 8}
     assert few == {(1, 1)}
+
+
+@pytest.mark.parametrize("stride", [1, 2, (2, 1), [3]])
+@pytest.mark.parametrize("biased", [False, True], ids=["without bias", "with bias"])
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_products_are_convolutions_of_replicates(
+    replicates: int, biased: bool, stride: Any
+) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(2, replicates, 3, 5, 4, requires_grad=True)
+    weight = torch.randn(replicates, 6, 3, 1, 1, requires_grad=True)
+    bias = torch.randn(replicates, 6, requires_grad=True)
+    leaves = [images, weight, bias] if biased else [images, weight]
+    ours = convolve_by_products(images, weight, bias if biased else None, stride)
+    each = [
+        F.conv2d(images[:, r], weight[r], bias[r] if biased else None, stride)
+        for r in range(replicates)
+    ]
+    plain = torch.stack(each, 1)
+    torch.testing.assert_close(ours, plain)
+    grad = torch.randn_like(plain)
+    torch.testing.assert_close(
+        torch.autograd.grad(ours, leaves, grad), torch.autograd.grad(plain, leaves, grad)
+    )
+
+
+def test_products_under_autocast_have_its_precision() -> None:
+    images, weight, bias = torch.randn(2, 1, 3, 4, 4), torch.randn(1, 6, 3, 1, 1), torch.randn(1, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        ours = convolve_by_products(images, weight, bias)
+        plain = F.conv2d(images[:, 0], weight[0], bias[0])
+    assert ours.dtype == plain.dtype == torch.bfloat16
+    torch.testing.assert_close(ours[:, 0], plain, rtol=2e-2, atol=2e-2)
+
+
+def test_a_cpu_convolves_as_before() -> None:
+    assert not are_products(torch.ones(1, 2, 3, 3), torch.ones(2, 2, 1, 1), 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("calls", "kernel", "padding", "groups"),
+    [(1, 1, 0, 1), (1, 1, "same", 1), (0, 1, 1, 1), (0, 3, 0, 1), (0, 1, 0, 2)],
+)
+def test_on_cuda_a_stack_takes_products_for_what_is_one(
+    calls: int, kernel: int, padding: Any, groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = torch.randn(3, 4, 4 // groups, kernel, kernel)
+    images = torch.randn(3, 2, 4, 5, 5)
+    called = []
+
+    def apply(images: Tensor, weight: Tensor) -> Tensor:
+        return F.conv2d(images, weight, padding=padding, groups=groups)
+
+    def spy(*given: Any) -> Tensor:
+        called.append(given)
+        return convolve_by_products(*given)
+
+    monkeypatch.setattr("training.convolutions.DEVICES_OF_PRODUCTS", ("cpu",))
+    monkeypatch.setattr("training.batching_rules.convolve_by_products", spy)
+    with BatchingRules():
+        out = vmap(apply)(images, weights)
+    assert len(called) == calls
+    each = [apply(images[r], weights[r]) for r in range(3)]
+    torch.testing.assert_close(out, torch.stack(each))

@@ -13,7 +13,7 @@ from tests.tiny_tasks import config, image_task, network, some_text, text_task, 
 from training.batching import Batching
 from training.capture import Observed
 from training.configs import OptimizerConfig
-from training.differentiation import differentiator, saved_bytes
+from training.differentiation import Differentiator, saved_bytes
 from training.dropout import Dropout
 from training.replay import REPLAY
 from training.replicates import Replicates
@@ -55,7 +55,7 @@ def test_gradients_are_the_mean_over_parts(accumulation: int) -> None:
     replicates, task = Replicates([linear()] * 2, [0, 1], "stacked"), image_task()
     batch = task.batches([0, 1])(0)
     how = dataclasses.replace(config(), accumulation=accumulation)
-    differentiate = differentiator(replicates, task, how, REPLAY.fewest_calls)
+    differentiate = Differentiator(replicates, task, how, REPLAY.fewest_calls)
     images, labels = batch
     expected = replicates(task.loss, (), images, labels)[0]
     gradients = torch.autograd.grad(expected.sum(), list(replicates.parameters()))
@@ -85,7 +85,7 @@ def test_a_parameter_that_only_some_parts_use_has_their_gradient() -> None:
     images[0, :3, 0, 0, 0], images[0, 3:, 0, 0, 0] = -1.0, 1.0
     labels = torch.zeros(1, 6, dtype=torch.int64)
     how = dataclasses.replace(config(), accumulation=2)
-    differentiate = differentiator(replicates, task, how, REPLAY.fewest_calls)
+    differentiate = Differentiator(replicates, task, how, REPLAY.fewest_calls)
     for _ in range(2):
         differentiate((), (images, labels), 0, 0.0)
         parts = [
@@ -198,7 +198,7 @@ def test_a_gradient_that_is_a_saved_tensor_is_not_changed_in_place(accumulation:
 
 def test_nothing_is_copied_where_no_gradient_shares_memory() -> None:
     replicates, task = Replicates([linear()], [0], "looped"), image_task()
-    differentiate = differentiator(replicates, task, config(), REPLAY.fewest_calls)
+    differentiate = Differentiator(replicates, task, config(), REPLAY.fewest_calls)
     copies = []
 
     class Counting(Observed):
@@ -222,7 +222,7 @@ def test_a_parameter_that_a_loss_passes_by_has_a_gradient_of_0() -> None:
     replicates, task = Replicates([Branching(), Branching()], [0, 1], "looped"), image_task()
     images, labels = torch.randn(2, 6, 1, 8, 8), torch.zeros(2, 6, dtype=torch.int64)
     images[0, 0, 0, 0, 0], images[1, 0, 0, 0, 0] = -1.0, 1.0
-    differentiate = differentiator(replicates, task, config(), REPLAY.fewest_calls)
+    differentiate = Differentiator(replicates, task, config(), REPLAY.fewest_calls)
     differentiate((), (images, labels), 0, 0.0)
     for r, own in enumerate(replicates.networks):
         assert isinstance(own, Branching)

@@ -92,7 +92,7 @@ def test_it_begins_where_the_level_began(tmp_path: Path) -> None:
 def test_readings_of_a_run(tmp_path: Path) -> None:
     carry_out(TINY, tmp_path / "tiny")
     readings = measured(TINY, tmp_path / "tiny")
-    assert {(r.arm, r.at, r.other) for r in readings} == {(TICKET, "end", "mask of level 1")}
+    assert {(r.arm, r.at, r.other) for r in readings} == {(TICKET, "end", "mask 1 level on")}
     along = {(r.seed, r.x): r.value for r in readings if r.metric == "mask distance"}
     assert {x for _, x in along} == {10, 15, 20}
     assert all(value is not None and 0 < value < 1 for value in along.values())
@@ -119,7 +119,7 @@ def test_one_shot_levels_are_all_drawn_from_the_dense_network(tmp_path: Path) ->
     at_once = dataclasses.replace(TINY, pruning=pruning, arms=(), seeds=(0,))
     carry_out(at_once, tmp_path / "tiny")
     readings = measured(at_once, tmp_path / "tiny")
-    assert {r.other for r in readings} == {"mask of level 1", "mask of level 2"}
+    assert {r.other for r in readings} == {"mask 1 level on", "mask 2 levels on"}
     assert measured(at_once, tmp_path / "tiny", level=1) == []
 
 

@@ -85,9 +85,9 @@ def test_a_run_of_images(tmp_path: Path) -> None:
     assert kept.found == len(expected) > 0
     assert [one.index for one in kept.shown] == expected[: forgotten.SHOWN]
     data = digits().data
-    for one in kept.shown:
-        assert one.label == str(int(data.test.labels[one.index]))  # type: ignore[attr-defined]
-        assert base64.b64decode(one.pixels) == pixels(data, data.test.images[one.index])  # type: ignore[arg-type, attr-defined]
+    for shown in kept.shown:
+        assert shown.label == str(int(data.test.labels[shown.index]))  # type: ignore[attr-defined]
+        assert base64.b64decode(shown.pixels) == pixels(data, data.test.images[shown.index])  # type: ignore[arg-type, attr-defined]
 
 
 def test_pixels_are_those_of_the_image() -> None:

@@ -49,7 +49,7 @@ def scarce(
     monkeypatch: pytest.MonkeyPatch, most: int, draw: int = 0, error: type[Exception] | None = None
 ) -> list[int]:
     """Have memory run out above so many replicates, from a draw of a step on; whom it ran out for is noted."""
-    advance, lost = Replicates.advance, list[int]()
+    go_to, lost = Replicates.go_to, list[int]()
 
     def limited(replicates: Replicates, number: int, progress: float = 0.0) -> None:
         if replicates.training and len(replicates) > most and number >= draw:
@@ -57,9 +57,9 @@ def scarce(
             raise (error or torch.OutOfMemoryError)(
                 "CUDA out of memory. Tried to allocate 2.00 MiB"
             )
-        advance(replicates, number, progress)
+        go_to(replicates, number, progress)
 
-    monkeypatch.setattr(Replicates, "advance", limited)
+    monkeypatch.setattr(Replicates, "go_to", limited)
     return lost
 
 
@@ -206,10 +206,10 @@ def test_one_that_does_not_fit_alone_is_5_in_one_sentence(
 def test_another_error_is_not_taken_for_a_lack_of_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def advance(*of: object) -> None:
+    def draw(*of: object) -> None:
         raise RuntimeError("another")
 
-    monkeypatch.setattr(Replicates, "advance", advance)
+    monkeypatch.setattr(Replicates, "draw", draw)
     with pytest.raises(RuntimeError, match="another"):
         carry_out(IMAGES, tmp_path / "tiny", at_once=2)
 
@@ -280,17 +280,17 @@ class Card:
         for name in ("memory_allocated", "memory_reserved"):
             monkeypatch.setattr(torch.cuda, name, lambda device: self.taken)
             monkeypatch.setattr(torch.cuda, f"max_{name}", lambda device: self.most)
-        advance = Replicates.advance
+        draw = Replicates.draw
 
-        def noted(replicates: Replicates, number: int, progress: float = 0.0) -> None:
+        def noted(replicates: Replicates) -> None:
             count = len(replicates)
             self.steps[count] = self.steps.get(count, 0) + 1
             # Work space, which stays.
             self.taken = 1000
             self.most = max(self.most, self.taken + 300 + each * count)
-            advance(replicates, number, progress)
+            draw(replicates)
 
-        monkeypatch.setattr(Replicates, "advance", noted)
+        monkeypatch.setattr(Replicates, "draw", noted)
 
     def reset(self, device: torch.device) -> None:
         """Forget the most."""

@@ -11,10 +11,11 @@ from torch import nn
 
 from training.batching import Batching
 from training.configs import OptimizerConfig, ScheduleConfig
+from training.noise import generator
 from training.optimizers import (
     OPTIMIZERS,
     clip_per_replicate,
-    gradient_norm,
+    gradient_norms,
     gradients,
     load_optimizer_state,
     make_optimizer,
@@ -165,12 +166,31 @@ def test_warmup_rises_in_equal_parts_and_multiplies_the_schedule() -> None:
 
 
 def test_the_norm_is_over_all_parameters() -> None:
-    assert gradient_norm([torch.tensor([3.0, 0.0]), torch.tensor([[4.0], [0.0]])]).item() == 5.0
+    own = [torch.tensor([3.0, 0.0]), torch.tensor([[4.0], [0.0]])]
+    half = [gradient / 2 for gradient in own]
+    assert gradient_norms([own, half]).tolist() == [5.0, 2.5]
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 61, 983])
+def test_the_norm_of_a_replicate_is_that_of_one_alone_bit_for_bit(count: int) -> None:
+    """Some parameters of several replicates, and more of them than a processor's vectors are long."""
+    draw = generator(0, "gradients")
+    grads = [
+        [torch.randn(3, 5, generator=draw) * 10.0 ** (n % 5) for n in range(count)]
+        for _ in range(3)
+    ]
+    alone = [torch.linalg.vector_norm(torch.stack(torch._foreach_norm(own))) for own in grads]
+    assert torch.equal(gradient_norms(grads), torch.stack(alone))
+    factors = [(0.5 / (norm + 1e-6)).clamp(max=1.0) for norm in alone]
+    expected = [[grad * f for grad in own] for own, f in zip(grads, factors, strict=True)]
+    clip_per_replicate(grads, 0.5)
+    for own, scaled in zip(grads, expected, strict=True):
+        assert all(torch.equal(grad, one) for grad, one in zip(own, scaled, strict=True))
 
 
 def test_clipping_is_per_replicate() -> None:
     grads = [[torch.tensor([3.0]), torch.tensor([4.0])], [torch.tensor([0.3]), torch.tensor([0.4])]]
-    clip_per_replicate([*grads, [torch.zeros(1)]], 1.0)
+    clip_per_replicate([*grads, [torch.zeros(1), torch.zeros(1)]], 1.0)
     # Norms 5 and 0.5: the first is scaled to 1, the other is left alone.
     torch.testing.assert_close(torch.cat(grads[0]), torch.tensor([0.6, 0.8]))
     torch.testing.assert_close(torch.cat(grads[1]), torch.tensor([0.3, 0.4]))

@@ -125,9 +125,14 @@ class _Sum(Cell):
         return (multiply(0, state[0], added),), ()
 
     def step_back(
-        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
+        self,
+        outside: Tensor,
+        grads: State,
+        saved: Saved,
+        constants: State,
+        multiply: MultiplyBack,
     ) -> State:
-        return (multiply(0, grads[0]),)
+        return (multiply(0, grads[0] + outside),)
 
 
 def test_a_linear_core_by_hand() -> None:

@@ -20,7 +20,7 @@ from tests.tiny_tasks import (
     trained,
     zero_pruned,
 )
-from training.batching import Batching, default_batching
+from training.batching import DEFAULTS, Batching, BatchingDefaults, default_batching
 from training.configs import OptimizerConfig
 from training.dropout import Dropout, DropPath, drop_paths, set_noise
 from training.replicates import Replicates
@@ -286,7 +286,18 @@ def test_the_measured_default() -> None:
     assert default_batching(narrow, large, cpu, 2) == "stacked"
     assert default_batching(wide, large, cpu, 2) == "looped"
     assert default_batching(wide, large, cuda, 2) == "stacked"
+    assert default_batching(wide, large, torch.device("meta"), 1) == "stacked"
     assert default_batching(nn.GRU(2, 2), TextSpec(vocabulary=2), cuda, 5) == "looped"
+
+
+def test_a_measurement_on_a_card_sets_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = BatchingDefaults(source="a card", single="looped", large_features=4000)
+    monkeypatch.setitem(DEFAULTS, "cuda", measured)
+    cuda, spec = torch.device("cuda"), ImageSpec(channels=1, height=8, width=8, classes=2)
+    wide, narrow = nn.Conv2d(1, 64, 3), nn.Conv2d(1, 8, 3)
+    assert default_batching(wide, spec, cuda, 2) == "looped"
+    assert default_batching(narrow, spec, cuda, 2) == "stacked"
+    assert default_batching(narrow, spec, cuda, 1) == "looped"
 
 
 def test_every_drop_path_follows_progress_after_a_change_of_type() -> None:

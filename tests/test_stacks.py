@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from lottery.history import read_history
 from lottery.progress import Watcher
 from lottery.run_folder import HISTORY
 from lottery.runs import Run
+from tests.recorded_graphs import RecordedGraphs, recorded
 from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, files, text
 from training.augmentation import Augmentation
 from training.configs import AveragingConfig, OptimizerConfig
 from training.errors import LotteryError
 from training.folders import MANIFEST
+from training.graphs import GraphPolicy
 from training.steps import Steps
 from training.tasks.image_classification import ImageClassification
 from training.tasks.language_modelling import LanguageModelling
@@ -35,6 +38,10 @@ IMAGES = dataclasses.replace(
     training=dataclasses.replace(
         TINY.training, optimizer=SGD, accumulation=2, steps=Steps(iterations=8)
     ),
+)
+# Enough steps of one form that they are replayed.
+LONGER = dataclasses.replace(
+    IMAGES, training=dataclasses.replace(IMAGES.training, steps=Steps(iterations=20))
 )
 AVERAGED = dataclasses.replace(
     TINY_TEXT,
@@ -144,6 +151,7 @@ def test_each_level_says_how_its_replicates_were_trained_together(
             "batching": batching,
             "threads": 7,
             "products": "mkl",
+            "graph": "not captured",
             "from_step": 0,
         }
         for which, batching in how
@@ -222,3 +230,42 @@ def test_a_resumed_level_says_what_has_changed(tmp_path: Path) -> None:
     carry_out(IMAGES, tmp_path / "b", batching="looped", at_once=2)
     entries = [(one["replicates"], one["from_step"]) for one in execution(tmp_path / "b")]
     assert entries == [([0, 2], 0), ([2, 3], 0)]
+
+
+def test_a_level_whose_steps_are_graphs_says_so_and_has_the_same_results(tmp_path: Path) -> None:
+    """Of images in parts, and of text with means and varied windows; stopped and resumed too."""
+    runs: tuple[tuple[Experiment, Task], ...] = ((LONGER, digits()), (AVERAGED, penalised()))
+    for number, (experiment, task) in enumerate(runs):
+        plain, graphed = tmp_path / f"a{number}/tiny", tmp_path / f"b{number}/tiny"
+        carry_out(experiment, plain, task, batching="stacked")
+        with pytest.raises(LotteryError, match="Stopped at step 7"):
+            carry_out(experiment, graphed, task, watcher=StopAfter(7), graph=recorded())
+        carry_out(experiment, graphed, task, batching="stacked", graph=recorded())
+        assert results(plain) == results(graphed)
+        assert [one["graph"] for one in execution(plain)] == ["not captured"]
+        if experiment is LONGER:  # of few windows of a text three have one length
+            assert [one["graph"] for one in execution(graphed)] == ["captured", "captured"]
+
+
+class Refusing(RecordedGraphs):
+    """Captures nothing."""
+
+    def capture(self, function: Callable[[], None]) -> Callable[[], None]:
+        """Say why."""
+        raise RuntimeError("operation not permitted when stream is capturing.\nMore of it")
+
+
+def test_a_capture_that_fails_is_told_and_written_down(tmp_path: Path) -> None:
+    told = Told()
+    graph = GraphPolicy(backends={"cpu": Refusing})
+    dense = dataclasses.replace(LONGER, levels=0, arms=())
+    carry_out(dense, tmp_path / "a/tiny", watcher=told, graph=graph)
+    carry_out(dense, tmp_path / "b/tiny")
+    assert results(tmp_path / "a/tiny") == results(tmp_path / "b/tiny")
+    assert told.notices == [
+        "Level 0 is trained without graphs of the device, by replayed steps, as a capture failed: operation not "
+        "permitted when stream is capturing. No number differs."
+    ]
+    assert [one["graph"] for one in execution(tmp_path / "a/tiny")] == [
+        "not captured: operation not permitted when stream is capturing"
+    ]

@@ -233,7 +233,7 @@ def operations_of_lists() -> bool:
     torch._foreach_add_([a], [b])  # 6 8
     torch._foreach_mul_([b], [torch.tensor([0.0, 2.0])])  # 0 10
     torch._foreach_mul_([b], torch.tensor(0.5))  # 0 5
-    torch._foreach_lerp_([a], [b], 0.5)  # 3 6.5
+    torch._foreach_lerp_([a], [b], [0.5])  # 3 6.5
     norms = torch._foreach_norm([b])
     ended = [a.tolist(), b.tolist(), norms[0].item()] == [[3.0, 6.5], [0.0, 5.0], 5.0]
     torch._foreach_copy_([a], [b])
@@ -244,6 +244,12 @@ def operations_of_lists() -> bool:
 def packing() -> bool:
     packed = torch.ops.mkldnn._reorder_linear_weight(torch.eye(2), 1)
     return packed.is_mkldnn and not torch.eye(2).is_mkldnn and type(packed) is Tensor
+
+
+def ends_allocation() -> bool:
+    """Where torch is built with CUDA."""
+    found = {"_cuda_endAllocateToPool", "_cuda_releasePool"} & {*dir(torch._C)}
+    return torch.version.cuda is None or len(found) == 2
 
 
 def flat_weights() -> bool:
@@ -347,6 +353,10 @@ BEHAVIOURS: Mapping[str, tuple[str, Callable[[], bool]]] = {
         a_rule_replaces_forward,
     ),
     "torch._foreach_ functions": ("training/optimizers.py", operations_of_lists),
+    "torch ends the allocation of a capture that failed": (
+        "training/graphs.py",
+        lambda: callable(torch._C._cuda_endAllocateToPool) and callable(torch._C._cuda_releasePool),
+    ),
     "recurrent layers repeat their weights in _flat_weights": (
         "training/attributes.py",
         flat_weights,

@@ -87,11 +87,59 @@ def update_means(averages: Averages, replicates: Replicates, step: int) -> None:
     if not running:
         return
     weights = replicates.weights()
-    for r, since in running:
-        means = [mean[r] for mean in averages.means.values()]
-        latest = [weights[name][r] for name in averages.means]
+    means, latest, shares = list[Tensor](), list[Tensor](), list[float]()
+    for name, mean in averages.means.items():
+        rows, present = mean.unbind(0), weights[name].unbind(0)
+        means += [rows[r] for r, _ in running]
+        latest += [present[r] for r, _ in running]
         # The first iterate has the weight 1 and replaces whatever was there.
-        torch._foreach_lerp_(means, latest, 1.0 / (step - since))
+        shares += [1.0 / (step - since) for _, since in running]
+    torch._foreach_lerp_(means, latest, shares)
+
+
+class DeviceMeans:
+    """The means of a step that its device repeats by itself: what the latest weights count for follows from tensors.
+
+    The count of steps and where each mean began lie on the device; a replicate that has no mean keeps what is there.
+
+    Args:
+        averages: whose means are changed in place.
+        replicates: whose weights are averaged.
+    """
+
+    def __init__(self, averages: Averages, replicates: Replicates) -> None:
+        self._averages = averages
+        self._replicates = replicates
+        device = next(replicates.parameters()).device
+        self._began: list[int | None] = [None] * len(replicates)
+        self._since = torch.full((len(replicates),), -1, dtype=torch.int64, device=device)
+        self._step = torch.zeros((), dtype=torch.int64, device=device)
+
+    @property
+    def running(self) -> bool:
+        """Whether any replicate has a mean."""
+        return any(since is not None for since in self._averages.since)
+
+    def go_to(self, step: int) -> None:
+        """Say how many steps are taken with the next one."""
+        if self._began != self._averages.since:
+            self._began = [*self._averages.since]
+            began = [-1 if since is None else since for since in self._began]
+            self._since.copy_(torch.tensor(began))
+        self._step.fill_(step)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the present weights into the means, in place."""
+        if not self.running:
+            return
+        weights, runs = self._replicates.weights(), self._since >= 0
+        # In fp32 the quotient is what the host's, which is fp64, would be rounded to.
+        share = (self._step - self._since).float().reciprocal()
+        for name, mean in self._averages.means.items():
+            shape = (-1, *[1] * (mean.dim() - 1))
+            later = mean.lerp(weights[name], share.view(shape))
+            torch.where(runs.view(shape), later, mean, out=mean)
 
 
 def after_validation(

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.convolutions import Rerouted, convolve
+from training.convolutions import Rerouted, are_products, convolve, convolve_by_products
+from training.rows import channels_last
 
 Dims = Sequence[int | None]
 Rule = Callable[[int, Dims, Sequence[Tensor]], tuple[Tensor, int]]
@@ -81,8 +82,8 @@ def _fold(images: Tensor, dim: int | None, count: int) -> Tensor:
 
 
 def _in_layout(images: Tensor) -> Tensor:
-    """Images or kernels with their channels last in memory on a CPU, where grouped convolutions want that."""
-    if images.dim() != 4 or images.device.type != "cpu":
+    """Images or kernels in the layout that grouped convolutions want on their device."""
+    if not channels_last(images):
         return images
     return images.contiguous(memory_format=torch.channels_last)
 
@@ -116,11 +117,13 @@ def _conv2d(
 
     def rule(count: int, dims: Dims, tensors: Sequence[Tensor]) -> tuple[Tensor, int]:
         folded = _fold(tensors[0], dims[0], count)
-        kernels, *offset = (
-            _first(t, d, count).flatten(0, 1) for t, d in zip(tensors[1:], dims[1:], strict=True)
-        )
-        kernels = _in_layout(kernels)
-        bias = offset[0] if offset else None
+        kernels, *rest = (_first(t, d, count) for t, d in zip(tensors[1:], dims[1:], strict=True))
+        offset = rest[0] if rest else None
+        if are_products(folded, kernels, padding, groups):
+            images = folded.unflatten(1, (count, -1))
+            return convolve_by_products(images, kernels, offset, stride), 1
+        kernels = _in_layout(kernels.flatten(0, 1))
+        bias = None if offset is None else offset.flatten(0, 1)
         out = convolve(folded, kernels, bias, stride, padding, dilation, groups * count)
         return out.unflatten(1, (count, -1)), 1
 

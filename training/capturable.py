@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch._ops import OpOverload
 
 _aten = torch.ops.aten
-# Torch's own and oneDNN's. What those of other libraries draw, count or change, they need not say.
-_NAMESPACES = ("aten", "mkldnn")
+# Torch's own, oneDNN's and ours. What those of other libraries draw, count or change, they need not say.
+_NAMESPACES = ("aten", "mkldnn", "nas")
 _DRAWS = "draws from a generator"
 # By torch's own tags: what an operation does that a capture does not hold.
 _ESCAPES = {

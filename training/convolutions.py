@@ -1,4 +1,4 @@
-"""Strided 1x1 convolutions of few channels on a CPU, by a way that does not destroy memory.
+"""1x1 convolutions by other ways than torch's: on a CPU one that does not destroy memory, on CUDA batched products.
 
 On a processor with AVX2 and without AVX-512 the gradient of such a convolution's kernel, with channels last, writes
 beyond its memory (oneDNN in torch 2.14.1): for 2 to 6 channels the process dies within a few hundred steps. Reading
@@ -18,6 +18,9 @@ from torch.overrides import TorchFunctionMode
 
 # A vector of AVX2: from so many channels on nothing was found amiss.
 ENOUGH_CHANNELS = 8
+# Where 1x1 convolutions of a stack are batched products. Reasoned, not measured.
+DEVICES_OF_PRODUCTS = ("cuda",)
+_NO_PADDING = (0, (0, 0), [0, 0], "valid")
 
 
 def convolve(
@@ -31,9 +34,48 @@ def convolve(
 ) -> Tensor:
     """What `torch.nn.functional.conv2d` gives."""
     steps = _pair(stride)
-    if _is_concerned(weight) and steps != (1, 1) and padding in (0, (0, 0), [0, 0], "valid"):
+    if _is_concerned(weight) and steps != (1, 1) and padding in _NO_PADDING:
         images, stride = images[..., :: steps[0], :: steps[1]], 1
     return F.conv2d(images, weight, bias, stride, padding, dilation, groups)
+
+
+def are_products(images: Tensor, weight: Tensor, padding: Any, groups: int) -> bool:
+    """Whether a stack's convolutions are computed by `convolve_by_products`: 1x1 ones over all channels, on CUDA.
+
+    Grouped convolutions, as which all others are computed, have slow kernels there for few channels a group.
+
+    Args:
+        images: of one replicate or of all.
+        weight: the kernels `[..., out, in, height, width]`.
+        padding: as `torch.nn.functional.conv2d` takes it.
+        groups: of one replicate.
+    """
+    is_plain = groups == 1 and padding in (*_NO_PADDING, "same")
+    here = images.device.type in DEVICES_OF_PRODUCTS
+    return here and is_plain and weight.shape[-2:] == (1, 1)
+
+
+def convolve_by_products(
+    images: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1
+) -> Tensor:
+    """1x1 convolutions of R replicates as one batched product for each of B images.
+
+    Args:
+        images: `[B, R, in, H, W]`.
+        weight: `[R, out, in, 1, 1]`.
+        bias: `[R, out]`.
+        stride: one, or one for each direction.
+
+    Returns:
+        `[B, R, out, ceil(H / stride), ceil(W / stride)]`, in the precision of products.
+    """
+    down, right = _pair(stride)
+    images = images[..., ::down, ::right]
+    products = weight.flatten(2) @ images.flatten(-2)
+    if bias is not None:
+        products = products + bias[..., None].to(products.dtype)
+    convolved: Tensor = products.unflatten(-1, images.shape[-2:])
+    return convolved
 
 
 def convolving(network: nn.Module) -> Callable[[], AbstractContextManager[object]]:

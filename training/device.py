@@ -18,6 +18,7 @@ import torch
 from training.choices import DEVICES
 from training.errors import LotteryError, chosen
 from training.matrix_libraries import library_in_use
+from training.repeatable import repeating
 from training.version import own_version
 
 # glibc's malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_TOP_PAD in bytes, and M_ARENA_MAX: one arena, as those of
@@ -67,27 +68,27 @@ def matrix_precision(name: str, device: torch.device) -> contextlib.AbstractCont
 def _forward_precision(name: str, device: torch.device) -> Iterator[None]:
     bf16 = name == "bf16"
     with (
-        backward_precision(name),
+        backward_precision(name, device),
         torch.autocast(device.type, torch.bfloat16, enabled=bf16, cache_enabled=False),
     ):
         yield
 
 
 @contextlib.contextmanager
-def backward_precision(name: str) -> Iterator[None]:
-    """A context for backward passes and whatever else computes on CUDA; bf16 is taken from the forward pass.
+def backward_precision(name: str, device: torch.device) -> Iterator[None]:
+    """A context for backward passes and whatever else computes on a device; bf16 is taken from the forward pass.
 
     Inside, fp32 is TF32 (10 bits of mantissa) in products and convolutions where that is the name, and all of fp32
-    otherwise, which torch's own default is not for convolutions. cuDNN chooses kernels that repeat bit for bit.
+    otherwise, which torch's own default is not for convolutions. What is computed repeats bit for bit.
     """
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic
+    before = products.allow_tf32, convolutions.allow_tf32
     products.allow_tf32 = convolutions.allow_tf32 = name == "tf32"
-    convolutions.deterministic = True
     try:
-        yield
+        with repeating(device):
+            yield
     finally:
-        products.allow_tf32, convolutions.allow_tf32, convolutions.deterministic = before
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def now(device: torch.device) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -20,20 +21,10 @@ from training.tasks.task import Batch, Carry, Task
 
 Gradients = list[Tensor]
 Part = Callable[[Carry, Batch], tuple[Tensor, Carry, Gradients]]
-Differentiate = Callable[[Carry, Batch, int, float], tuple[Tensor, Carry]]
 
 
-def differentiator(
-    replicates: Replicates,
-    task: Task,
-    config: TrainingConfig,
-    steps: int,
-    replay: ReplayPolicy = REPLAY,
-) -> Differentiate:
-    """The function that leaves a batch's gradients, the mean over its parts, where the optimizer finds them.
-
-    It takes what is carried in, the batch, the number of the step (whose parts draw different noise), and the share of
-    training that is done, which scheduled drop-path follows. It returns the losses `[R]` and what is carried on.
+class Differentiator:
+    """Leaves a batch's gradients, the mean over its parts, where the optimizer finds them.
 
     Args:
         replicates: in training mode.
@@ -42,37 +33,74 @@ def differentiator(
         steps: that are to come.
         replay: when steps are replayed; no number follows from it.
     """
-    trained = [parameter for parameter in replicates.parameters() if parameter.requires_grad]
-    of_part = _of_part(replicates, trained, task, config)
-    # Torch's own recurrent modules choose slower kernels while they are captured.
-    if task.few_shapes and not has_torch_recurrence(replicates):
-        calls = steps * config.accumulation
-        of_part = Replayed(of_part, lambda: _plain_state(replicates), calls, replay)
 
-    def differentiate(
-        carry: Carry, batch: Batch, step: int, progress: float
+    def __init__(
+        self,
+        replicates: Replicates,
+        task: Task,
+        config: TrainingConfig,
+        steps: int,
+        replay: ReplayPolicy = REPLAY,
+    ) -> None:
+        self._replicates = replicates
+        self._device = task.device
+        self._example_dimension = task.example_dimension
+        self._config = config
+        self._trained = [p for p in replicates.parameters() if p.requires_grad]
+        self._of_part = _of_part(replicates, self._trained, task, config)
+        self._replayed: Replayed | None = None
+        # Torch's own recurrent modules choose slower kernels while they are captured.
+        if (task.few_shapes or replay.varied) and not has_torch_recurrence(replicates):
+            calls = steps * config.accumulation
+            state = partial(_plain_state, replicates)
+            self._of_part = self._replayed = Replayed(self._of_part, state, calls, replay)
+
+    def __call__(
+        self, carry: Carry, batch: Batch, step: int, progress: float
     ) -> tuple[Tensor, Carry]:
+        """The losses `[R]` of a step, and what is carried on.
+
+        Args:
+            carry: what is carried in.
+            batch: of all replicates.
+            step: its number; its parts draw different noise.
+            progress: the share of training that is done, which scheduled drop-path follows.
+        """
+        self.go_to(step, progress)
+        return self.next(carry, batch)
+
+    def go_to(self, step: int, progress: float) -> None:
+        """Say which step `next` is of, and how far training is."""
+        self._replicates.go_to(step * self._config.accumulation, progress)
+
+    def next(self, carry: Carry, batch: Batch) -> tuple[Tensor, Carry]:
+        """As calling it, of the step that it has been told: nothing but tensors decides over what it does."""
         # The next gradients can lie where these did, in the cache.
-        for parameter in trained:
+        for parameter in self._trained:
             parameter.grad = None
         losses, carries, total = [], [], Gradients()
-        parts = cut(carry, batch, task.example_dimension, config.accumulation)
-        for draw, (before, part) in enumerate(parts, step * config.accumulation):
-            replicates.advance(draw, progress)
+        for before, part in self._parts(carry, batch):
+            self._replicates.draw()
             # Around what is replayed too, which calls nothing that would enter it.
-            with backward_precision(config.precision):
-                loss, after, gradients = of_part(before, part)
+            with backward_precision(self._config.precision, self._device):
+                loss, after, gradients = self._of_part(before, part)
             if total:
                 torch._foreach_add_(total, gradients)
             else:
                 total = gradients
             losses.append(loss)
             carries.append(after)
-        for parameter, gradient in zip(trained, total, strict=True):
+        for parameter, gradient in zip(self._trained, total, strict=True):
             parameter.grad = gradient
         return losses[0] if len(losses) == 1 else torch.stack(losses).mean(0), join(carries)
 
-    return differentiate
+    def replays(self, carry: Carry, batch: Batch) -> bool:
+        """Whether all parts of such a batch would be replayed."""
+        known = self._replayed
+        return known is not None and all(known.replays(*one) for one in self._parts(carry, batch))
+
+    def _parts(self, carry: Carry, batch: Batch) -> list[tuple[Carry, Batch]]:
+        return cut(carry, batch, self._example_dimension, self._config.accumulation)
 
 
 def _of_part(

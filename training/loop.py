@@ -7,24 +7,16 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from training.averaging import no_averages, start_means, update_means
+from training.averaging import no_averages, start_means
 from training.configs import TrainingConfig
-from training.differentiation import differentiator
-from training.optimizers import (
-    clip_per_replicate,
-    gradient_masks,
-    gradients,
-    make_optimizer,
-    mask_gradients,
-    schedule_factor,
-    set_learning_rate,
-    trained_parameters,
-)
+from training.graphs import GRAPH, GraphPolicy
+from training.optimizers import make_optimizer, schedule_factor
 from training.plain import resolved
 from training.replay import REPLAY, ReplayPolicy
 from training.replicates import Replicates
 from training.state import TrainingState, all_frozen, copy_rows, freeze
 from training.tasks.task import Task
+from training.updates import step_taker
 from training.validation import validate
 
 Hook = Callable[[TrainingState], None]
@@ -56,6 +48,7 @@ def train(
     hook: Hook,
     schedule_step: Callable[[int], int] = lambda step: step,
     replay: ReplayPolicy = REPLAY,
+    graph: GraphPolicy = GRAPH,
 ) -> None:
     """Train every replicate from `state.step` to `last_step`, or until none learns; pruned weights stay exactly 0.
 
@@ -71,35 +64,28 @@ def train(
         hook: called after every step.
         schedule_step: the step at which the learning rate is read, where that is not the step itself.
         replay: when steps are replayed; no number follows from it.
+        graph: when steps that are replayed become graphs of their device; likewise.
     """
     replicates = state.replicates
     batch = task.batches(replicates.noise_seeds)
     per_epoch = task.steps_per_epoch
     total = config.steps.count(per_epoch)
     every = config.eval_every.count(per_epoch)
-    masked = gradient_masks(replicates, masks)
     replicates.train()
-    differentiate = differentiator(replicates, task, config, last_step - state.step, replay)
-    trained = trained_parameters(replicates)
+    take_step = step_taker(state, task, config, masks, last_step - state.step, replay, graph)
     while state.step < last_step and not all_frozen(state):
-        place = schedule_step(state.step)
-        rate = schedule_factor(config.schedule, place, total, per_epoch)
+        scheduled_step = schedule_step(state.step)
+        rate = schedule_factor(config.schedule, scheduled_step, total, per_epoch)
         rate *= config.optimizer.learning_rate * task.rate_factor(state.step)
-        set_learning_rate(state.optimizer, rate)
         if state.step % per_epoch == 0:
             state.carry = task.first_carry(replicates)
         if state.step == state.averages.finetune_from:
             _begin_fine_tuning(state, task)
-        progress = min(1.0, (place + 1) / total)
-        losses, state.carry = differentiate(state.carry, batch(state.step), state.step, progress)
-        mask_gradients(masked)
-        if config.optimizer.clip_norm is not None:
-            clip_per_replicate(gradients(replicates, trained), config.optimizer.clip_norm)
-        state.optimizer.step()
+        progress = min(1.0, (scheduled_step + 1) / total)
+        losses = take_step(batch(state.step), rate, progress)
         freeze(state)
         state.recent.append(losses)
         state.step += 1
-        update_means(state.averages, replicates, state.step)
         if state.step % every == 0 or state.step == last_step:
             validate(state, task, config.precision)
         hook(state)

@@ -34,6 +34,7 @@ def _adam(
         betas=(config.beta1, config.beta2),
         eps=config.epsilon,
         weight_decay=config.weight_decay,
+        capturable=any(parameter.is_cuda for parameter in parameters),
         fused=True,
     )
 
@@ -46,9 +47,15 @@ OPTIMIZERS: dict[str, Callable[[list[nn.Parameter], OptimizerConfig], Optimizer]
 
 
 def make_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    """The optimizer that a configuration names, over stacked parameters that are trained."""
+    """The optimizer that a configuration names, over stacked parameters that are trained.
+
+    On CUDA it reads its learning rate from a tensor, also where no step is captured, so that all round it alike.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    return OPTIMIZERS[config.name](trained, config)
+    optimizer = OPTIMIZERS[config.name](trained, config)
+    if any(parameter.is_cuda for parameter in trained):
+        rate_on_device(optimizer)
+    return optimizer
 
 
 def optimizer_state(optimizer: Optimizer, replicates: Replicates) -> dict[str, Tensor]:
@@ -67,9 +74,9 @@ def optimizer_state(optimizer: Optimizer, replicates: Replicates) -> dict[str, T
 def load_optimizer_state(
     optimizer: Optimizer, replicates: Replicates, state: Mapping[str, Tensor]
 ) -> None:
-    """Have an optimizer remember what `optimizer_state` gave.
+    """Have an optimizer remember what `optimizer_state` gave, in the memory where it does already.
 
-    Each average gets its parameter's order in memory, in which fused optimizers walk both.
+    Each new average gets its parameter's order in memory, in which fused optimizers walk both.
 
     Raises:
         KeyError, ValueError: it is of other parameters, or of other shapes.
@@ -81,8 +88,11 @@ def load_optimizer_state(
         if tensor.dim() and tensor.shape != shape:
             raise ValueError(f"{key} is {list(tensor.shape)}, not {list(shape)}")
         for leaf, part in zip(leaves[name], _parts(replicates, tensor), strict=True):
-            copied = torch.empty_like(leaf, requires_grad=False) if tensor.dim() else part.clone()
-            optimizer.state[leaf][kind] = copied.copy_(part).to(leaf.device)
+            remembered = optimizer.state[leaf]
+            if remembered.get(kind) is None:
+                like = leaf if tensor.dim() else part
+                remembered[kind] = torch.empty_like(like, device=leaf.device, requires_grad=False)
+            remembered[kind].copy_(part)
 
 
 def _parts(replicates: Replicates, tensor: Tensor) -> Sequence[Tensor]:
@@ -101,10 +111,10 @@ def schedule_factor(
         factor = schedule.factor**passed
     elif schedule.name == "cosine":
         first = schedule.restart.count(steps_per_epoch)
-        place, length = (
+        position, length = (
             _period(step, first, schedule.restart_factor) if first else (step, last_step)
         )
-        wave = 0.5 * (1 + math.cos(math.pi * min(place / length, 1.0)))
+        wave = 0.5 * (1 + math.cos(math.pi * min(position / length, 1.0)))
         factor = schedule.least + (1 - schedule.least) * wave
     else:
         factor = 1.0
@@ -113,23 +123,38 @@ def schedule_factor(
 
 
 def _period(step: int, first: int, factor: int) -> tuple[int, int]:
-    """The place of a step in its period of warm restarts, and how long that period is.
+    """The position of a step in its period of warm restarts, and how long that period is.
 
     Loshchilov & Hutter 2017 (arXiv 1608.03983), section 3: T_cur and T_i, with T_0 = `first` and T_mult = `factor`.
     """
     if factor == 1:
         return step % first, first
-    place, length = step, first
-    while place >= length:
-        place -= length
+    position, length = step, first
+    while position >= length:
+        position -= length
         length *= factor
-    return place, length
+    return position, length
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     """Use a learning rate from the next step on."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def rate_on_device(optimizer: Optimizer) -> None:
+    """Have an optimizer read its learning rate from a tensor, as captured steps have to.
+
+    It is fp32 on CUDA, whose kernels read no other, and fp64 elsewhere, which is the float that it was.
+    """
+    for group in optimizer.param_groups:
+        if not isinstance(group["lr"], Tensor):
+            device = group["params"][0].device
+            dtype = torch.float32 if device.type == "cuda" else torch.float64
+            group["lr"] = torch.tensor(group["lr"], dtype=dtype, device=device)
 
 
 def own_memory(gradients: Sequence[Tensor], others: Iterable[Tensor]) -> list[Tensor]:
@@ -193,17 +218,30 @@ def mask_gradients(masked: Sequence[tuple[nn.Parameter, Tensor]]) -> None:
         torch._foreach_mul_([grad for grad, _ in pairs], [mask for _, mask in pairs])
 
 
-def gradient_norm(grads: list[Tensor]) -> Tensor:
-    """The norm of one replicate's whole gradient, a scalar."""
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads)))
-    return norm
+def gradient_norms(grads: Sequence[list[Tensor]]) -> Tensor:
+    """The norm of each replicate's whole gradient, `[R]`.
+
+    All parameters of all replicates are taken together, which on CUDA launches little; each is summed by itself, and
+    then each replicate's norms are, in the order in which one alone would be: a row of a reduction over the last
+    dimension is that of the row alone, bit for bit.
+
+    Args:
+        grads: each replicate's gradients, of as many parameters.
+    """
+    of_each = torch.stack(torch._foreach_norm([grad for own in grads for grad in own]))
+    norms: Tensor = torch.linalg.vector_norm(of_each.view(len(grads), -1), dim=1)
+    return norms
 
 
-def clip_per_replicate(grads: Iterable[list[Tensor]], limit: float) -> None:
+def clip_per_replicate(grads: Sequence[list[Tensor]], limit: float) -> None:
     """Scale each replicate's gradient, in place, so that its norm is at most `limit`.
 
     A gradient that is not finite is left for the loop to find.
+
+    Args:
+        grads: each replicate's gradients, of as many parameters.
+        limit: of the norm.
     """
-    for own in grads:
-        factor = (limit / (gradient_norm(own) + 1e-6)).clamp(max=1.0)
+    factors = (limit / (gradient_norms(grads) + 1e-6)).clamp(max=1.0)
+    for own, factor in zip(grads, factors.unbind(0), strict=True):
         torch._foreach_mul_(own, factor)

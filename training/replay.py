@@ -27,11 +27,13 @@ class ReplayPolicy:
         fewest_calls: that have to come, as fewer don't win back what it costs to capture two: the demo's networks break
             even at 5 to 14 calls.
         most_forms: of arguments; each has its operations in memory, and takes two captures.
+        varied: whether also where the forms are so many that it pays only if each then becomes a graph.
     """
 
     enabled: bool = True
     fewest_calls: int = 12
     most_forms: int = 8
+    varied: bool = False
 
 
 REPLAY = ReplayPolicy()
@@ -81,8 +83,7 @@ class Replayed:
 
     def __call__(self, *inputs: Any) -> Any:
         """What the function returns."""
-        tensors, structure = tree_flatten(inputs)
-        key = structure, tuple((t.shape, t.stride(), t.dtype) for t in tensors)
+        tensors, key = _form(inputs)
         if key not in self._forms and len(self._forms) < self._most_forms:
             self._forms[key] = _Form()
         form = self._forms.get(key)
@@ -101,6 +102,17 @@ class Replayed:
             self._is_called = True
         form.first = None
         return outputs
+
+    def replays(self, *inputs: Any) -> bool:
+        """Whether a call with such arguments would be replayed."""
+        form = self._forms.get(_form(inputs)[1])
+        return not self._is_called and form is not None and form.replay is not None
+
+
+def _form(inputs: Any) -> tuple[list[Tensor], object]:
+    """The tensors among arguments, and what has to be alike for one replay to take others."""
+    tensors, structure = tree_flatten(inputs)
+    return tensors, (structure, tuple((t.shape, t.stride(), t.dtype) for t in tensors))
 
 
 def _replay(captured: Capture) -> Callable[[Sequence[Tensor]], Any]:

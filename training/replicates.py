@@ -16,6 +16,7 @@ from training.dropout import drop_paths, noise_sites
 from training.errors import LotteryError
 from training.network_tensors import buffer_slots, copied, copy_tensors, own_tensors, owners
 from training.noise import keys, seeds_tensor, site_number, torch_seeded
+from training.repeatable import rerouting
 from training.rows import in_rows, joined, row_of, stacked_results
 
 Function = Callable[..., Any]
@@ -65,7 +66,7 @@ class Replicates(nn.Module):
         self.batching = batching
         self.noise_seeds = tuple(noise_seeds)
         self.assigned = 0
-        self._draw = 0
+        self._draw = self._next = 0
         modules = networks[:1] if batching == "stacked" else networks
         self.networks = nn.ModuleList([copied(network) for network in modules])
         self.stacked = joined([own_tensors(network) for network in networks], batching == "looped")
@@ -118,16 +119,28 @@ class Replicates(nn.Module):
             draw: their number; every part of every step has its own.
             progress: the share of training that is done, which scheduled drop-path follows.
         """
-        self._draw = draw
+        self.go_to(draw, progress)
+        self.draw()
+
+    def go_to(self, draw: int, progress: float = 0.0) -> None:
+        """Say what `draw` gives next; see `advance` for the arguments."""
+        self._next = draw
         if self._drop_paths:
             shares = [path.progress for path in self._drop_paths]
             torch._foreach_zero_(shares)
             torch._foreach_add_(shares, progress)
         if self._noise[0]:
-            table = keys(self._seeds, self._sites, self._now.fill_(draw))
+            self._now.fill_(draw)
+
+    def draw(self) -> None:
+        """Give every site of every replicate its next draws: always by the same operations, on the device alone."""
+        self._draw, self._next = self._next, self._next + 1
+        if self._noise[0]:
+            table = keys(self._seeds, self._sites, self._now)
             drawn = [table] if self.batching == "stacked" else table.unbind(0)
             to = [site.key for sites in self._noise for site in sites]
             torch._foreach_copy_(to, [key for one in drawn for key in one.unbind(-2)])
+            self._now.add_(1)
 
     def forward(self, function: Function, *inputs: Any) -> Any:
         """Apply `function(network, *inputs)` to every replicate.
@@ -144,7 +157,7 @@ class Replicates(nn.Module):
             self._keep_assigned()
             return stacked_results(results)
         tensors: dict[str, Tensor] = {n: getattr(module, own) for n, module, own in self._owners}
-        with BatchingRules():
+        with rerouting(self._seeds.device), BatchingRules():
             result, anew = vmap(self._one(function))(tensors, *inputs)
         for name, new in anew.items():
             self._assign(name, new.unbind(0))
@@ -154,7 +167,8 @@ class Replicates(nn.Module):
         # What is evaluated draws the same at every evaluation, also after a resume.
         draw = self._draw if self.training else -1
         device = self._seeds.device
-        with torch_seeded(device, self.noise_seeds[r], draw), self._convolving():
+        seeded = torch_seeded(device, self.noise_seeds[r], draw)
+        with seeded, rerouting(device), self._convolving():
             return function(self.networks[r], *(row_of(value, r) for value in inputs))
 
     def _one(self, function: Function) -> Function:

@@ -20,13 +20,11 @@ def joined(tables: Sequence[Mapping[str, Tensor]], aligned: bool) -> dict[str, T
 def in_rows(rows: Sequence[Tensor], aligned: bool) -> Tensor:
     """A tensor `[R, ...]` of rows that lie alike for every R; where asked, each begins at an aligned address too.
 
-    Kernels `[out, in, H, W]` on a CPU have their channels last: a convolution takes its layout from its kernel, and
-    what follows from its input, so that a whole network runs in the layout that is fastest there and nothing is
-    converted inside a step.
+    A convolution takes its layout from its kernel, and what follows from its input, so that a whole network runs in
+    the layout that is fastest on its device and nothing is converted inside a step.
     """
     first = rows[0]
-    last = first.dim() == 4 and first.device.type == "cpu"
-    layout = torch.channels_last if last else torch.contiguous_format
+    layout = torch.channels_last if channels_last(first) else torch.contiguous_format
     strides = torch.empty(first.shape, device="meta", memory_format=layout).stride()
     apart = first.numel()
     if aligned:
@@ -38,6 +36,11 @@ def in_rows(rows: Sequence[Tensor], aligned: bool) -> Tensor:
     for to, row in zip(stacked, rows, strict=True):
         to.copy_(row)
     return stacked
+
+
+def channels_last(tensor: Tensor) -> bool:
+    """Whether images `[B, C, H, W]` or kernels are to lie with their channels last: on a CPU, where that is fastest."""
+    return tensor.dim() == 4 and tensor.device.type == "cpu"
 
 
 def row_of(value: Any, r: int) -> Any:

@@ -80,7 +80,14 @@ def freeze(state: TrainingState) -> None:
 
 @torch.no_grad()
 def copy_rows(to: Mapping[str, Tensor], source: Mapping[str, Tensor], rows: Sequence[int]) -> None:
-    """Copy some replicates' tensors, in place."""
+    """Copy some replicates' tensors, in place: one operation for each type of numbers, as it happens at every step."""
+    if not rows:
+        return
+    pairs: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
     for name, tensor in to.items():
-        for r in rows:
-            tensor[r].copy_(source[name][r])
+        targets, values = pairs.setdefault(tensor.dtype, ([], []))
+        target, value = tensor.unbind(0), source[name].unbind(0)
+        targets += [target[r] for r in rows]
+        values += [value[r] for r in rows]
+    for targets, values in pairs.values():
+        torch._foreach_copy_(targets, values)

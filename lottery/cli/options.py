@@ -130,6 +130,11 @@ machine_options = _together(
         help="How many replicates are trained together; auto for as many as fit.",
     ),
     replay_option,
+    click.option(
+        "--graph/--no-graph",
+        default=True,
+        help="Whether replayed steps are launched as one graph each on CUDA; no number differs.",
+    ),
     quiet,
 )
 

@@ -18,7 +18,7 @@ from lottery.measurements.beginnings import untrained
 from lottery.measurements.measuring import Measurement, TrainedLevel, tell
 from lottery.memory import chunks
 from lottery.pruning.criteria import CRITERIA
-from lottery.pruning.masks import Mask, Tensors, kept, row
+from lottery.pruning.masks import Mask, Tensors, kept, on_cpu, row
 from lottery.pruning.schedules import source_level
 from lottery.readings import Reading
 from lottery.scoring import gathered, pruned
@@ -84,10 +84,11 @@ def measure(session: Session, trained: TrainedLevel, settings: EarlyBirdSettings
     for chunk in chunks(session, len(networks)):
         members = networks[chunk.start : chunk.stop]
         for level, trace in _traced(session, trained.level, members, drawn, settings).items():
+            ahead = level - trained.level
             for r, one in enumerate(members):
                 masks = {step: found[r] for step, found in trace.items()}
                 lost = one.id in trained.diverged
-                readings += _readings(trained.level, level, one, masks, settings, lost)
+                readings += _readings(trained.level, ahead, one, masks, settings, lost)
     return readings
 
 
@@ -112,12 +113,12 @@ def _traced(
         if now.step % every and now.step != last:
             return
         tensors = trained_tensors(now)
-        finals = [{n: t.cpu() for n, t in row(tensors, r).items()} for r in range(len(members))]
+        finals = [on_cpu(row(tensors, r)) for r in range(len(members))]
         for target, trace in traces.items():
             evidence = gathered(session, ids, target, starts, finals, masks)
             trace[now.step] = pruned(session, target, evidence)
 
-    train_level(session, level, state, stacked_masks(session, members), hook)
+    train_level(session, level, state, stacked_masks(session, members), hook, session.graph)
     tell(session, len(members) * (total - (state.step - done)))
     return traces
 
@@ -151,7 +152,7 @@ def early_bird(masks: Mapping[int, Mask], among: int, settings: EarlyBirdSetting
 
 def _readings(
     level: int,
-    drawn: int,
+    ahead: int,
     one: Replicate,
     masks: Mapping[int, Mask],
     settings: EarlyBirdSettings,
@@ -174,7 +175,7 @@ def _readings(
             arm=one.id.arm,
             seed=one.id.seed,
             copy=one.id.copy,
-            other=f"mask of level {drawn}",
+            other=f"mask {ahead} level{'s' if ahead > 1 else ''} on",
             at="end",
             metric=metric,
             x=x,

@@ -69,7 +69,7 @@ def hessian_gradients(
     mean = _mean_gradients(replicates, task, softened, leaves, "fp32", batches) if whole else None
     total = [torch.zeros_like(leaf) for leaf in leaves]
     for loss in _losses(replicates, task, softened, "fp32", batches):
-        with backward_precision("fp32"):
+        with backward_precision("fp32", task.device):
             gradients = _filled(
                 torch.autograd.grad(loss, leaves, create_graph=True, allow_unused=True), leaves
             )
@@ -111,7 +111,7 @@ def _mean_gradients(
 ) -> list[Tensor]:
     total = [torch.zeros_like(leaf) for leaf in leaves]
     for summed in _losses(replicates, task, loss, precision, batches):
-        with backward_precision(precision):
+        with backward_precision(precision, task.device):
             found = torch.autograd.grad(summed, leaves, allow_unused=True)
         torch._foreach_add_(total, _filled(found, leaves))
     return [tensor / batches for tensor in total]

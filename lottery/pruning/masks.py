@@ -45,6 +45,11 @@ def row(tensors: Mapping[str, Tensor], r: int) -> Tensors:
     return {name: tensor[r] for name, tensor in tensors.items()}
 
 
+def on_cpu(tensors: Mapping[str, Tensor]) -> Tensors:
+    """The tensors where files are written from; as they are, if they are there."""
+    return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+
 def tensors_of(network: nn.Module) -> Tensors:
     """Parameters and persistent buffers by name, as `Replicates.tensors` names them."""
     parameters = dict(network.named_parameters())

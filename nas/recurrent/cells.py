@@ -18,6 +18,7 @@ from nas.recurrent.fused_lstm import fused_lstm, is_fused
 from nas.recurrent.highway_cell import HighwayCell
 from nas.recurrent.loop import State, unroll
 from nas.recurrent.lstm_cell import LSTMCell
+from nas.recurrent.step_cells import cell_for
 from training.dropout import Dropout
 
 
@@ -79,7 +80,8 @@ class LSTMLayer(RecurrentCore):
         if is_fused(x):
             return fused_lstm(x, self.weight_input, recurrent, bias, state)
         projected = F.linear(x, self.weight_input, bias)
-        return unroll(LSTMCell(), projected, [for_matmul(recurrent)], state)
+        matrix = for_matmul(recurrent)
+        return unroll(cell_for(state[0], matrix, LSTMCell()), projected, [matrix], state)
 
 
 class SearchedRecurrentCell(RecurrentCore):
@@ -134,7 +136,7 @@ class SearchedRecurrentCell(RecurrentCore):
         projected = F.linear(self.dropout_input(x), self.weight_input)
         cell = HighwayCell(self.genotype)
         matrices = [for_matmul(matrix) for matrix in self._matrices(cell)]
-        return unroll(cell, projected, matrices, state, mask)
+        return unroll(cell_for(h, matrices[0], cell), projected, matrices, state, mask)
 
     def _matrices(self, cell: HighwayCell) -> list[Tensor]:
         """Each state's readers' weights side by side, so that one product serves all: candidates, then gates."""

@@ -22,10 +22,12 @@ class HighwayCell(Cell):
     k-th of the states that are read. There is one constant or none: the mask `[..., B, H]` on what matrices read.
 
     Attributes:
+        genotype: the nodes and the output.
         readers: by each state that is read, ascending, the states that are made from it.
     """
 
     def __init__(self, genotype: RecurrentGenotype) -> None:
+        self.genotype = genotype
         self._output = genotype.output
         self._activations = (genotype.first, *(activation for _, activation in genotype.nodes))
         readers: dict[int, list[int]] = {}
@@ -49,11 +51,16 @@ class HighwayCell(Cell):
         return (torch.stack([states[n] for n in self._output]).mean(0),), saved
 
     def step_back(
-        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
+        self,
+        outside: Tensor,
+        grads: State,
+        saved: Saved,
+        constants: State,
+        multiply: MultiplyBack,
     ) -> State:
         """See `Cell.step_back`."""
         # Of every state the gradient so far; a genotype has no state that the output doesn't depend on.
-        into = dict.fromkeys(self._output, grads[0] / len(self._output))
+        into = dict.fromkeys(self._output, (grads[0] + outside) / len(self._output))
         stages = [(_BEFORE, [0]), *self.readers.items()]
         for index, (source, readers) in reversed([*enumerate(stages)]):
             grad = torch.stack([into[reader] for reader in readers], -2)

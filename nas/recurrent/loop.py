@@ -36,7 +36,12 @@ class Cell(abc.ABC):
     """One time step of a recurrent core, with its derivative by hand. It holds no tensors.
 
     Each recurrent matrix multiplies once in a step. The first one's product has the projected input added to it.
+
+    Attributes:
+        products: the precision in which it takes products; None for that of the state, whatever the matrices' is.
     """
+
+    products: torch.dtype | None = None
 
     @abc.abstractmethod
     def step(
@@ -53,12 +58,18 @@ class Cell(abc.ABC):
 
     @abc.abstractmethod
     def step_back(
-        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
+        self,
+        outside: Tensor,
+        grads: State,
+        saved: Saved,
+        constants: State,
+        multiply: MultiplyBack,
     ) -> State:
         """The gradients of the state before the step.
 
         Args:
-            grads: of the state after it; not to be changed in place.
+            outside: of the output, by what reads it outside the loop; not to be changed in place.
+            grads: of the state after the step, by later steps; not to be changed in place.
             saved: what `step` returned.
             constants: as in `step`.
             multiply: from the gradient of a product with a recurrent matrix, which must stay as it is from then on, to
@@ -152,7 +163,7 @@ class _Unroll(torch.autograd.Function):
         tape.products = _Products(
             matrices=matrices,
             packed=packed_if_large(matrices, state[0].shape[-2]),
-            precision=state[0].dtype,
+            precision=cell.products or state[0].dtype,
             keep=True,
         )
         outputs, state, tape.saved = _walk(cell, projected, tape.products, state, tape.constants)
@@ -167,11 +178,10 @@ class _Unroll(torch.autograd.Function):
         cell, tape = ctx.cell, ctx.tape
         if torch.is_grad_enabled():
             raise RuntimeError("a recurrent core has a first derivative only")
-        outputs, *state = grads
+        outputs, state = grads[0], grads[1:]
         back = _ProductsBack(tape.products, state[0].shape[-2])
         for at_t, saved in zip(outputs.unbind(_TIME)[::-1], tape.saved[::-1], strict=True):
-            state[0] = state[0] + at_t
-            state = [*cell.step_back(tuple(state), saved, tape.constants, back.backward)]
+            state = cell.step_back(at_t, state, saved, tape.constants, back.backward)
         projected = back.product_gradients(0)
         matrices = [back.matrix_gradient(0, projected)]
         for k in range(1, len(tape.products.read)):
@@ -218,7 +228,10 @@ def walk(
     """What `unroll` returns, without a derivative, and what the cell saved at each time step."""
     # Nothing is packed: products are counted by their matrices here.
     products = _Products(
-        matrices=matrices, packed=[None] * len(matrices), precision=state[0].dtype, keep=False
+        matrices=matrices,
+        packed=[None] * len(matrices),
+        precision=cell.products or state[0].dtype,
+        keep=False,
     )
     return _walk(cell, projected, products, state, constants)
 

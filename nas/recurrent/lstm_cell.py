@@ -29,10 +29,15 @@ class LSTMCell(Cell):
         return (o * bounded, after), (gates, c, bounded)
 
     def step_back(
-        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
+        self,
+        outside: Tensor,
+        grads: State,
+        saved: Saved,
+        constants: State,
+        multiply: MultiplyBack,
     ) -> State:
         """See `Cell.step_back`."""
-        into_h, into_c = grads
+        into_h, into_c = grads[0] + outside, grads[1]
         gates, c, bounded = saved
         i, f, o, g = gates.chunk(4, -1)
         into_c = into_c + _aten.tanh_backward(into_h * o, bounded)

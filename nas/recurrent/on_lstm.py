@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from nas.recurrent.cells import RecurrentCore, for_matmul
 from nas.recurrent.language_model import LanguageModel
-from nas.recurrent.loop import State, unroll, walk
+from nas.recurrent.loop import Cell, State, unroll, walk
 from nas.recurrent.ordered_cell import OrderedCell
+from nas.recurrent.step_cells import cell_for
 from training.dropout import Dropout
 from training.errors import LotteryError
 from training.specs import TextSpec
@@ -81,20 +82,25 @@ class OrderedLSTMLayer(RecurrentCore):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """See `RecurrentCore.forward`; the state is (h, c), each `[B, H]`."""
-        return unroll(OrderedCell(self.chunks), *self._products(x), state)
+        projected, matrix = self._products(x)
+        return unroll(self._cell(state, matrix), projected, [matrix], state)
 
     @torch.no_grad()
     def with_distances(self, x: Tensor, state: State) -> tuple[Tensor, State, GateDistances]:
         """What `forward` returns, without gradients, and the gate distances, `[T, B]` each."""
-        outputs, state, saved = walk(OrderedCell(self.chunks), *self._products(x), state)
+        projected, matrix = self._products(x)
+        outputs, state, saved = walk(self._cell(state, matrix), projected, [matrix], state)
         write, forget = torch.stack([masters for masters, *_ in saved]).mean(-1).unbind(-1)
         return outputs, state, GateDistances(forget=1.0 - forget, input=write)
 
-    def _products(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _cell(self, state: State, matrix: Tensor) -> Cell:
+        return cell_for(state[0], matrix, OrderedCell(self.chunks))
+
+    def _products(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The projected input and the recurrent matrix."""
         recurrent = for_matmul(self.dropconnect(self.weight_hidden))
         bias = self.bias_input + self.bias_hidden
-        return F.linear(x, self.weight_input, bias), [recurrent]
+        return F.linear(x, self.weight_input, bias), recurrent
 
 
 def on_lstm(

@@ -15,10 +15,13 @@ class OrderedCell(Cell):
     """One time step, in the terms of `nas.recurrent.on_lstm.OrderedLSTMLayer`; W and F are i~ and f~, a value per unit.
 
     c' = F (1 - W (1 - f)) c + W (1 - F (1 - i)) g
+
+    Attributes:
+        chunks: n, the values of a master gate.
     """
 
     def __init__(self, chunks: int) -> None:
-        self._chunks = chunks
+        self.chunks = chunks
 
     def step(
         self, added: Tensor, state: State, constants: State, multiply: Multiply
@@ -40,10 +43,15 @@ class OrderedCell(Cell):
         return (o * bounded, after), (masters, shares, gates, *spread, keep, take, c, bounded)
 
     def step_back(
-        self, grads: State, saved: Saved, constants: State, multiply: MultiplyBack
+        self,
+        outside: Tensor,
+        grads: State,
+        saved: Saved,
+        constants: State,
+        multiply: MultiplyBack,
     ) -> State:
         """See `Cell.step_back`."""
-        into_h, into_c = grads
+        into_h, into_c = grads[0] + outside, grads[1]
         _, shares, gates, write, forget, keep, take, c, bounded = saved
         _, sigmoids, g = self._split(gates)
         i, f, o = sigmoids.chunk(3, -1)
@@ -67,15 +75,15 @@ class OrderedCell(Cell):
 
     def _split(self, gates: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Master gates `[..., 2, n]`, the three sigmoids `[..., 3H]` and the candidate `[..., H]`."""
-        masters = 2 * self._chunks
+        masters = 2 * self.chunks
         units = gates[..., masters:]
         hidden = units.shape[-1] // 4
-        split = gates[..., :masters].unflatten(-1, (2, self._chunks))
+        split = gates[..., :masters].unflatten(-1, (2, self.chunks))
         return split, units[..., : 3 * hidden], units[..., 3 * hidden :]
 
     def _spread(self, masters: Tensor, c: Tensor) -> Tensor:
         """From `[..., 2, n]` to each unit, `[..., 2, H]`."""
-        wide = (*masters.shape, c.shape[-1] // self._chunks)
+        wide = (*masters.shape, c.shape[-1] // self.chunks)
         return masters.unsqueeze(-1).expand(wide).flatten(-2)
 
     def _masters_back(
@@ -92,7 +100,7 @@ class OrderedCell(Cell):
         below, above = units.unbind(-2)
         torch.mul(forget, common, out=below).sub_(into_take)
         torch.addcmul(into_keep, write, common, value=-1.0, out=above)
-        masters = units.unflatten(-1, (self._chunks, -1)).sum(-1)
+        masters = units.unflatten(-1, (self.chunks, -1)).sum(-1)
         # A sum over the later chunks, less a constant, which a softmax does not see.
         later = masters - masters.cumsum(-1)
         into_masters: Tensor = _aten._softmax_backward_data(later, shares, -1, later.dtype)

@@ -93,7 +93,7 @@ class SharedTraining:
             self._set_noise(self.step * len(architectures) + number)
             loss, carry = self._loss(choices, batch)
             # One at a time, so that memory does not grow with their number.
-            with backward_precision(self.config.precision):
+            with backward_precision(self.config.precision, self.task.device):
                 (loss / len(architectures)).backward()
             losses.append(loss.detach())
         together = torch.stack(losses)

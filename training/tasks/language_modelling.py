@@ -153,7 +153,7 @@ class LanguageModelling(Task):
         characters its exponent is the loss per character times the characters per word.
         """
         stream = self.data.splits()[split]
-        end = stream.new_tensor([self.data.words.index(END)])
+        end = stream.new_full((1,), self.data.words.index(END))
         columns = min(self.evaluation_columns, len(stream))
         rows = -(-len(stream) // columns)
         inputs = _columns(torch.cat([end, stream[:-1]]), rows, columns)
