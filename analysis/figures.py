@@ -113,4 +113,11 @@ FIGURES: dict[str, FigureKind[Study]] = {
         module="analysis.reading_plots",
         function="curves_drawing",
     ),
+    "forgotten-examples": FigureKind(
+        summary="images or words that pruned networks lose, after `lottery measure forgotten`",
+        caption="Test images that most dense networks get right and most tickets wrong, with index and label, or the "
+        "words whose loss rises most, for the first, a middle and the last level.",
+        module="analysis.forgotten_plots",
+        function="examples_drawing",
+    ),
 }

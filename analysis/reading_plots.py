@@ -16,6 +16,8 @@ from analysis.theme import arm_styles, handle, legend, lost_note, panel_title, p
 from analysis.wording import percent
 from training.errors import LotteryError
 
+# What stands along the curves of a measurement.
+ALONG = {"connectivity": "way from one network to the other", "early-bird": "training step"}
 WEIGHTS = {"start": "before training", "best": "early-stop weights", "end": "last weights"}
 
 
@@ -113,7 +115,7 @@ def readings_along_x(readings: pd.DataFrame, *, interval: str = "t") -> Figure:
                 )
             first = group.iloc[0]
             value_axis(ax, means["mean"].dropna(), str(first["metric"]), may_be_log=False)
-            ax.set_xlabel("way from one network to the other")
+            ax.set_xlabel(ALONG.get(str(first["measurement"]), "x"))
             lost = lost_note(int(means["diverged"].sum()), len(group))
             ax.set_title(panel_title(f"{first['run']}, {first['arm']}", _what(first), lost))
             ax.legend(fontsize="small")

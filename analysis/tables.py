@@ -11,7 +11,9 @@ import pandas as pd
 
 from analysis.rows import visible_names, visible_values
 from analysis.wording import data_in_words, settings_in_words, short_names
+from lottery.exemplars import read_exemplars
 from lottery.history import read_history
+from lottery.identity import TICKET
 from lottery.readings import read_readings
 from lottery.records import Record, read_records
 from lottery.run_folder import read_description
@@ -33,6 +35,10 @@ READINGS = (
     *("run", "network", "measurement", "settings", "level", "density", "arm", "seed", "copy"),
     *("other", "at", "metric", "x", "value"),
 )
+EXAMPLES = (
+    *("run", "network", "level", "density", "unit", "networks", "found", "among"),
+    *("index", "label", "dense", "pruned", "height", "width", "channels", "pixels"),
+)
 BASELINES = ("run", "name", "split", "metric", "value")
 
 
@@ -46,6 +52,7 @@ class Study:
         layers: one row per prunable parameter of a replicate, in the network's order (`LAYERS`).
         gates: one row per gate of each matrix of a recurrent layer (`GATES`).
         readings: one row per number that a measurement read off trained networks (`READINGS`).
+        examples: one row per image or word that pruned networks forget (`EXAMPLES`), see `lottery.exemplars`.
         baselines: reference values of the data sets, such as the unigram perplexity (`BASELINES`).
         descriptions: per run, what it says of itself: `{"experiment": ..., "data": ...}`.
         published: reference figures to draw over ours: arm, density, value, source.
@@ -56,6 +63,7 @@ class Study:
     layers: pd.DataFrame
     gates: pd.DataFrame
     readings: pd.DataFrame
+    examples: pd.DataFrame
     baselines: pd.DataFrame
     descriptions: dict[str, dict[str, Any]]
     published: pd.DataFrame | None = None
@@ -83,6 +91,7 @@ def read_study(runs: Sequence[Path]) -> Study:
         layers=_layers(loaded),
         gates=_gates(loaded),
         readings=_readings(loaded),
+        examples=_examples(loaded),
         baselines=_baselines(descriptions),
         descriptions=descriptions,
     )
@@ -223,6 +232,20 @@ def _readings(runs: Sequence[_Run]) -> pd.DataFrame:
             rows.append((*told, *which, one.other, one.at, one.metric, one.x, one.value))
     table = visible_names(pd.DataFrame(rows, columns=list(READINGS)))
     return table.astype(dict.fromkeys(("density", "x", "value"), float))
+
+
+def _examples(runs: Sequence[_Run]) -> pd.DataFrame:
+    rows = []
+    for run in runs:
+        density = {r.level: r.density for r in run.records if r.arm == TICKET}
+        for found in read_exemplars(run.path):
+            told = (run.name, run.records[0].network, found.level, density.get(found.level))
+            counts = (found.unit, found.networks, found.found, found.among)
+            for one in found.shown:
+                own = (one.index, one.label, one.dense, one.pruned)
+                rows.append((*told, *counts, *own, *(found.shape or (0, 0, 0)), one.pixels))
+    table = visible_names(pd.DataFrame(rows, columns=list(EXAMPLES)))
+    return table.astype({"density": float})
 
 
 def _baselines(descriptions: dict[str, dict[str, Any]]) -> pd.DataFrame:

@@ -21,6 +21,10 @@ from lottery.identity import TICKET
 # Control -> what it asks of a network, and what the ticket is compared with there.
 CONTROLS = {
     REINITIALISED: ("Does the initialisation of {name} matter?", "new weights"),
+    "shuffled-mask": (
+        "Does the place of the weights within the layers of {name} matter?",
+        "a shuffled mask",
+    ),
     "random-mask": ("Does the place of the weights of {name} matter?", "a random mask"),
 }
 

@@ -162,3 +162,16 @@ def read_weights(files: LevelFiles) -> dict[ReplicateId, Tensors]:
         )
     tensors, metadata = tensors_from_bytes(run.folder.read(name), run.root / name)
     return {ReplicateId(*one): row(tensors, r) for r, one in enumerate(metadata["replicates"])}
+
+
+def read_scores(files: LevelFiles) -> dict[ReplicateId, Tensor]:
+    """What each network of a level scored on every test example, `[N]`, with its early-stop weights.
+
+    See `training.tasks.task.Evaluation`.
+
+    Raises:
+        LotteryError: the file is damaged.
+    """
+    run, name = files.run, files.predictions
+    tensors, metadata = tensors_from_bytes(run.folder.read(name), run.root / name)
+    return {ReplicateId(*one): tensors["scores"][r] for r, one in enumerate(metadata["replicates"])}

@@ -14,6 +14,7 @@ from training.work_folders import DATA, stored_data, stored_plain
 HISTORY = "metrics.jsonl"
 RECORDS = "records.json"
 READINGS = "readings/{measurement}-level-{level:02d}.json"
+EXEMPLARS = "forgotten/level-{level:02d}.json"
 
 
 def names_of(run: Path, *patterns: str) -> list[str]:

@@ -7,27 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
-from lottery.batching import new_replicates
 from lottery.cuts import Cut
 from lottery.execution import divide_checkpoint, note_execution, note_graph, tell_other_cut
 from lottery.history import HistoryRow
-from lottery.identity import TICKET
+from lottery.level_training import begun, stacked_masks, train_level
 from lottery.levels import Outcome, Stack, write_level
 from lottery.memory import choose_cut, in_chunks
 from lottery.progress import ChunkSteps
-from lottery.pruning.masks import on_cpu, row, stack_tensors
+from lottery.pruning.masks import on_cpu, row
 from lottery.records import Value
-from lottery.rewinding import momenta_of, rewound_momenta, schedule_step
+from lottery.rewinding import momenta_of
 from lottery.run_folder import HISTORY
 from lottery.runs import Run, begin_history, end_level, write_progress
-from lottery.ticket_files import read_start_optimizer
 from nas.catalog.outside_networks import code_of
 from training.checkpoints import checkpoint_to_bytes, restore_checkpoint, tensors_to_bytes
 from training.configs import TrainingConfig
 from training.device import matrix_precision
 from training.lines import to_lines
-from training.loop import begin, train
-from training.optimizers import load_optimizer_state, optimizer_state
+from training.optimizers import optimizer_state
 from training.pace import Pace
 from training.state import TrainingState, Validation, trained_tensors
 from training.stopping import stopped
@@ -65,27 +62,20 @@ def train_stack(stack: Stack) -> None:
 def _trained(stack: Stack, chunk: range, cut: Cut, steps: ChunkSteps) -> TrainingState:
     """Train one chunk to its last step, or take it from its last checkpoint."""
     session, files = stack.session, stack.files
-    experiment, task, run = session.experiment, session.task, session.run
+    experiment, run = session.experiment, session.run
     members = stack.replicates[chunk.start : chunk.stop]
-    replicates = new_replicates(session, [r.id for r in members], [r.start for r in members])
-    masks = {n: m.to(task.device) for n, m in stack_tensors(r.mask for r in members).items()}
-    state = begin(replicates, task, experiment.training, experiment.first_step(files.number))
-    if files.number > 0 and experiment.rewinding.optimizer_state == "rewind":
-        tickets = [dataclasses.replace(r.id, arm=TICKET) for r in members]
-        momenta = rewound_momenta([read_start_optimizer(run, one) for one in tickets], masks)
-        load_optimizer_state(state.optimizer, replicates, momenta)
+    state = begun(session, files.number, members)
     saved = files.checkpoints(chunk)
     if saved:
         restore_checkpoint(state, run.folder.read(saved[-1]), run.root / saved[-1])
     last = experiment.training.steps.iterations
     if state.step < last:
-        note_execution(stack, chunk, cut, replicates.batching, state.step)
+        note_execution(stack, chunk, cut, state.replicates.batching, state.step)
     after_step = _AfterStep(stack, chunk, state, steps)
-    schedule = schedule_step(experiment.rewinding, files.number, last)
+    masks = stacked_masks(session, members)
     graph = dataclasses.replace(session.graph, told=partial(note_graph, stack))
-    config, replay = experiment.training, session.replay
     with _code_of(stack):
-        train(state, task, config, last, masks, after_step, schedule, replay, graph)
+        train_level(session, files.number, state, masks, after_step, graph)
     steps((last - state.step) * len(chunk))
     if len(chunk) < len(stack.replicates):
         after_step.save(state)

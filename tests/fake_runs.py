@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lottery.exemplars import Exemplar, Exemplars, write_exemplars
 from lottery.experiments import RUN_FOLDER
 from lottery.history import HistoryRow
 from lottery.readings import Reading, write_readings
@@ -99,6 +101,7 @@ def write_run(
         folder.write(HISTORY, to_lines(lines))
     if readings:
         write_sharpness(path)
+        write_forgotten(path, "words" if metric is PERPLEXITY else "images", levels)
     return path
 
 
@@ -122,6 +125,27 @@ def write_sharpness(run: Path) -> None:
             for metric, x in (("eigenvalue", None), ("share", 0.0), ("share", 1.0))
         ]
         write_readings(Folder(run), "sharpness", level, {"batches": 4, "split": "test"}, found)
+
+
+def write_forgotten(run: Path, unit: str, level: int) -> None:
+    """Write two invented examples that a level forgot: images of 2 x 3 pixels, or words."""
+    pixels = base64.b64encode(bytes([0, 50, 100, 150, 200, 255])).decode()
+    of_images = unit == "images"
+    shown = tuple(
+        Exemplar(
+            index=index,
+            label=label,
+            dense=1.0,
+            pruned=0.25 if of_images else 1.5,
+            pixels=pixels if of_images else "",
+        )
+        for index, label in ((7, "3" if of_images else "the"), (9, "5" if of_images else "of"))
+    )
+    shape = (2, 3, 1) if of_images else ()
+    found = Exemplars(
+        level=level, unit=unit, networks=3, found=4, among=500, shape=shape, shown=shown
+    )
+    write_exemplars(Folder(run), found)
 
 
 def _sum(value: float | None, added: float | None) -> float | None:

@@ -42,13 +42,16 @@ MAY_IMPORT = {
         *("lottery.measurements", "lottery.session", "lottery.batching", "lottery.pruning"),
         *("lottery.runs", "lottery.levels", "lottery.records", "lottery.readings"),
         *("lottery.memory", "lottery.arms", "lottery.tickets", "lottery.ticket_files"),
-        *("lottery.identity", "lottery.forward_pass", "nas", "training"),
+        *("lottery.exemplars", "lottery.experiments", "lottery.scoring", "lottery.level_training"),
+        *("lottery.pruning.criteria", "lottery.pruning.schedules", "lottery.forward_pass"),
+        *("lottery.identity", "nas", "training"),
     ),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),
     "analysis": (
         *("analysis", "nas.genotypes.encodings", "nas.search.methods", "training.folders"),
         *("lottery.identity", "lottery.records", "lottery.history"),
-        *("lottery.readings", "lottery.run_folder", "lottery.mask_files", "nas.search.records"),
+        *("lottery.readings", "lottery.exemplars", "lottery.run_folder", "lottery.mask_files"),
+        "nas.search.records",
         *("nas.catalog.catalog", "nas.genotypes.values", "training.errors", "training.storage"),
     ),
 }
@@ -56,7 +59,7 @@ MAY_IMPORT = {
 NEVER = {"lottery": ("lottery.cli",)}
 TORCH_FREE = (
     *("lottery.identity", "lottery.records", "lottery.history", "lottery.readings"),
-    "lottery.run_folder",
+    *("lottery.run_folder", "lottery.exemplars"),
     *("lottery.mask_files", "lottery.experiments", "lottery.recipes.catalog"),
     *("lottery.runs", "lottery.progress", "lottery.cli.main", "lottery.cli.start"),
     *("lottery.controls", "lottery.cuts", "lottery.machine", "lottery.pruning.config"),

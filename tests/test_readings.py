@@ -176,7 +176,7 @@ def test_commands_and_pages_show_readings_where_there_are_any(tmp_path: Path) ->
     words = ("plot", "readings-vs-density", "--out", tmp_path / "figures")
     assert "Nothing that has a value was measured" in refused(*words, without)
     assert {Path(line).name for line in done(*words, run).splitlines()} == {
-        *("readings-vs-density.svg", "readings-vs-density.csv")
+        *("readings-vs-density-b.svg", "readings-vs-density-b.csv")
     }
 
 

@@ -21,12 +21,14 @@ from lottery.recipes.awd_ablations import AWD_ABLATIONS
 from lottery.recipes.catalog import RECIPES, recipe
 from lottery.recipes.deep import DEEP
 from lottery.recipes.demo import DEMO
+from lottery.recipes.instability import INSTABILITY, RENDA, YU
 from lottery.recipes.language import LANGUAGE
 from lottery.recipes.lth import LENET_SHORT, LTH
 from lottery.recipes.recipe import small_recipes
 from lottery.recipes.searched_images import SEARCHED_IMAGES
 from lottery.recipes.searched_language import SEARCHED_LANGUAGE
 from lottery.recipes.small_changes import differences
+from lottery.recipes.ticket_science import TICKET_SCIENCE
 from nas.catalog.building import build
 from nas.catalog.catalog import entry
 from nas.catalog.entry import check_size
@@ -47,6 +49,7 @@ SPECS: dict[str, Spec] = {
     "wikitext-2": TextSpec(vocabulary=33_278),
 }
 IMAGES = (*LTH, *DEEP, *SEARCHED_IMAGES)
+SCIENCE = (*TICKET_SCIENCE, *INSTABILITY, *RENDA, *YU)
 PUBLISHED = sorted({each.name for each in IMAGES} - {LENET_SHORT.name})
 # Quick to build; the others are in the catalog, whose every network is built elsewhere.
 BUILT = sorted(
@@ -307,7 +310,7 @@ def test_a_source_tells_of_sizes_and_optimizer_just_when_they_change(name: str) 
 
 
 def test_every_recipe_has_a_name_of_its_own() -> None:
-    families = (*DEMO, *IMAGES, *LANGUAGE, *AWD_ABLATIONS, *SEARCHED_LANGUAGE)
+    families = (*DEMO, *IMAGES, *SCIENCE, *LANGUAGE, *AWD_ABLATIONS, *SEARCHED_LANGUAGE)
     assert len(RECIPES) == len(families) + len(small_recipes(families))
     assert all(RECIPES[each.name] is each for each in (*families, *small_recipes(families)))
 

@@ -17,6 +17,7 @@ from analysis.search_report import render_search_report
 from analysis.search_tables import read_searches
 from analysis.tables import LAYERS, read_study
 from lottery.cli.showing import print_table
+from lottery.exemplars import Exemplar, Exemplars, write_exemplars
 from lottery.readings import Reading, write_readings
 from nas.genotypes.encodings import ENCODINGS
 from tests.commands import done, lottery, refused
@@ -67,12 +68,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 other=HOSTILE,
                 at="end",
                 metric=HOSTILE,
-                x=None,
+                x=x,
                 value=1.0,
             )
             for arm in ("ticket", FOLDER)
+            for x in (None, 0.0, 1.0)
         ]
         write_readings(Folder(run), "m", 0, {HOSTILE: HOSTILE}, readings)
+        word = Exemplar(index=0, label=HOSTILE, dense=1.0, pruned=2.0)
+        counts = {"networks": 1, "found": 1, "among": 1}
+        write_exemplars(
+            Folder(run), Exemplars(level=0, unit="words", shape=(), shown=(word,), **counts)
+        )
     return found
 
 

@@ -90,7 +90,7 @@ def measure(
             {
                 "run": run.resolve().name,
                 "measurement": name,
-                "settings": dataclasses.asdict(settings),
+                "settings": to_plain(settings),
                 "readings": [dataclasses.asdict(one) for one in readings],
             }
         )
@@ -104,10 +104,14 @@ def _list(as_json: bool) -> None:
     rows = [
         {"measurement": name, "setting": setting, "default": str(value), "what": one.words[setting]}
         for name, one in MEASUREMENTS.items()
-        for setting, value in dataclasses.asdict(one.settings()).items()
+        for setting, value in to_plain(one.settings()).items()
     ]
     if as_json:
-        print_json(rows)
+        named = {row["measurement"] for row in rows}
+        nothing = {"setting": "", "default": "", "what": "nothing can be set"}
+        print_json(
+            [*rows, *({"measurement": n, **nothing} for n in MEASUREMENTS if n not in named)]
+        )
         return
     for name, one in MEASUREMENTS.items():
         say(f"{name}: {one.summary}")

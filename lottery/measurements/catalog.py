@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from lottery.measurements.connectivity import CONNECTIVITY
 from lottery.measurements.cost import COST
+from lottery.measurements.early_bird import EARLY_BIRD
+from lottery.measurements.forgotten import FORGOTTEN
 from lottery.measurements.measuring import Measurement
 from lottery.measurements.pointer import POINTER
 from lottery.measurements.supermask import SUPERMASK
@@ -13,4 +15,6 @@ MEASUREMENTS: dict[str, Measurement] = {
     "connectivity": CONNECTIVITY,
     "supermask": SUPERMASK,
     "cost": COST,
+    "forgotten": FORGOTTEN,
+    "early-bird": EARLY_BIRD,
 }

@@ -11,17 +11,14 @@ from typing import Literal
 
 from torch import Tensor
 
-from lottery.arms import controls, with_controls
 from lottery.batching import new_replicates
-from lottery.identity import TICKET
 from lottery.levels import Replicate
+from lottery.measurements.beginnings import untrained
 from lottery.measurements.measuring import Measurement, TrainedLevel, tell
 from lottery.memory import chunks
 from lottery.pruning.masks import Tensors, tensors_of
 from lottery.readings import Reading
 from lottery.session import Session, new_network
-from lottery.ticket_files import read_tickets
-from lottery.tickets import dense_tickets
 from training.device import matrix_precision
 
 
@@ -51,10 +48,10 @@ def measure(session: Session, trained: TrainedLevel, settings: SupermaskSettings
     Raises:
         LotteryError: stopped on request, or a file of the run is damaged.
     """
-    untrained, readings = _untrained(session, trained), list[Reading]()
+    networks, readings = untrained(session, trained), list[Reading]()
     metric, initial = session.task.metric.name, tensors_of(new_network(session, 0))
-    for chunk in chunks(session, len(untrained)):
-        part = untrained[chunk.start : chunk.stop]
+    for chunk in chunks(session, len(networks)):
+        part = networks[chunk.start : chunk.stop]
         ids = [one.id for one in part]
         starts = [treated(one, settings, initial) for one in part]
         replicates = new_replicates(session, ids, starts).eval()
@@ -81,17 +78,6 @@ def treated(one: Replicate, settings: SupermaskSettings, initial: Tensors) -> Te
         if settings.rescaled:
             tensors[name] = tensors[name] * (mask.numel() / max(1, int(mask.sum())))
     return tensors
-
-
-def _untrained(session: Session, trained: TrainedLevel) -> list[Replicate]:
-    """The networks of a level, of the arms that were added too, before their training."""
-    level, experiment = trained.level, session.experiment
-    tickets = dense_tickets(session) if level == 0 else read_tickets(experiment, session.run, level)
-    found = with_controls(session, level, tickets)
-    added = {one.arm for one in trained.tensors} - {TICKET, *experiment.arms}
-    for arm in sorted(added):
-        found += controls(session, level, tickets, arm)
-    return found
 
 
 def _readings(

@@ -11,7 +11,13 @@ from lottery.recipes.recipe import Recipe
 from lottery.recipes.small_changes import small_name, source_of_small
 from nas.catalog.catalog import entry
 from nas.catalog.sizes import SizeValue
-from training.configs import AveragingConfig, OptimizerConfig, ScheduleConfig, TrainingConfig
+from training.configs import (
+    AveragingConfig,
+    DataConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    TrainingConfig,
+)
 from training.steps import Steps
 
 SEEDS = (0, 1, 2)
@@ -20,7 +26,7 @@ RATE = 0.5
 PATIENCE = 2
 FINETUNE = Steps(iterations=120)
 # In words, for summaries.
-_NUMBERS = {2: "two", 3: "three"}
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +36,14 @@ class Scale:
     Attributes:
         examples: what the data consist of, for summaries.
         data: options of the data, over the recipe's own.
+        data_set: in place of the recipe's, one that needs no files, with no options but these; "" for the recipe's.
         size: of the network, over the recipe's own.
         noise: the most that a probability of dropping may be: so short a training has no time for the noise of a long
             one.
+        seeds: of the tickets.
         levels: of pruning.
         arms: controls.
+        margin: in place of the recipe's; None for that.
         steps: of each training, in iterations.
         eval_every: in iterations.
         batch_size: examples, or columns of text.
@@ -44,10 +53,13 @@ class Scale:
 
     examples: str
     data: Mapping[str, int]
+    data_set: str = ""
     size: Mapping[str, SizeValue] = field(default_factory=dict)
     noise: float
+    seeds: tuple[int, ...] = SEEDS
     levels: int
     arms: tuple[str, ...] = ()
+    margin: float | None = None
     steps: int
     eval_every: int
     batch_size: int
@@ -86,9 +98,10 @@ def with_small(summary: str, full: Experiment, scale: Scale) -> Recipe[Experimen
         full: its experiment.
         scale: of the small one.
     """
+    cut = "" if scale.data_set else f"{scale.data['train']:,} "
     made = (
         f"`{full.name}` made small: {_NUMBERS[scale.levels]} levels, {scale.steps} steps, "
-        f"{scale.data['train']:,} {scale.examples}, minutes"
+        f"{cut}{scale.examples}, minutes"
     )
     small = Recipe(summary=made, config=small_experiment(full, scale))
     return Recipe(summary=summary, config=full, small=small)
@@ -114,13 +127,14 @@ def small_experiment(full: Experiment, scale: Scale) -> Experiment:
     small = dataclasses.replace(
         full,
         name=small_name(full.name),
-        seeds=SEEDS,
+        seeds=scale.seeds,
         levels=scale.levels,
         arms=scale.arms,
+        margin=full.margin if scale.margin is None else scale.margin,
         network=dataclasses.replace(
             full.network, size={**_with_little_dropout(full.network, scale.noise), **scale.size}
         ),
-        data=dataclasses.replace(full.data, options={**full.data.options, **scale.data}),
+        data=_small_data(full.data, scale),
         training=training,
         pruning=dataclasses.replace(full.pruning, rate=RATE),
         rewinding=dataclasses.replace(
@@ -129,6 +143,12 @@ def small_experiment(full: Experiment, scale: Scale) -> Experiment:
     )
     source = source_of_small(_with_all_sizes(full), _with_all_sizes(small))
     return dataclasses.replace(small, source=source)
+
+
+def _small_data(data: DataConfig, scale: Scale) -> DataConfig:
+    if scale.data_set:
+        return DataConfig(name=scale.data_set, options=dict(scale.data))
+    return dataclasses.replace(data, options={**data.options, **scale.data})
 
 
 def _with_little_dropout(network: NetworkConfig, most: float) -> dict[str, SizeValue]:
