@@ -44,6 +44,7 @@ MAY_IMPORT = {
         *("lottery.memory", "lottery.arms", "lottery.tickets", "lottery.ticket_files"),
         *("lottery.exemplars", "lottery.experiments", "lottery.scoring", "lottery.level_training"),
         *("lottery.pruning.criteria", "lottery.pruning.schedules", "lottery.forward_pass"),
+        "lottery.cuts",
         *("lottery.identity", "nas", "training"),
     ),
     "lottery/cli": ("lottery", "nas", "training", "analysis"),

@@ -185,7 +185,7 @@ def test_curves_have_a_panel_per_arm_and_a_line_per_level(tmp_path: Path) -> Non
     drawing = FIGURES["readings-along-x"].drawing(read_study([run]))
     figure = drawing.draw()
     assert [axes.get_title().splitlines()[0] for axes in figure.axes] == [
-        *("a, ticket", "a, reinitialised", "a, random-mask"),
+        *("a, ticket", "a, random-mask", "a, reinitialised"),
     ]
     # The share is 6 less a tenth per level, at either end; the controls begin at level 1.
     lines = [[*np.asarray(line.get_ydata(), dtype=float)] for line in figure.axes[0].lines]
