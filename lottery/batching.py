@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from lottery.identity import ReplicateId
@@ -50,7 +49,8 @@ def new_replicates(
     session: Session,
     ids: Sequence[ReplicateId],
     tensors: Iterable[Tensors],
-    precision: torch.dtype = torch.float32,
+    *,
+    double: bool = False,
 ) -> Replicates:
     """Some of a session's replicates, together on the device.
 
@@ -58,11 +58,11 @@ def new_replicates(
         session: whose they are.
         ids: give the noise seeds.
         tensors: parameters and buffers of each.
-        precision: of parameters and buffers that are no whole numbers.
+        double: whether they compute in double precision.
     """
     batching = choose_batching(session, len(ids))
     noise_seeds = [one.noise_seed for one in ids]
-    network = copied(session.network).to(precision)
+    network = copied(session.network).double() if double else session.network
     replicates = Replicates([network] * len(ids), noise_seeds, batching)
     replicates.load(stack_tensors(tensors))
     return replicates

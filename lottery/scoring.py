@@ -55,7 +55,7 @@ def gathered(
 
     @cache
     def double() -> Replicates:
-        return new_replicates(session, ids, starts, torch.float64)
+        return new_replicates(session, ids, starts, double=True)
 
     def flow(weights: Mapping[str, torch.Tensor]) -> Tensors:
         return flow_gradients(double(), task, weights)

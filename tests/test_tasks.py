@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -199,9 +199,9 @@ def test_unknown_splits_are_refused(
     image_task: ImageClassification, text_task: LanguageModelling
 ) -> None:
     with pytest.raises(KeyError):
-        image_task.evaluate(stack("resnet", (0,)), "train")
+        image_task.evaluate(stack("resnet", (0,)), "training")
     with pytest.raises(KeyError):
-        text_task.evaluate(stack("enas-lm", (0,)), "train")
+        text_task.evaluate(stack("enas-lm", (0,)), "training")
 
 
 def test_the_example_is_one_image_or_one_window(
@@ -222,19 +222,20 @@ def test_the_example_is_one_image_or_one_window(
 # --- from configurations
 
 
-def training(batch_size: int) -> TrainingConfig:
-    """Of which a task needs the batch size and the weight of auxiliary classifiers."""
+def training(batch_size: int, **settings: Any) -> TrainingConfig:
+    """Of which a task needs the batch size and its own settings."""
     return TrainingConfig(
         steps=Steps(iterations=1),
         batch_size=batch_size,
         eval_every=Steps(iterations=1),
         optimizer=OptimizerConfig(name="sgd", learning_rate=0.1),
-        auxiliary_weight=0.3,
+        **settings,
     )
 
 
 def test_tasks_are_loaded_by_name() -> None:
-    images = load_task(DataConfig(name="digits"), training(64), None, CPU)
+    weighted = training(64, auxiliary_weight=0.3)
+    images = load_task(DataConfig(name="digits"), weighted, None, CPU)
     assert isinstance(images, ImageClassification)
     assert images.auxiliary_weight == 0.3
     assert images.steps_per_epoch == 1000 // 64
