@@ -31,6 +31,8 @@ NAME = "emulated"
 DEVICE = torch.device("privateuseone", 0)
 _CPU = torch.device("cpu")
 _ROOT = Path(__file__).parents[1]
+# An environment may lie below the root too.
+_PACKAGES = ("training", "nas", "lottery", "analysis")
 _aten = torch.ops.aten
 
 
@@ -206,7 +208,7 @@ def _asking() -> str:
 def _own_file(name: str) -> str:
     """A file of this project, from its root; empty for one of the tests or of others."""
     path = Path(name)
-    own = path.is_relative_to(_ROOT) and path.parent.name != "tests"
+    own = path.is_relative_to(_ROOT) and path.relative_to(_ROOT).parts[0] in _PACKAGES
     return str(path.relative_to(_ROOT)) if own else ""
 
 
