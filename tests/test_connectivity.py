@@ -31,6 +31,7 @@ from tests.tiny_runs import TINY, TINY_TEXT, StopAfter, carry_out, digits, sessi
 from tests.tiny_tasks import image_task, network
 from training.errors import ExitCode, LotteryError
 from training.replicates import Replicates
+from training.tasks.language_modelling import LanguageModelling
 from training.tasks.task import Task
 
 THREE = dataclasses.replace(
@@ -161,7 +162,9 @@ def test_the_training_split_and_perplexity(tmp_path: Path) -> None:
     }
     one = ReplicateId(TICKET, 0)
     loss, perplexity = (value(readings, one, metric, 0.0) for metric in ("loss", "perplexity"))
-    per_word = text().data.tokens_per_word("train")  # type: ignore[attr-defined]
+    task = text()
+    assert isinstance(task, LanguageModelling)
+    per_word = task.data.tokens_per_word("train")
     assert perplexity == pytest.approx(torch.tensor(loss * per_word).exp().item(), rel=1e-6)
 
 
