@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -134,9 +135,9 @@ def test_masks_that_training_does_not_change_are_refused(criterion: str) -> None
 
 
 @pytest.mark.parametrize("wrong", [{"masks": 1}, {"threshold": 0.0}, {"every": Steps()}])
-def test_settings_without_a_meaning_are_refused(wrong: dict[str, object]) -> None:
+def test_settings_without_a_meaning_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(LotteryError, match="is out of range"):
-        dataclasses.replace(EVERY, **wrong)  # type: ignore[arg-type]
+        dataclasses.replace(EVERY, **wrong)
 
 
 def test_it_stops_when_asked_to_and_tells_of_every_step(tmp_path: Path) -> None:

@@ -33,8 +33,10 @@ from lottery.run_folder import EXEMPLARS
 from lottery.runs import Run
 from tests.fake_runs import write_run
 from tests.tiny_runs import TINY, TINY_TEXT, carry_out, digits, session, text
+from training.datasets.images import ImageData
 from training.errors import ExitCode, LotteryError
 from training.folders import Folder
+from training.tasks.language_modelling import LanguageModelling
 
 ONE_LEVEL = dataclasses.replace(
     TINY, levels=1, arms=("random-mask",), pruning=PruningConfig(rate=0.9)
@@ -85,15 +87,17 @@ def test_a_run_of_images(tmp_path: Path) -> None:
     assert kept.found == len(expected) > 0
     assert [one.index for one in kept.shown] == expected[: forgotten.SHOWN]
     data = digits().data
+    assert isinstance(data, ImageData)
     for shown in kept.shown:
-        assert shown.label == str(int(data.test.labels[shown.index]))  # type: ignore[attr-defined]
-        assert base64.b64decode(shown.pixels) == pixels(data, data.test.images[shown.index])  # type: ignore[arg-type, attr-defined]
+        assert shown.label == str(int(data.test.labels[shown.index]))
+        assert base64.b64decode(shown.pixels) == pixels(data, data.test.images[shown.index])
 
 
 def test_pixels_are_those_of_the_image() -> None:
     data = digits().data
-    image = data.test.images[0]  # type: ignore[attr-defined]
-    shown = np.frombuffer(pixels(data, image), dtype=np.uint8)  # type: ignore[arg-type]
+    assert isinstance(data, ImageData)
+    image = data.test.images[0]
+    shown = np.frombuffer(pixels(data, image), dtype=np.uint8)
     assert (shown.size, shown.min(), shown.max()) == (64, 0, 255)
     # Ink is bright, and the digits have 17 greys.
     assert {int(v) for v in shown} <= {round(255 * grey / 16) for grey in range(17)}
@@ -112,7 +116,9 @@ def test_a_run_of_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert value[one, "rise of loss"] == pytest.approx(rise)
     (kept,) = read_exemplars(run.root)
     assert kept.unit == "words" and 0 < len(kept.shown) <= kept.found <= kept.among
-    tokens = text().data.test  # type: ignore[attr-defined]
+    task = text()
+    assert isinstance(task, LanguageModelling)
+    tokens = task.data.test
     differences = []
     for word in kept.shown:
         here = tokens == word.index

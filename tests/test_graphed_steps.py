@@ -202,12 +202,11 @@ class Failing(RecordedGraphs):
             Failing.left -= 1
             return super().capture(function)
         super().capture(function)
-        try:
-            raise RuntimeError(
-                "operation not permitted when stream is capturing\nCUDA kernel errors ..."
-            )
-        except RuntimeError:
-            raise RuntimeError("operation failed due to a previous error during capture")  # noqa: B904
+        ended = RuntimeError("operation failed due to a previous error during capture")
+        ended.__context__ = RuntimeError(
+            "operation not permitted when stream is capturing\nCUDA kernel errors ..."
+        )
+        raise ended
 
 
 @pytest.mark.parametrize("left", [0, 1])

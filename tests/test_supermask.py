@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,8 +34,8 @@ def test_treatments_by_hand() -> None:
     # Of 1, 3, 5, 7 the standard deviation, over three degrees of freedom, is 2.582.
     initial = {"w": torch.tensor([1.0, 3.0, 5.0, 7.0])}
 
-    def of(**settings: object) -> list[float]:
-        found = treated(one, dataclasses.replace(SupermaskSettings(), **settings), initial)  # type: ignore[arg-type]
+    def of(**settings: Any) -> list[float]:
+        found = treated(one, dataclasses.replace(SupermaskSettings(), **settings), initial)
         assert found["bias"].tolist() == [7.0]
         return found["w"].tolist()
 
